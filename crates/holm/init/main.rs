@@ -1,0 +1,321 @@
+//! Pid 1 of a sandbox: starts the program as pid 2, reaps, forwards signals, and ends with its owner.
+//!
+//! It is a freestanding program of its own because the set-up child shares its caller's memory and must leave it: after
+//! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
+//! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
+//!
+//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT" as decimal numbers; COUNT paths to try; the program's own arguments.
+//! The environment is the program's. Order: hide, start the program (STARTED or FAILED), close all that is the
+//! program's, then wait for children and for the owner's records (the table in wire.rs).
+#![no_std]
+#![no_main]
+
+mod flags;
+mod raw;
+#[expect(dead_code, reason = "the library uses the other kinds")]
+mod wire;
+
+
+use wire::Record;
+
+const READ: usize = 0;
+const CLOSE: usize = 3;
+const POLL: usize = 7;
+const MMAP: usize = 9;
+const SIGACTION: usize = 13;
+const SIGPROCMASK: usize = 14;
+const IOCTL: usize = 16;
+const SENDTO: usize = 44;
+const RECVFROM: usize = 45;
+const CLONE: usize = 56;
+const EXECVE: usize = 59;
+const WAIT4: usize = 61;
+const KILL: usize = 62;
+const FCNTL: usize = 72;
+const SETPGID: usize = 109;
+const SETSID: usize = 112;
+const PRCTL: usize = 157;
+const EXIT_GROUP: usize = 231;
+const OPENAT: usize = 257;
+const SIGNALFD4: usize = 289;
+const PIDFD_SEND_SIGNAL: usize = 424;
+const CLOSE_RANGE: usize = 436;
+
+const SIGKILL: usize = 9;
+const SIGCHLD: usize = 17;
+const SIGCONT: usize = 18;
+const ENOENT: i32 = 2;
+const EINTR: isize = -4;
+const EACCES: i32 = 13;
+const ENOTDIR: i32 = 20;
+const TIOCSCTTY: usize = 0x540e;
+const TIOCSPGRP: usize = 0x5410;
+
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    "xor ebp, ebp",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call {main}",
+    "ud2",
+    main = sym main,
+);
+
+/// What the arguments said.
+struct Task {
+    control: usize,
+    flags: u32,
+    step: u32,
+    proc: usize,
+    paths: &'static [*const u8],
+    argv: *const *const u8,
+    envp: *const *const u8,
+}
+
+extern "C" fn main(stack: *const usize) -> ! {
+    // SAFETY: the kernel puts argc, argv, NULL, envp, NULL at the stack pointer of a new program (execve(2)).
+    let task = unsafe { task(stack) };
+    call(PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
+    call(PRCTL, [15, c"holm-init".as_ptr() as usize, 0, 0, 0, 0]); // PR_SET_NAME
+    call(FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
+    if task.flags & flags::FOREIGN_PIDS != 0 {
+        call(FCNTL, [task.proc, 2, 1, 0, 0, 0]);
+        call(PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
+    }
+    let program = start(&task);
+    send(&task, Record::new(wire::STARTED, 0, 0));
+    call(CLOSE_RANGE, [0, task.control - 1, 0, 0, 0, 0]);
+    supervise(&task, program)
+}
+
+/// # Safety
+/// `stack` is the initial stack pointer of this program.
+unsafe fn task(stack: *const usize) -> Task {
+    // SAFETY: as the caller says; the library passes five numbers and as many paths as the last says.
+    unsafe {
+        let argc = *stack;
+        let argv = stack.add(1).cast::<*const u8>();
+        let mut text = *argv.add(1);
+        let mut numbers = [0usize; 5];
+        for number in &mut numbers {
+            while (*text).is_ascii_digit() {
+                *number = *number * 10 + (*text - b'0') as usize;
+                text = text.add(1);
+            }
+            text = text.add((*text != 0) as usize);
+        }
+        Task {
+            control: numbers[0],
+            flags: numbers[1] as u32,
+            step: numbers[2] as u32,
+            proc: numbers[3],
+            paths: core::slice::from_raw_parts(argv.add(2), numbers[4]),
+            argv: argv.add(2 + numbers[4]),
+            envp: argv.add(argc + 1),
+        }
+    }
+}
+
+/// Starts the program and returns its pid, or reports and ends. The call returns after execve, so success is known.
+fn start(task: &Task) -> isize {
+    // A page that stays shared whether or not the child shares our memory: the child's errno, or 0.
+    let page = call(MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]) as *mut i32;
+    if task.flags & flags::TERMINAL != 0 {
+        call(SETSID, [0; 6]);
+        call(IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
+    }
+    let own = task.flags & flags::OWN_MEMORY != 0;
+    let shares = if own { 0 } else { 0x100 }; // CLONE_VM
+    // CLONE_VFORK: we sleep until the child has left our stack by execve or exit.
+    let pid = call(CLONE, [0x4000 | shares | SIGCHLD, 0, 0, 0, 0, 0]);
+    if pid == 0 {
+        become_program(task, page);
+    }
+    // SAFETY: the page is mapped unless mmap failed, in which case the child could not report and faulted.
+    let errno = if pid < 0 { -pid as i32 } else { unsafe { page.read_volatile() } };
+    if errno != 0 {
+        send(task, Record::new(wire::FAILED, task.step, errno));
+        exit(125);
+    }
+    pid
+}
+
+/// The child of `start`: never returns.
+fn become_program(task: &Task, errno: *mut i32) -> ! {
+    if task.flags & flags::TERMINAL != 0 {
+        call(SETPGID, [0; 6]);
+        let group = call(39, [0; 6]) as i32; // getpid
+        call(IOCTL, [0, TIOCSPGRP, &raw const group as usize, 0, 0, 0]);
+    } else if task.flags & flags::NEW_SESSION != 0 {
+        call(SETSID, [0; 6]);
+    }
+    let default = [0usize; 4];
+    for signal in 1..=64 {
+        call(SIGACTION, [signal, default.as_ptr() as usize, 0, 8, 0, 0]);
+    }
+    let none = 0u64;
+    call(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    let mut cause = ENOENT;
+    for &path in task.paths {
+        let found = -call(EXECVE, [path as usize, task.argv as usize, task.envp as usize, 0, 0, 0]) as i32;
+        match found {
+            ENOENT | ENOTDIR => {}
+            EACCES => cause = EACCES,
+            other => {
+                cause = other;
+                break;
+            }
+        }
+    }
+    // SAFETY: the page of `start`, mapped and writable, shared with the parent.
+    unsafe { errno.write_volatile(cause) };
+    exit(127)
+}
+
+/// Waits for children and for the owner until the sandbox is over.
+fn supervise(task: &Task, program: isize) -> ! {
+    let child = 1u64 << (SIGCHLD - 1);
+    let signals = call(SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]) as usize;
+    let mut alive = true;
+    loop {
+        // struct pollfd: fd, then events (POLLIN) and revents.
+        let mut wanted = [task.control as u64 | 1 << 32, signals as u64 | 1 << 32];
+        call(POLL, [wanted.as_mut_ptr() as usize, 2, usize::MAX, 0, 0, 0]);
+        if wanted[0] >> 48 != 0 {
+            obey(task, program, alive);
+        }
+        if wanted[1] >> 48 != 0 {
+            let mut info = [0u8; 128];
+            call(READ, [signals, info.as_mut_ptr() as usize, 128, 0, 0, 0]);
+            reap(task, program, &mut alive);
+        }
+    }
+}
+
+/// Takes one record from the owner; its end is ours.
+fn obey(task: &Task, program: isize, alive: bool) {
+    let mut bytes = [0u8; wire::LENGTH];
+    let got = call(RECVFROM, [task.control, bytes.as_mut_ptr() as usize, wire::LENGTH, 0x40, 0, 0]);
+    if got == EINTR || got == -11 {
+        return;
+    }
+    if got != wire::LENGTH as isize {
+        finish(task);
+    }
+    let record = Record::from_bytes(bytes);
+    if record.kind == wire::SIGNAL && alive {
+        let whom = if record.step == 1 { -program } else { program };
+        call(KILL, [whom as usize, record.value as usize, 0, 0, 0, 0]);
+    }
+}
+
+/// Collects every child that changed state.
+fn reap(task: &Task, program: isize, alive: &mut bool) {
+    loop {
+        let mut status = 0i32;
+        // WNOHANG | WUNTRACED | __WALL
+        let pid = call(WAIT4, [usize::MAX, &raw mut status as usize, 0x4000_0003, 0, 0, 0]);
+        let stopped = status & 0xff == 0x7f;
+        if pid == program && stopped {
+            send(task, Record::new(wire::STOPPED, 0, status >> 8 & 0xff));
+        } else if pid == program {
+            *alive = false;
+            send(task, Record::new(wire::EXITED, 0, status));
+            if task.flags & flags::WAIT_ALL == 0 {
+                finish(task);
+            }
+        } else if pid == 0 {
+            return;
+        } else if pid < 0 && pid != EINTR {
+            if !*alive {
+                finish(task);
+            }
+            return;
+        }
+    }
+}
+
+/// Ends the sandbox: with pid 1 of a pid namespace the kernel kills all others; elsewhere we do.
+fn finish(task: &Task) -> ! {
+    if task.flags & flags::FOREIGN_PIDS != 0 {
+        while call(WAIT4, [usize::MAX, 0, 0x4000_0001, 0, 0, 0]) != -10 {
+            kill_children(task.proc);
+            let pause = [0u64, 1_000_000];
+            call(35, [pause.as_ptr() as usize, 0, 0, 0, 0, 0]); // nanosleep
+        }
+    }
+    exit(0)
+}
+
+/// Kills each direct child by a handle, so that neither a reused pid nor the numbers of another namespace matter.
+fn kill_children(proc: usize) {
+    let list = call(OPENAT, [proc, c"thread-self/children".as_ptr() as usize, 0x80000, 0, 0, 0]);
+    let mut text = [0u8; 4096];
+    let length = call(READ, [list as usize, text.as_mut_ptr() as usize, 4095, 0, 0, 0]);
+    call(CLOSE, [list as usize, 0, 0, 0, 0, 0]);
+    let mut start = 0;
+    for end in 0..length.max(0) as usize {
+        if text[end] == b' ' {
+            text[end] = 0;
+            let child = call(OPENAT, [proc, text[start..].as_ptr() as usize, 0x90000, 0, 0, 0]);
+            for signal in [SIGKILL, SIGCONT] {
+                call(PIDFD_SEND_SIGNAL, [child as usize, signal, 0, 0, 0, 0]);
+            }
+            call(CLOSE, [child as usize, 0, 0, 0, 0, 0]);
+            start = end + 1;
+        }
+    }
+}
+
+fn send(task: &Task, record: Record) {
+    let bytes = record.to_bytes();
+    // MSG_NOSIGNAL
+    call(SENDTO, [task.control, bytes.as_ptr() as usize, wire::LENGTH, 0x4000, 0, 0]);
+}
+
+fn exit(code: usize) -> ! {
+    loop {
+        call(EXIT_GROUP, [code, 0, 0, 0, 0, 0]);
+    }
+}
+
+fn call(number: usize, arguments: [usize; 6]) -> isize {
+    // SAFETY: every caller passes what its system call takes, with pointers to live locals, statics or the stack's top.
+    unsafe { raw::syscall(number, arguments) }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    exit(125)
+}
+
+/// The compiler may call this for copies; nothing else is linked in.
+///
+/// # Safety
+/// As C's memcpy.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+    // SAFETY: the caller gives two areas of `length` bytes that don't overlap.
+    unsafe {
+        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack));
+    }
+    to
+}
+
+/// The compiler may call this to clear memory; nothing else is linked in.
+///
+/// # Safety
+/// As C's memset.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
+    // SAFETY: the caller gives an area of `length` bytes.
+    unsafe {
+        core::arch::asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _, in("al") byte as u8, options(nostack));
+    }
+    to
+}
+
+/// Named by the unwind tables of `core`, never called: a panic here ends the process.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

@@ -1,0 +1,56 @@
+//! The records on the socket between the caller, the set-up child and pid 1.
+//!
+//! | from           | record     | step        | value                 | meaning                                        |
+//! |----------------|------------|-------------|-----------------------|------------------------------------------------|
+//! | child          | `NEED`     | the step    | 0                     | the child waits for the parent's steps         |
+//! | parent         | `GO`       | 0           | 0                     | they are done                                  |
+//! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
+//! | child          | `TERMINAL` | the step    | 0, carries a terminal | the controlling side of the new terminal       |
+//! | child, pid 1   | `FAILED`   | the step    | errno                 | the step failed; nothing more comes            |
+//! | pid 1          | `STARTED`  | 0           | 0                     | the program runs (execve succeeded)            |
+//! | pid 1          | `STOPPED`  | 0           | signal                | the program was stopped                        |
+//! | pid 1          | `EXITED`   | 0           | wait status           | the program ended                              |
+//! | parent         | `SIGNAL`   | 1 = group   | signal                | send this signal to the program or its group   |
+//!
+//! One record is one packet of 12 bytes: kind, step, value, each a native 32-bit number. The end of the stream means to
+//! pid 1 that its owner is gone, and to the parent that the child is.
+
+/// A record as it travels.
+#[derive(Clone, Copy)]
+pub struct Record {
+    pub kind: u32,
+    pub step: u32,
+    pub value: i32,
+}
+
+pub const NEED: u32 = 1;
+pub const GO: u32 = 2;
+pub const MOVED: u32 = 3;
+pub const TERMINAL: u32 = 4;
+pub const FAILED: u32 = 5;
+pub const STARTED: u32 = 6;
+pub const STOPPED: u32 = 7;
+pub const EXITED: u32 = 8;
+pub const SIGNAL: u32 = 9;
+
+/// The length of a record in bytes.
+pub const LENGTH: usize = 12;
+
+impl Record {
+    pub fn new(kind: u32, step: u32, value: i32) -> Record {
+        Record { kind, step, value }
+    }
+
+    pub fn to_bytes(self) -> [u8; LENGTH] {
+        let (k, s, v) = (self.kind.to_ne_bytes(), self.step.to_ne_bytes(), self.value.to_ne_bytes());
+        [k[0], k[1], k[2], k[3], s[0], s[1], s[2], s[3], v[0], v[1], v[2], v[3]]
+    }
+
+    pub fn from_bytes(b: [u8; LENGTH]) -> Record {
+        Record {
+            kind: u32::from_ne_bytes([b[0], b[1], b[2], b[3]]),
+            step: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
+            value: i32::from_ne_bytes([b[8], b[9], b[10], b[11]]),
+        }
+    }
+}

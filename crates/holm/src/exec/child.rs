@@ -1,0 +1,311 @@
+//! The set-up child: walks the program. From clone to exec it shares its caller's memory, so there is no allocation, no
+//! log, no lock and no panic here, and thread-local storage is never touched (a test aborts on an allocation).
+//!
+//! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
+
+use super::mounts;
+use super::place::{Inside, Make, write_once};
+use super::program::{Op, Program, READ_ONLY};
+use crate::sys::clone::{Kind, exit, start};
+use crate::sys::init::wire::{self, Record};
+use crate::sys::mount::{Reach, set_attributes};
+use crate::sys::process::StringList;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, Result};
+use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// What the child is given: the program and the init's lists.
+pub(crate) struct Context<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) arguments: StringList<'a>,
+    pub(crate) environment: StringList<'a>,
+}
+
+/// Where the child starts.
+pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
+    walk(context, 0)
+}
+
+/// Where the child of a child that forked goes on.
+extern "C" fn go_on(context: &Context<'_>) -> ! {
+    let fork = context.program.steps.iter().position(|(_, op)| matches!(op, Op::Fork));
+    walk(context, fork.map_or(0, |place| place + 1))
+}
+
+fn walk(context: &Context<'_>, from: usize) -> ! {
+    let program = context.program;
+    let mut state = State { context, root: None, terminal: None };
+    for (step, op) in &program.steps[from..] {
+        let done = match program.fault {
+            Some((number, errno)) if number == *step && !matches!(op, Op::Await) => {
+                Err(Errno::from_raw_os_error(errno))
+            }
+            _ => state.step(*step, op),
+        };
+        if let Err(errno) = done {
+            fail(program, *step, errno);
+        }
+    }
+    exit(125)
+}
+
+fn fail(program: &Program, step: u32, errno: Errno) -> ! {
+    let record = Record::new(wire::FAILED, step, errno.raw_os_error());
+    let _ = send(control(program), &record.to_bytes(), SendFlags::NOSIGNAL);
+    exit(125)
+}
+
+/// The child's end of the socket. It is open in this process though the parent has closed its copy.
+fn control(program: &Program) -> BorrowedFd<'static> {
+    match crate::sys::process::borrow(program.control) {
+        Some(descriptor) => descriptor,
+        None => exit(125),
+    }
+}
+
+/// What the steps leave for each other.
+struct State<'a> {
+    context: &'a Context<'a>,
+    root: Option<OwnedFd>,
+    terminal: Option<OwnedFd>,
+}
+
+impl State<'_> {
+    fn step(&mut self, step: u32, op: &Op) -> Result<()> {
+        match op {
+            Op::Enter { namespace, flag } => {
+                let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
+                crate::sys::namespace::enter(opened.as_fd(), *flag)
+            }
+            Op::Unshare(flags) => crate::sys::namespace::unshare(*flags),
+            Op::Fork => self.fork(step),
+            Op::Await => self.wait_for_parent(step),
+            Op::WriteMaps { uid, gid } => {
+                write_once(c"/proc/self/uid_map", uid)?;
+                write_once(c"/proc/self/setgroups", b"deny")?;
+                write_once(c"/proc/self/gid_map", gid)
+            }
+            Op::OffsetTime(lines) => {
+                crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
+                write_once(c"/proc/self/timens_offsets", lines)
+            }
+            Op::Loopback => crate::sys::loopback::up(),
+            Op::Hostname(name) => rustix::system::sethostname(name),
+            Op::OpenTerminal => self.open_terminal(step),
+            Op::DropGroups => set_thread_groups(&[]),
+            Op::TakeIds { uid, gid } => take_ids(*uid, *gid),
+            Op::DropPrivileges => drop_privileges(),
+            Op::Umask(mask) => {
+                rustix::process::umask(Mode::from_raw_mode(*mask));
+                Ok(())
+            }
+            Op::ChangeDirectory { path, or_root } => match rustix::process::chdir(path.as_c_str()) {
+                Err(_) if *or_root => rustix::process::chdir(c"/"),
+                done => done,
+            },
+            Op::Descriptors { kept, gaps } => self.descriptors(kept, gaps),
+            Op::Init => self.become_init(step),
+            other => self.file_system(other),
+        }
+    }
+
+    /// Steps on mounts and files.
+    fn file_system(&mut self, op: &Op) -> Result<()> {
+        match op {
+            Op::Private => {
+                let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+                set_attributes(root.as_fd(), Reach::Tree, 0)
+            }
+            Op::RootTmpfs => self.put_root(mounts::tmpfs(c"755", None)?, true),
+            Op::RootOverlay(layers) => {
+                let overlay = mounts::overlay(layers, self.root.as_ref().map(AsFd::as_fd))?;
+                let writable = !matches!(layers.upper, super::program::UpperLayer::None);
+                self.put_root(overlay, writable)
+            }
+            Op::RootBind { tree, attributes } => {
+                let tree = match mounts::prepare(tree, *attributes)? {
+                    mounts::Prepared::Cloned(tree) => tree,
+                    mounts::Prepared::Opened(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
+                };
+                self.put_root(tree, false)
+            }
+            Op::Bind { tree, at, attributes } => {
+                let tree = mounts::prepare(tree, *attributes)?;
+                mounts::attach_inside(tree.as_fd(), self.inside()?, at)
+            }
+            Op::Tmpfs { at, options } => {
+                let made = mounts::tmpfs(&options.mode, Some(options))?;
+                mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
+                self.context.program.own.add(made.as_fd())
+            }
+            Op::Overlay { at, layers } => {
+                let made = mounts::overlay(layers, None)?;
+                mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
+                match layers.upper {
+                    super::program::UpperLayer::None => Ok(()),
+                    _ => self.context.program.own.add(made.as_fd()),
+                }
+            }
+            Op::Directory { at, mode } => mounts::directory(self.inside()?, at, *mode),
+            Op::File { at, bytes, mode } => mounts::file(self.inside()?, at, bytes, *mode),
+            Op::BindData { at, bytes, mode, attributes } => {
+                let made = mounts::data(bytes, *mode, *attributes)?;
+                mounts::attach_inside(made.as_fd(), self.inside()?, at)
+            }
+            Op::Symlink { target, at } => mounts::symlink(self.inside()?, at, target),
+            Op::Chmod { at, mode } => mounts::chmod(self.inside()?, at, *mode),
+            Op::Proc { at } => self.put_plain(c"proc", at),
+            Op::Mqueue { at } => self.put_plain(c"mqueue", at),
+            Op::Dev { at } => mounts::dev(self.inside()?, at),
+            Op::RemountReadOnly { at } => {
+                let at = self.inside()?.open(at, Make::Nothing)?;
+                set_attributes(at.as_fd(), Reach::One, READ_ONLY)
+            }
+            Op::Mask { at } => mounts::mask(self.inside()?, at),
+            Op::Seal => set_attributes(self.inside()?.root, Reach::One, READ_ONLY),
+            Op::Pivot => self.pivot(),
+            _ => Err(Errno::NOSYS),
+        }
+    }
+
+    fn inside(&self) -> Result<Inside<'_>> {
+        let root = self.root.as_ref().ok_or(Errno::BADF)?.as_fd();
+        Ok(Inside { root, made: &self.context.program.own })
+    }
+
+    fn put_root(&mut self, tree: OwnedFd, own: bool) -> Result<()> {
+        mounts::attach_on_top(tree.as_fd())?;
+        if own {
+            self.context.program.own.add(tree.as_fd())?;
+        }
+        self.root = Some(tree);
+        Ok(())
+    }
+
+    fn put_plain(&self, kind: &std::ffi::CStr, at: &super::place::Place) -> Result<()> {
+        let flags =
+            MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let made = mounts::plain(kind, flags)?;
+        mounts::attach_inside(made.as_fd(), self.inside()?, at)
+    }
+
+    /// pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off.
+    fn pivot(&self) -> Result<()> {
+        rustix::process::fchdir(self.inside()?.root)?;
+        rustix::process::pivot_root(c".", c".")?;
+        unmount(c".", UnmountFlags::DETACH)?;
+        rustix::process::chdir(c"/")
+    }
+
+    fn fork(&self, step: u32) -> Result<()> {
+        let program = self.context.program;
+        let stack = program.fork_stack.as_ref().ok_or(Errno::NOMEM)?;
+        let child = start(0, Kind::Sibling, stack, go_on, self.context)?;
+        send_descriptor(program, Record::new(wire::MOVED, step, 0), child.pidfd.as_fd())?;
+        exit(0)
+    }
+
+    fn wait_for_parent(&self, step: u32) -> Result<()> {
+        let control = control(self.context.program);
+        send(control, &Record::new(wire::NEED, step, 0).to_bytes(), SendFlags::NOSIGNAL)?;
+        let mut bytes = [0u8; wire::LENGTH];
+        let (length, _) = rustix::io::retry_on_intr(|| recv(control, &mut bytes, RecvFlags::empty()))?;
+        let go = length == wire::LENGTH && Record::from_bytes(bytes).kind == wire::GO;
+        if go { Ok(()) } else { Err(Errno::CONNABORTED) }
+    }
+
+    /// Opens the new terminal at the sandbox's own /dev/ptmx, which must be the device of that name (5:2).
+    fn open_terminal(&mut self, step: u32) -> Result<()> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let controlling = openat(CWD, c"/dev/ptmx", flags, Mode::empty())?;
+        if rustix::fs::fstat(&controlling)?.st_rdev != rustix::fs::makedev(5, 2) {
+            return Err(Errno::NOTTY);
+        }
+        rustix::pty::unlockpt(&controlling)?;
+        let peer =
+            rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
+        self.terminal = Some(rustix::pty::ioctl_tiocgptpeer(&controlling, peer)?);
+        send_descriptor(self.context.program, Record::new(wire::TERMINAL, step, 0), controlling.as_fd())
+    }
+
+    fn descriptors(&self, kept: &[i32], gaps: &[(u32, u32)]) -> Result<()> {
+        let program = self.context.program;
+        for (number, wished) in program.stdio.iter().enumerate() {
+            if let Some(source) = self.terminal.as_ref().or(wished.as_ref()) {
+                crate::sys::process::duplicate(source.as_raw_fd(), number as i32)?;
+            }
+        }
+        for &(first, last) in gaps {
+            crate::sys::process::close_range(first, last)?;
+        }
+        let inherited = [Some(control(program)), program.proc.as_ref().map(AsFd::as_fd)];
+        let kept = kept.iter().map(|&number| crate::sys::process::borrow(number));
+        for descriptor in inherited.into_iter().chain(kept).flatten() {
+            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
+        }
+        Ok(())
+    }
+
+    fn become_init(&self, step: u32) -> Result<()> {
+        let program = self.context.program;
+        if let Some((number, errno)) = program.fault.filter(|&(number, _)| number == step + 1) {
+            fail(program, number, Errno::from_raw_os_error(errno));
+        }
+        Err(crate::sys::process::execute(program.init.as_fd(), &self.context.arguments, &self.context.environment))
+    }
+}
+
+/// Sends a record with a descriptor (unix(7), `SCM_RIGHTS`).
+fn send_descriptor(program: &Program, record: Record, descriptor: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    if !message.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(Errno::NOBUFS);
+    }
+    let bytes = record.to_bytes();
+    sendmsg(control(program), &[std::io::IoSlice::new(&bytes)], &mut message, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Becomes another user; capabilities stay permitted, for `drop_privileges` to drop for good.
+fn take_ids(uid: u32, gid: u32) -> Result<()> {
+    rustix::thread::set_keep_capabilities(true)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)
+}
+
+/// Empties all five capability sets and locks the way back (capabilities(7)).
+fn drop_privileges() -> Result<()> {
+    let held = rustix::thread::capabilities(None)?;
+    let raised = CapabilitySets { effective: held.permitted, ..held };
+    rustix::thread::set_capabilities(None, raised)?;
+    if held.permitted.contains(CapabilitySet::SETPCAP) {
+        for number in 0..64 {
+            match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+                Err(Errno::INVAL) => break,
+                done => done?,
+            }
+        }
+        let bits = CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+        rustix::thread::set_capabilities_secure_bits(bits)?;
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    rustix::thread::set_no_new_privs(true)
+}

@@ -1,0 +1,39 @@
+//! Id maps as the kernel and newuidmap(1) take them.
+
+use crate::model::id::IdMap;
+use crate::plan::step::MapWriter;
+use rustix::io::{Errno, Result};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The lines for /proc/PID/uid_map.
+pub(crate) fn lines(maps: &[IdMap]) -> Vec<u8> {
+    maps.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.count)).collect::<String>().into_bytes()
+}
+
+/// Writes the maps of process `pid` from outside. The process waits for it and is not reaped, so its number is its own.
+pub(crate) fn write(writer: MapWriter, pid: i32, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
+    for (file, helper, maps) in [("uid_map", "newuidmap", uid), ("gid_map", "newgidmap", gid)] {
+        match writer {
+            MapWriter::Helpers => help(helper, pid, maps)?,
+            MapWriter::Parent | MapWriter::Child => {
+                let path = format!("/proc/{pid}/{file}");
+                let path = super::program::text(path.as_ref());
+                super::place::write_once(&path, &lines(maps))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn help(helper: &str, pid: i32, maps: &[IdMap]) -> Result<()> {
+    let numbers = maps.iter().flat_map(|m| [m.inside, m.outside, m.count]).map(|n| n.to_string());
+    let found = ["/usr/bin", "/bin", "/usr/local/bin"].iter().map(|d| Path::new(d).join(helper)).find(|p| p.exists());
+    let mut command = Command::new(found.ok_or(Errno::NOENT)?);
+    command.arg(pid.to_string()).args(numbers).stdin(Stdio::null()).stdout(Stdio::null());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(Errno::PERM),
+        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    }
+}

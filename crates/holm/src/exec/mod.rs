@@ -1,0 +1,31 @@
+//! Floor 4: the only module with effects. It takes no decision: every `if` on a wish is in `plan`.
+//!
+//! `program` turns a plan into C strings and descriptors before the clone; `child` walks it without allocating, with
+//! `place` for paths inside and `mounts` for file systems; `parent` starts the child, does its own steps meanwhile and
+//! reads the records; `keep` undoes what the parent made if a later step fails.
+
+mod child;
+mod keep;
+mod maps;
+mod mounts;
+pub(crate) mod parent;
+mod place;
+pub(crate) mod program;
+
+/// A step that the kernel refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// Its number, from 1 on.
+    pub(crate) step: usize,
+    /// Why.
+    pub(crate) errno: rustix::io::Errno,
+}
+
+/// Why there is no running program.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A step failed.
+    Failed(Failed),
+    /// The child ended without a word; the number is its wait status.
+    Lost(i32),
+}

@@ -1,0 +1,349 @@
+//! File systems and binds, by descriptor. Runs in the child (and, for sources, in the parent): nothing here allocates.
+
+use super::place::{Inside, Make, Place, create, write_all};
+use super::program::{Layers, READ_ONLY, TmpfsOptions, Tree, UpperLayer};
+use crate::sys::mount::{Reach, set_attributes};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open};
+use rustix::io::{Errno, Result};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
+/// Clones the tree of mounts at a path of the caller's.
+pub(crate) fn clone_path(path: &CStr) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, path, flags)
+}
+
+/// Clones the tree of mounts that a descriptor is open on.
+///
+/// A descriptor from another mount namespace can't be cloned, so its path is looked up in this one; what is found must
+/// be the same file (ESTALE).
+pub(crate) fn clone_descriptor(number: i32) -> Result<OwnedFd> {
+    let wanted = fstat(crate::sys::process::borrow(number).ok_or(Errno::BADF)?)?;
+    let mut link = *b"/proc/self/fd/0000000000\0";
+    let length = decimal(number, &mut link[14..]);
+    link[14 + length] = 0;
+    let link = CStr::from_bytes_until_nul(&link).map_err(|_| Errno::INVAL)?;
+    let mut path = [0u8; 4096];
+    let length = rustix::fs::readlinkat_raw(CWD, link, &mut path[..])?;
+    if length == 0 || length >= path.len() || path[0] != b'/' {
+        return Err(Errno::NOENT);
+    }
+    let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::NAMETOOLONG)?;
+    let tree = clone_path(path)?;
+    let found = fstat(&tree)?;
+    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino) { Ok(tree) } else { Err(Errno::STALE) }
+}
+
+/// Writes `number` as decimal digits; returns how many.
+pub(crate) fn decimal(mut number: i32, to: &mut [u8]) -> usize {
+    let mut digits = [0u8; 10];
+    let mut count = 0;
+    loop {
+        digits[count] = b'0' + (number % 10) as u8;
+        number /= 10;
+        count += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    for (place, digit) in digits[..count].iter().rev().enumerate() {
+        to[place] = *digit;
+    }
+    count
+}
+
+/// A clone of `tree` with `attributes` on every mount of it, private.
+pub(crate) fn prepare(tree: &Tree, attributes: u64) -> Result<Prepared<'_>> {
+    let cloned = match tree {
+        // The parent has set its attributes: this side has no right over a mount from outside.
+        Tree::Opened(opened) => return Ok(Prepared::Opened(opened.as_fd())),
+        Tree::Path(path) => clone_path(path)?,
+        Tree::Descriptor(number) => clone_descriptor(*number)?,
+    };
+    set_attributes(cloned.as_fd(), Reach::Tree, attributes)?;
+    Ok(Prepared::Cloned(cloned))
+}
+
+/// A detached tree of mounts.
+pub(crate) enum Prepared<'a> {
+    Opened(BorrowedFd<'a>),
+    Cloned(OwnedFd),
+}
+
+impl AsFd for Prepared<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Prepared::Opened(fd) => *fd,
+            Prepared::Cloned(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// Puts a detached tree on top of `/` of the namespace, where it is reached by its descriptor.
+pub(crate) fn attach_on_top(tree: BorrowedFd<'_>) -> Result<()> {
+    move_mount(tree, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Puts a detached tree on an open place.
+fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", at, c"", flags)
+}
+
+/// Puts a detached tree at `place`, which is made if it is missing and may be.
+pub(crate) fn attach_inside(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Place) -> Result<()> {
+    let kind = rustix::fs::FileType::from_raw_mode(fstat(tree)?.st_mode);
+    let make = if kind.is_dir() { Make::Directory } else { Make::File };
+    let at = inside.open(place, make)?;
+    attach(tree, at.as_fd())
+}
+
+/// A detached file system of this kind without options.
+pub(crate) fn plain(kind: &CStr, flags: MountAttrFlags) -> Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
+}
+
+/// A detached tmpfs.
+pub(crate) fn tmpfs(mode: &CStr, options: Option<&TmpfsOptions>) -> Result<OwnedFd> {
+    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(context.as_fd(), c"mode", mode)?;
+    if let Some(options) = options {
+        if let Some(size) = &options.size {
+            fsconfig_set_string(context.as_fd(), c"size", size.as_c_str())?;
+        }
+        if let Some((uid, gid)) = &options.owner {
+            fsconfig_set_string(context.as_fd(), c"uid", uid.as_c_str())?;
+            fsconfig_set_string(context.as_fd(), c"gid", gid.as_c_str())?;
+        }
+    }
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, PLAIN)
+}
+
+/// A tmpfs that is reachable by path for as long as it is needed: overlayfs and binds take no detached ones on older
+/// kernels. It hangs on top of `/` and is taken off when dropped.
+struct Scratch(OwnedFd);
+
+impl Scratch {
+    fn new() -> Result<Scratch> {
+        let mount = tmpfs(c"755", None)?;
+        attach_on_top(mount.as_fd())?;
+        Ok(Scratch(mount))
+    }
+
+    fn directory(&self, name: &CStr) -> Result<OwnedFd> {
+        rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755))?;
+        rustix::fs::openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // The topmost mount at `/` is this one: nothing else is put there while it exists.
+        let _ = unmount(c"/", UnmountFlags::DETACH);
+    }
+}
+
+/// A detached overlay of `layers`; `root` is what was made so far.
+pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let directory = |path: &CStr| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    // Layers are named by descriptor numbers relative to /proc/self/fd: short, exact, and free of ':' and ','.
+    rustix::process::chdir(c"/proc/self/fd")?;
+    let mut names = Names::new();
+    if layers.so_far {
+        names.add(root.ok_or(Errno::BADF)?.as_raw_fd())?;
+    }
+    const MOST: usize = 60;
+    let mut opened = [const { None::<OwnedFd> }; MOST];
+    for (slot, path) in opened.iter_mut().zip(&layers.lower) {
+        let layer = directory(path)?;
+        names.add(layer.as_raw_fd())?;
+        *slot = Some(layer);
+    }
+    if layers.lower.len() > MOST {
+        return Err(Errno::TOOBIG);
+    }
+    fsconfig_set_string(context.as_fd(), c"lowerdir", names.text()?)?;
+    let mut scratch = None;
+    let upper = match &layers.upper {
+        UpperLayer::None => None,
+        UpperLayer::Temporary => {
+            let made = scratch.insert(Scratch::new()?);
+            Some((made.directory(c"upper")?, made.directory(c"work")?))
+        }
+        UpperLayer::Kept { upper, work } => Some((directory(upper)?, directory(work)?)),
+    };
+    if let Some((upper, work)) = &upper {
+        for (key, layer) in [(c"upperdir", upper), (c"workdir", work)] {
+            let mut name = Names::new();
+            name.add(layer.as_raw_fd())?;
+            fsconfig_set_string(context.as_fd(), key, name.text()?)?;
+        }
+    }
+    if layers.user_attributes {
+        fsconfig_set_flag(context.as_fd(), c"userxattr")?;
+    }
+    fsconfig_create(context.as_fd())?;
+    let read_only = if upper.is_none() { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, PLAIN | read_only)
+}
+
+/// Descriptor numbers joined by ':', as overlayfs lists layers. An option's value is at most 255 bytes (fsconfig(2)).
+struct Names {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Names {
+    fn new() -> Names {
+        Names { bytes: [0; 256], length: 0 }
+    }
+
+    fn add(&mut self, number: i32) -> Result<()> {
+        if self.length + 12 > self.bytes.len() {
+            return Err(Errno::TOOBIG);
+        }
+        if self.length > 0 {
+            self.bytes[self.length] = b':';
+            self.length += 1;
+        }
+        self.length += decimal(number, &mut self.bytes[self.length..]);
+        Ok(())
+    }
+
+    fn text(&self) -> Result<&CStr> {
+        CStr::from_bytes_until_nul(&self.bytes).map_err(|_| Errno::INVAL)
+    }
+}
+
+/// A detached mount of one new file that holds `bytes`.
+pub(crate) fn data(bytes: &[u8], mode: u32, attributes: u64) -> Result<OwnedFd> {
+    let scratch = Scratch::new()?;
+    let file = create(scratch.0.as_fd(), c"data", 0o600)?;
+    write_all(file.as_fd(), bytes)?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(&scratch.0, c"data", flags)?;
+    set_attributes(tree.as_fd(), Reach::One, attributes)?;
+    Ok(tree)
+}
+
+/// The small /dev, in place.
+pub(crate) fn dev(inside: Inside<'_>, place: &Place) -> Result<()> {
+    let dev = tmpfs(c"755", None)?;
+    attach_inside(dev.as_fd(), inside, place)?;
+    for name in [c"null", c"zero", c"full", c"random", c"urandom", c"tty"] {
+        let tree = device(name)?;
+        drop(create(dev.as_fd(), name, 0o444)?);
+        move_mount(&tree, c"", &dev, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    }
+    let links = [
+        (c"/proc/self/fd", c"fd"),
+        (c"/proc/self/fd/0", c"stdin"),
+        (c"/proc/self/fd/1", c"stdout"),
+        (c"/proc/self/fd/2", c"stderr"),
+        (c"pts/ptmx", c"ptmx"),
+    ];
+    for (target, name) in links {
+        rustix::fs::symlinkat(target, &dev, name)?;
+    }
+    let exec = MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let pts = fsopen(c"devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_flag(pts.as_fd(), c"newinstance")?;
+    fsconfig_set_string(pts.as_fd(), c"ptmxmode", c"0666")?;
+    fsconfig_set_string(pts.as_fd(), c"mode", c"620")?;
+    fsconfig_create(pts.as_fd())?;
+    let pts = fsmount(pts.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID | exec)?;
+    for (mount, name) in [(pts, c"pts"), (tmpfs(c"1777", None)?, c"shm")] {
+        rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
+        move_mount(&mount, c"", &dev, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    }
+    set_attributes(dev.as_fd(), Reach::One, READ_ONLY)
+}
+
+/// A detached mount of one device node of the caller's /dev.
+fn device(name: &CStr) -> Result<OwnedFd> {
+    let mut path = [0u8; 16];
+    path[..5].copy_from_slice(b"/dev/");
+    path[5..5 + name.count_bytes()].copy_from_slice(name.to_bytes());
+    let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::INVAL)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, path, flags)?;
+    if !rustix::fs::FileType::from_raw_mode(fstat(&tree)?.st_mode).is_char_device() {
+        return Err(Errno::NODEV);
+    }
+    set_attributes(tree.as_fd(), Reach::One, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC)?;
+    Ok(tree)
+}
+
+/// Hides what is at `place`: a directory by an empty read-only one, a file by the null device.
+pub(crate) fn mask(inside: Inside<'_>, place: &Place) -> Result<()> {
+    let at = match inside.open(place, Make::Nothing) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found?,
+    };
+    let kind = rustix::fs::FileType::from_raw_mode(fstat(&at)?.st_mode);
+    if !kind.is_dir() {
+        return attach(device(c"null")?.as_fd(), at.as_fd());
+    }
+    let empty = tmpfs(c"555", None)?;
+    set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
+    attach(empty.as_fd(), at.as_fd())
+}
+
+/// Changes permission bits at `place`; only on file systems of the sandbox, as for anything that is made.
+pub(crate) fn chmod(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> {
+    let at = inside.open(place, Make::Nothing)?;
+    inside.own(at.as_fd())?;
+    // fchmodat on an O_PATH descriptor by its magic link: fchmodat2 with AT_EMPTY_PATH is Linux 6.6.
+    let mut name = Names::new();
+    name.add(at.as_raw_fd())?;
+    rustix::process::chdir(c"/proc/self/fd")?;
+    rustix::fs::chmodat(CWD, name.text()?, Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+/// Makes a directory; one that is there stays as it is.
+pub(crate) fn directory(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> {
+    match inside.open(place, Make::Nothing) {
+        Err(Errno::NOENT) => {
+            let (parent, name) = inside.directory(place)?;
+            rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode))
+        }
+        found => match rustix::fs::FileType::from_raw_mode(fstat(found?)?.st_mode).is_dir() {
+            true => Ok(()),
+            false => Err(Errno::NOTDIR),
+        },
+    }
+}
+
+/// Makes a file with `bytes`.
+pub(crate) fn file(inside: Inside<'_>, place: &Place, bytes: &[u8], mode: u32) -> Result<()> {
+    let (parent, name) = inside.directory(place)?;
+    let file = create(parent.as_fd(), name, mode)?;
+    write_all(file.as_fd(), bytes)
+}
+
+/// Makes a symbolic link; the same one may be there.
+pub(crate) fn symlink(inside: Inside<'_>, place: &Place, target: &CString) -> Result<()> {
+    let (parent, name) = inside.directory(place)?;
+    match rustix::fs::symlinkat(target.as_c_str(), &parent, name) {
+        Err(Errno::EXIST) => {
+            let mut text = [0u8; 4096];
+            match rustix::fs::readlinkat_raw(&parent, name, &mut text[..]) {
+                Ok(length) if text[..length] == *target.as_bytes() => Ok(()),
+                _ => Err(Errno::EXIST),
+            }
+        }
+        made => made,
+    }
+}

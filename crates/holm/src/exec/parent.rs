@@ -1,0 +1,208 @@
+//! The parent: starts the child, does its own steps while the child waits, reads records until the program runs.
+//!
+//! The child shares this memory until it has become the init or is gone. Whatever goes wrong, `Nursery` waits for the
+//! end of the socket, which each such process holds open, before anything the child reads is freed.
+
+use super::child::{self, Context};
+use super::keep::Kept;
+use super::program;
+use super::{Failed, Stop, maps};
+use crate::plan::Plan;
+use crate::plan::step::{Act, Actor};
+use crate::sys::clone::{Cloned, Kind, Stack, start};
+use crate::sys::init::wire::{self, Record};
+use crate::sys::process::StringList;
+use crate::sys::signal::Blocked;
+use rustix::io::{Errno, Result};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
+    send, socketpair,
+};
+use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A running sandbox.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The init, or whatever is to be waited for.
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) pid: i32,
+    /// Records go both ways here; its end ends the sandbox.
+    pub(crate) control: OwnedFd,
+    pub(crate) terminal: Option<OwnedFd>,
+    /// The caller's ends of pipes.
+    pub(crate) pipes: [Option<OwnedFd>; 3],
+}
+
+/// Carries out `plan` until its program runs.
+pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
+    let clone_step = plan.steps.iter().position(|s| matches!(s.act, Act::Clone(_))).map_or(1, |place| place + 1);
+    let failed = |errno| Stop::Failed(Failed { step: clone_step, errno });
+    let kind = SocketType::SEQPACKET;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(failed)?;
+    let (inside, pipes) = program::open_stdio(plan.launch.stdio).map_err(failed)?;
+    let (program, child_end) = program::compile(plan, theirs.as_fd(), inside).map_err(Stop::Failed)?;
+    drop(theirs);
+    if let Some((_, errno)) = plan.fault.filter(|&(step, _)| step == clone_step) {
+        return Err(failed(Errno::from_raw_os_error(errno)));
+    }
+    let flags = plan.steps.iter().find_map(|s| if let Act::Clone(set) = s.act { Some(set.flags()) } else { None });
+    let memory = if plan.launch.joined_time { Kind::Own } else { Kind::Shared };
+    let stack = Stack::new().map_err(failed)?;
+    let context = Context {
+        program: &program,
+        arguments: StringList::new(program.arguments.iter().map(|s| s.as_c_str())),
+        environment: StringList::new(program.environment.iter().map(|s| s.as_c_str())),
+    };
+    let dumpable = crate::sys::process::dumpable();
+    let child = {
+        let _blocked = Blocked::new();
+        start(flags.unwrap_or(0), memory, &stack, child::run, &context).map_err(failed)?
+    };
+    // Open in this process it would hide that the child has closed its own.
+    drop(child_end);
+    let mut nursery = Nursery { plan, control: &ours, children: vec![child], terminal: None, kept: Vec::new() };
+    let raised = nursery.raise();
+    if raised.is_err() {
+        nursery.clear();
+    }
+    // Changing ids in shared memory makes this process undumpable, too (prctl(2), PR_SET_DUMPABLE).
+    crate::sys::process::set_dumpable(dumpable);
+    raised?;
+    nursery.kept.drain(..).for_each(Kept::commit);
+    let terminal = nursery.terminal.take();
+    let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
+    nursery.children.iter().for_each(|helper| drop(reap(helper)));
+    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes })
+}
+
+/// The children until the program runs.
+struct Nursery<'a> {
+    plan: &'a Plan,
+    control: &'a OwnedFd,
+    /// In the order in which they started; the last one is the one that matters.
+    children: Vec<Cloned>,
+    terminal: Option<OwnedFd>,
+    kept: Vec<Kept>,
+}
+
+impl Nursery<'_> {
+    /// Reads records and answers them until the program runs.
+    fn raise(&mut self) -> std::result::Result<(), Stop> {
+        loop {
+            let Some((record, descriptor)) = self.receive() else { return Err(self.lost()) };
+            match (record.kind, descriptor) {
+                (wire::STARTED, _) => return Ok(()),
+                (wire::FAILED, _) => {
+                    let errno = Errno::from_raw_os_error(record.value);
+                    return Err(Stop::Failed(Failed { step: record.step as usize, errno }));
+                }
+                (wire::NEED, _) => {
+                    self.parent_steps().map_err(Stop::Failed)?;
+                    // If the child is gone, its record or its end comes next.
+                    let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
+                }
+                (wire::MOVED, Some(pidfd)) => self.moved(pidfd),
+                (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
+                _ => {}
+            }
+        }
+    }
+
+    fn moved(&mut self, pidfd: OwnedFd) {
+        let pid = pid_of(&pidfd).unwrap_or(0);
+        self.children.push(Cloned { pid, pidfd });
+    }
+
+    /// The steps that only the parent can do.
+    fn parent_steps(&mut self) -> std::result::Result<(), Failed> {
+        let pid = self.children.last().map_or(0, |child| child.pid);
+        for (place, step) in self.plan.steps.iter().enumerate() {
+            if step.actor != Actor::ParentMeanwhile {
+                continue;
+            }
+            let number = place + 1;
+            let failed = |errno| Failed { step: number, errno };
+            if let Some((_, errno)) = self.plan.fault.filter(|&(fault, _)| fault == number) {
+                return Err(failed(Errno::from_raw_os_error(errno)));
+            }
+            match &step.act {
+                Act::WriteMaps { writer, uid, gid } => maps::write(*writer, pid, uid, gid).map_err(failed)?,
+                Act::Keep { namespace, path } => {
+                    self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next record; `None` at the end.
+    fn receive(&self) -> Option<(Record, Option<OwnedFd>)> {
+        loop {
+            let mut bytes = [0u8; wire::LENGTH];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+            match recvmsg(self.control, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                // A child that left with unread data resets the socket once, before its last record is read.
+                Err(Errno::INTR | Errno::CONNRESET) => continue,
+                Ok(message) if message.bytes == wire::LENGTH => {
+                    let descriptor = ancillary.drain().find_map(|part| match part {
+                        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+                        _ => None,
+                    });
+                    return Some((Record::from_bytes(bytes), descriptor));
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Kills every child and waits until none of them shares this memory.
+    fn clear(&mut self) {
+        let kill = |child: &Cloned| drop(pidfd_send_signal(&child.pidfd, Signal::KILL));
+        self.children.iter().for_each(kill);
+        while let Some((record, descriptor)) = self.receive() {
+            if let (wire::MOVED, Some(pidfd)) = (record.kind, descriptor) {
+                self.moved(pidfd);
+                self.children.last().into_iter().for_each(kill);
+            }
+        }
+        self.children.drain(..).for_each(|child| drop(reap(&child)));
+    }
+
+    fn lost(&mut self) -> Stop {
+        self.children.pop().map_or(Stop::Lost(0), |child| Stop::Lost(reap(&child).unwrap_or(0)))
+    }
+}
+
+/// Waits for the end of a child; its wait status.
+pub(crate) fn reap(child: &Cloned) -> Result<i32> {
+    wait_for(&child.pidfd, WaitIdOptions::EXITED).map(|status| status.unwrap_or(0))
+}
+
+/// Waits for a child by its descriptor; `None` if it goes on and `options` say not to wait.
+pub(crate) fn wait_for(pidfd: &OwnedFd, options: WaitIdOptions) -> Result<Option<i32>> {
+    let ended = rustix::io::retry_on_intr(|| waitid(rustix::process::WaitId::PidFd(pidfd.as_fd()), options))?;
+    Ok(ended.map(|status| match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code << 8,
+        (None, signal) => signal.unwrap_or(0),
+    }))
+}
+
+/// The pid of a process in the caller's pid namespace (pidfd_open(2), "/proc/PID/fdinfo").
+fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
+    use std::os::fd::AsRawFd;
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+}
+
+/// The file of /proc/PID/ns that is the new namespace: a process enters a new time namespace only when it forks.
+fn namespace_file(kind: crate::model::namespace::Namespace) -> &'static str {
+    match kind {
+        crate::model::namespace::Namespace::Time => "time_for_children",
+        other => other.name(),
+    }
+}

@@ -1,0 +1,157 @@
+//! Paths inside the new root, resolved without ever leaving it. Runs in the child: nothing here allocates.
+//!
+//! Each look-up is openat2(2) with `RESOLVE_IN_ROOT`, so a symbolic link, absolute or climbing, stays inside. A link as
+//! the last part is refused. Missing parts are made only on file systems that this sandbox made: nothing appears on a
+//! disk of the host.
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::io::{Errno, Result};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A path inside, cut into C strings beforehand.
+pub(crate) struct Place {
+    /// The whole path, relative to the root; `.` is the root.
+    whole: CString,
+    /// Each part with the path of the directory it is in.
+    parts: Vec<(CString, CString)>,
+}
+
+impl Place {
+    /// Cuts `path`, which planning has checked: absolute, without `..` and NUL.
+    pub(crate) fn new(path: &Path) -> Place {
+        let text = |path: &Path| {
+            let bytes = path.as_os_str().as_bytes();
+            CString::new(if bytes.is_empty() { b"." } else { bytes }).expect("planning refuses NUL bytes")
+        };
+        let relative: std::path::PathBuf =
+            path.components().filter(|c| matches!(c, std::path::Component::Normal(_))).collect();
+        let mut parts: Vec<(CString, CString)> =
+            relative.ancestors().filter_map(|p| Some((text(p.parent()?), text(Path::new(p.file_name()?))))).collect();
+        parts.reverse();
+        Place { whole: text(&relative), parts }
+    }
+}
+
+/// The mounts that this sandbox made, by the kernel's id; directories and files may be made on them.
+pub(crate) struct Own(Box<[AtomicU64]>);
+
+impl Own {
+    /// Room for `count` mounts.
+    pub(crate) fn new(count: usize) -> Own {
+        Own((0..count).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Notes the mount that `mount` is open on.
+    pub(crate) fn add(&self, mount: BorrowedFd<'_>) -> Result<()> {
+        let id = mount_id(mount)?;
+        let free = self.0.iter().find(|slot| slot.load(Ordering::Relaxed) == 0).ok_or(Errno::NOBUFS)?;
+        free.store(id, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn contains(&self, directory: BorrowedFd<'_>) -> Result<bool> {
+        let id = mount_id(directory)?;
+        Ok(self.0.iter().any(|slot| slot.load(Ordering::Relaxed) == id))
+    }
+}
+
+fn mount_id(file: BorrowedFd<'_>) -> Result<u64> {
+    Ok(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
+/// What to make if the last part is missing.
+#[derive(Clone, Copy)]
+pub(crate) enum Make {
+    Nothing,
+    Directory,
+    File,
+}
+
+/// The root with what was made in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside<'a> {
+    pub(crate) root: BorrowedFd<'a>,
+    pub(crate) made: &'a Own,
+}
+
+impl Inside<'_> {
+    fn look(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(self.root, path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// Opens what is at `place` (`O_PATH`), makes it first if it is missing, and refuses a symbolic link (ELOOP).
+    pub(crate) fn open(&self, place: &Place, make: Make) -> Result<OwnedFd> {
+        let found = match (self.look(&place.whole, OFlags::NOFOLLOW), make) {
+            (Err(Errno::NOENT), Make::Directory | Make::File) => {
+                let (directory, name) = self.directory(place)?;
+                match make {
+                    Make::Directory => rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?,
+                    _ => drop(create(directory.as_fd(), name, 0o444)?),
+                }
+                self.look(&place.whole, OFlags::NOFOLLOW)?
+            }
+            (found, _) => found?,
+        };
+        let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+        if kind.is_symlink() { Err(Errno::LOOP) } else { Ok(found) }
+    }
+
+    /// The directory that `place` is in, made where it is missing, checked to be one of ours; and the last part.
+    pub(crate) fn directory<'p>(&self, place: &'p Place) -> Result<(OwnedFd, &'p CStr)> {
+        let Some(((last_in, last), before)) = place.parts.split_last() else { return Err(Errno::EXIST) };
+        let directory = match self.look(last_in, OFlags::DIRECTORY) {
+            Err(Errno::NOENT) => {
+                for (parent, name) in before {
+                    let parent = self.look(parent, OFlags::DIRECTORY)?;
+                    match self
+                        .own(parent.as_fd())
+                        .and_then(|()| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)))
+                    {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        // Not ours, but it may be there already.
+                        Err(Errno::ROFS)
+                            if rustix::fs::accessat(&parent, name, rustix::fs::Access::EXISTS, AtFlags::empty())
+                                .is_ok() => {}
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                self.look(last_in, OFlags::DIRECTORY)?
+            }
+            found => found?,
+        };
+        self.own(directory.as_fd())?;
+        Ok((directory, last))
+    }
+
+    /// Refuses (EROFS) a directory on a file system of the host.
+    pub(crate) fn own(&self, directory: BorrowedFd<'_>) -> Result<()> {
+        if self.made.contains(directory)? { Ok(()) } else { Err(Errno::ROFS) }
+    }
+}
+
+/// Makes a file that isn't there and opens it for writing.
+pub(crate) fn create(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, bytes))?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// Writes all of `bytes` to an existing file of the caller's /proc in one write, as the kernel wants it there.
+pub(crate) fn write_once(path: &CStr, bytes: &[u8]) -> Result<()> {
+    let file = rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, bytes)?;
+    Ok(())
+}

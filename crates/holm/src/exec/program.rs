@@ -1,0 +1,470 @@
+//! The plan made ready for the child: C strings, descriptors, argument lists. Everything that allocates happens here.
+//!
+//! The parent's own steps before the clone happen here too (opening namespaces and sources, making directories), so
+//! that a name is used once and the child gets descriptors.
+
+use super::Failed;
+use super::place::{Own, Place};
+use crate::plan::Plan;
+use crate::plan::step::{Act, Actor, Layer, Opener};
+use crate::spec::filesystem::{Access, Content, Operation, Source, Upper};
+use crate::spec::life::{Stdio, Terminal};
+use crate::spec::namespaces::{Target, TimeOffsets};
+use crate::sys::clone::Stack;
+use crate::sys::init::{self, flags};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Attributes of mounts, as mount_setattr(2) takes them.
+pub(crate) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// Where a tree of mounts comes from.
+pub(crate) enum Tree {
+    /// The parent cloned it.
+    Opened(OwnedFd),
+    /// The child clones what is at a path of the caller's.
+    Path(CString),
+    /// The child clones what a descriptor is open on.
+    Descriptor(i32),
+}
+
+/// Layers of an overlay.
+pub(crate) struct Layers {
+    /// Directories of the caller's, below what was made so far if that is a layer.
+    pub(crate) lower: Vec<CString>,
+    pub(crate) so_far: bool,
+    pub(crate) upper: UpperLayer,
+    /// Whether the mounter is in a user namespace and may use the `user.` attributes only (overlayfs, `userxattr`).
+    pub(crate) user_attributes: bool,
+}
+
+pub(crate) enum UpperLayer {
+    None,
+    Temporary,
+    Kept { upper: CString, work: CString },
+}
+
+/// Options of a tmpfs.
+pub(crate) struct TmpfsOptions {
+    pub(crate) mode: CString,
+    pub(crate) size: Option<CString>,
+    /// The owner of its root, if it isn't the one who mounts.
+    pub(crate) owner: Option<(CString, CString)>,
+}
+
+/// What the child does in one step.
+pub(crate) enum Op {
+    Enter { namespace: usize, flag: u64 },
+    Unshare(u64),
+    Fork,
+    Await,
+    WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
+    OffsetTime(Vec<u8>),
+    Loopback,
+    Hostname(Vec<u8>),
+    Private,
+    RootTmpfs,
+    RootBind { tree: Tree, attributes: u64 },
+    RootOverlay(Layers),
+    Bind { tree: Tree, at: Place, attributes: u64 },
+    Tmpfs { at: Place, options: TmpfsOptions },
+    Overlay { at: Place, layers: Layers },
+    Directory { at: Place, mode: u32 },
+    File { at: Place, bytes: Vec<u8>, mode: u32 },
+    BindData { at: Place, bytes: Vec<u8>, mode: u32, attributes: u64 },
+    Symlink { target: CString, at: Place },
+    Chmod { at: Place, mode: u32 },
+    Proc { at: Place },
+    Dev { at: Place },
+    Mqueue { at: Place },
+    RemountReadOnly { at: Place },
+    Mask { at: Place },
+    Seal,
+    Pivot,
+    OpenTerminal,
+    DropGroups,
+    TakeIds { uid: u32, gid: u32 },
+    DropPrivileges,
+    Umask(u32),
+    ChangeDirectory { path: CString, or_root: bool },
+    Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
+    Init,
+}
+
+/// Everything the child reads.
+pub(crate) struct Program {
+    pub(crate) steps: Vec<(u32, Op)>,
+    pub(crate) fault: Option<(u32, i32)>,
+    pub(crate) own: Own,
+    pub(crate) namespaces: Vec<OwnedFd>,
+    /// The number of the child's end of the socket, above all that are passed on.
+    pub(crate) control: i32,
+    /// A /proc, for an init that has to end its children itself.
+    pub(crate) proc: Option<OwnedFd>,
+    pub(crate) init: OwnedFd,
+    /// What becomes descriptors 0, 1 and 2, where they are not just inherited; all above 2.
+    pub(crate) stdio: [Option<OwnedFd>; 3],
+    /// A second stack, for a child that forks.
+    pub(crate) fork_stack: Option<Stack>,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+}
+
+/// Turns `plan` into a program whose child speaks through `control`. The descriptor returned beside is the child's: it is
+/// to be open at the clone and closed after it.
+pub(crate) fn compile(
+    plan: &Plan,
+    control: BorrowedFd<'_>,
+    stdio: [Option<OwnedFd>; 3],
+) -> std::result::Result<(Program, OwnedFd), Failed> {
+    let last = plan.steps.len();
+    let at = |errno| Failed { step: last, errno };
+    let mut compiler = Compiler::new(plan);
+    let lowest = plan.launch.descriptors.iter().copied().max().unwrap_or(2).max(2) + 1;
+    let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, lowest);
+    let control = above(control).map_err(at)?;
+    let init = above(init::file().map_err(at)?.as_fd()).map_err(at)?;
+    let proc = match plan.launch.own_pids {
+        true => None,
+        false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
+    };
+    compiler.fixed = vec![control.as_raw_fd(), init.as_raw_fd()];
+    compiler.fixed.extend(proc.as_ref().map(AsRawFd::as_raw_fd));
+    for (place, step) in plan.steps.iter().enumerate() {
+        let number = place + 1;
+        let injected = plan.fault.filter(|&(step, _)| step == number);
+        match (step.actor, injected) {
+            (Actor::Parent, Some((_, errno))) if !matches!(step.act, Act::Clone(_)) => {
+                return Err(Failed { step: number, errno: Errno::from_raw_os_error(errno) });
+            }
+            _ => compiler.step(number, step.actor, &step.act).map_err(|errno| Failed { step: number, errno })?,
+        }
+    }
+    let fork_stack = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork));
+    let program = Program {
+        fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
+        own: Own::new(compiler.own),
+        namespaces: compiler.namespaces,
+        fork_stack: if fork_stack { Some(Stack::new().map_err(at)?) } else { None },
+        arguments: arguments(plan, &control, proc.as_ref()),
+        environment: environment(plan),
+        steps: compiler.steps,
+        control: control.as_raw_fd(),
+        proc,
+        init,
+        stdio,
+    };
+    Ok((program, control))
+}
+
+struct Compiler<'a> {
+    plan: &'a Plan,
+    steps: Vec<(u32, Op)>,
+    namespaces: Vec<OwnedFd>,
+    /// Kinds of the opened namespaces, in the same order.
+    kinds: Vec<u64>,
+    own: usize,
+    fixed: Vec<i32>,
+    /// The owner of file systems in memory, if the program's ids are not those of the child.
+    owner: Option<(u32, u32)>,
+    new_user: bool,
+}
+
+impl Compiler<'_> {
+    fn new(plan: &Plan) -> Compiler<'_> {
+        let owner = plan.steps.iter().find_map(|s| match s.act {
+            Act::TakeIds { uid, gid } => Some((uid, gid)),
+            _ => None,
+        });
+        let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
+        Compiler {
+            plan,
+            steps: Vec::new(),
+            namespaces: Vec::new(),
+            kinds: Vec::new(),
+            own: 0,
+            fixed: Vec::new(),
+            owner,
+            new_user,
+        }
+    }
+
+    fn step(&mut self, number: usize, actor: Actor, act: &Act) -> Result<()> {
+        let number = number as u32;
+        match act {
+            Act::OpenNamespace { namespace, target } => {
+                let opened = open_namespace(target, namespace.name())?;
+                if crate::sys::namespace::kind(opened.as_fd()).ok() != Some(namespace.flag()) {
+                    return Err(Errno::INVAL);
+                }
+                self.namespaces.push(opened);
+                self.kinds.push(namespace.flag());
+                return Ok(());
+            }
+            Act::MakeDirectory(path) => return super::keep::make_directory(path),
+            Act::Clone(_) | Act::Execute(_) => return Ok(()),
+            _ if actor == Actor::ParentMeanwhile => {
+                // The first of the parent's steps is where the child waits for all of them.
+                if !self.steps.iter().any(|(_, op)| matches!(op, Op::Await)) {
+                    self.steps.push((number, Op::Await));
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let op = self.op(act)?;
+        self.steps.push((number, op));
+        Ok(())
+    }
+
+    fn op(&mut self, act: &Act) -> Result<Op> {
+        Ok(match act {
+            Act::Enter(kind) => {
+                let flag = kind.flag();
+                let namespace = self.kinds.iter().position(|k| *k == flag).ok_or(Errno::BADF)?;
+                Op::Enter { namespace, flag }
+            }
+            Act::Unshare(set) => Op::Unshare(set.flags()),
+            Act::Fork => Op::Fork,
+            Act::WriteMaps { uid, gid, .. } => {
+                Op::WriteMaps { uid: super::maps::lines(uid), gid: super::maps::lines(gid) }
+            }
+            Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
+            Act::Loopback => Op::Loopback,
+            Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
+            Act::Private => Op::Private,
+            Act::RootTmpfs => {
+                self.own += 1;
+                Op::RootTmpfs
+            }
+            Act::RootBind { source, access, opener } => Op::RootBind {
+                tree: self.tree(&Source::Path(source.clone()), *opener, attributes(*access))?,
+                attributes: attributes(*access),
+            },
+            Act::RootOverlay { lower, upper } => {
+                self.own += 1;
+                let so_far = lower.contains(&Layer::SoFar);
+                let directories = lower.iter().filter_map(|layer| match layer {
+                    Layer::Directory(path) => Some(path.as_path()),
+                    Layer::SoFar => None,
+                });
+                Op::RootOverlay(self.layers(directories, so_far, upper))
+            }
+            Act::Operate { operation, opener } => self.operation(operation, *opener)?,
+            Act::Seal => Op::Seal,
+            Act::Pivot => Op::Pivot,
+            Act::OpenTerminal => Op::OpenTerminal,
+            Act::DropGroups => Op::DropGroups,
+            Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
+            Act::DropPrivileges => Op::DropPrivileges,
+            Act::Umask(mask) => Op::Umask(*mask),
+            Act::ChangeDirectory { path, or_root } => {
+                Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
+            }
+            Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
+            Act::Init => Op::Init,
+            Act::OpenNamespace { .. } | Act::MakeDirectory(_) | Act::Clone(_) | Act::Keep { .. } | Act::Execute(_) => {
+                unreachable!("`step` has taken the parent's acts")
+            }
+        })
+    }
+
+    fn operation(&mut self, operation: &Operation, opener: Opener) -> Result<Op> {
+        let at = Place::new(operation.at());
+        Ok(match operation {
+            Operation::Bind { source, access, .. } => {
+                Op::Bind { tree: self.tree(source, opener, attributes(*access))?, at, attributes: attributes(*access) }
+            }
+            Operation::Tmpfs { size, mode, .. } => {
+                self.own += 1;
+                Op::Tmpfs { at, options: self.tmpfs(*mode, *size) }
+            }
+            Operation::Overlay { lower, upper, .. } => {
+                self.own += 1;
+                Op::Overlay { at, layers: self.layers(lower.iter().map(|p| p.as_path()), false, upper) }
+            }
+            Operation::Directory { mode, .. } => Op::Directory { at, mode: *mode },
+            Operation::File { content, mode, .. } => Op::File { at, bytes: bytes(content)?, mode: *mode },
+            Operation::BindData { content, mode, access, .. } => {
+                Op::BindData { at, bytes: bytes(content)?, mode: *mode, attributes: attributes(*access) | SAFE }
+            }
+            Operation::Symlink { target, .. } => Op::Symlink { target: text(target.as_os_str()), at },
+            Operation::Chmod { mode, .. } => Op::Chmod { at, mode: *mode },
+            Operation::Proc { .. } => Op::Proc { at },
+            Operation::Dev { .. } => Op::Dev { at },
+            Operation::Mqueue { .. } => Op::Mqueue { at },
+            Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
+            Operation::Mask { .. } => Op::Mask { at },
+        })
+    }
+
+    fn tree(&self, source: &Source, opener: Opener, attributes: u64) -> Result<Tree> {
+        match (source, opener) {
+            (Source::Path(path), Opener::Child) => Ok(Tree::Path(text(path.as_os_str()))),
+            (Source::Descriptor(number), Opener::Child) => Ok(Tree::Descriptor(*number)),
+            (source, Opener::Parent) => {
+                let tree = match source {
+                    Source::Path(path) => super::mounts::clone_path(&text(path.as_os_str()))?,
+                    Source::Descriptor(number) => super::mounts::clone_descriptor(*number)?,
+                };
+                crate::sys::mount::set_attributes(tree.as_fd(), crate::sys::mount::Reach::Tree, attributes)?;
+                Ok(Tree::Opened(tree))
+            }
+        }
+    }
+
+    fn layers<'p>(&self, lower: impl Iterator<Item = &'p Path>, so_far: bool, upper: &Upper) -> Layers {
+        let upper = match upper {
+            Upper::None => UpperLayer::None,
+            Upper::Temporary => UpperLayer::Temporary,
+            Upper::Kept { upper, work } => {
+                UpperLayer::Kept { upper: text(upper.as_os_str()), work: text(work.as_os_str()) }
+            }
+        };
+        Layers { lower: lower.map(|p| text(p.as_os_str())).collect(), so_far, upper, user_attributes: self.new_user }
+    }
+
+    fn tmpfs(&self, mode: u32, size: Option<u64>) -> TmpfsOptions {
+        let number = |n: String| CString::new(n).expect("digits hold no NUL");
+        TmpfsOptions {
+            mode: number(format!("{mode:o}")),
+            size: size.map(|s| number(s.to_string())),
+            owner: self.owner.map(|(uid, gid)| (number(uid.to_string()), number(gid.to_string()))),
+        }
+    }
+}
+
+/// `text` for the kernel. Planning refuses NUL bytes.
+pub(crate) fn text(text: &OsStr) -> CString {
+    CString::new(text.as_bytes()).expect("planning refuses NUL bytes")
+}
+
+fn attributes(access: Access) -> u64 {
+    match access {
+        Access::ReadOnly => READ_ONLY | SAFE,
+        Access::ReadWrite => SAFE,
+        Access::Devices => libc::MOUNT_ATTR_NOSUID,
+    }
+}
+
+fn bytes(content: &Content) -> Result<Vec<u8>> {
+    const MOST: usize = 16 << 20;
+    let number = match content {
+        Content::Bytes(bytes) => return Ok(bytes.clone()),
+        Content::Descriptor(number) => *number,
+    };
+    let file = crate::sys::process::borrow(number).ok_or(Errno::BADF)?;
+    let (mut all, mut part) = (Vec::new(), [0u8; 8192]);
+    loop {
+        match rustix::io::retry_on_intr(|| rustix::io::read(file, &mut part))? {
+            0 => return Ok(all),
+            length if all.len() + length > MOST => return Err(Errno::FBIG),
+            length => all.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+fn open_namespace(target: &Target, name: &str) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    match target {
+        Target::Path(path) => open(path, flags, Mode::empty()),
+        Target::Descriptor(number) => {
+            rustix::io::fcntl_dupfd_cloexec(crate::sys::process::borrow(*number).ok_or(Errno::BADF)?, 3)
+        }
+        Target::Process(pid) => {
+            let pid = rustix::process::Pid::from_raw(*pid).ok_or(Errno::SRCH)?;
+            let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+            let opened = open(format!("/proc/{}/ns/{name}", pid.as_raw_pid()), flags, Mode::empty())?;
+            // A descriptor of a process that has ended is readable; one that hasn't pins the meaning of its number.
+            let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+            match rustix::event::poll(&mut ended, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }))? {
+                0 => Ok(opened),
+                _ => Err(Errno::SRCH),
+            }
+        }
+    }
+}
+
+fn proc_handle() -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    open(c"/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {
+    let line = |clock: &str, nanoseconds: i64| {
+        let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+        format!("{clock} {seconds} {rest}\n")
+    };
+    (line("monotonic", offsets.monotonic) + &line("boottime", offsets.boot)).into_bytes()
+}
+
+/// The ranges of descriptors above 2 that are closed: all but `kept` and `fixed`.
+fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
+    let mut stay: Vec<u32> = kept.iter().chain(fixed).map(|&n| n as u32).collect();
+    stay.sort_unstable();
+    let (mut gaps, mut next) = (Vec::new(), 3u32);
+    for number in stay {
+        if number > next {
+            gaps.push((next, number - 1));
+        }
+        next = next.max(number + 1);
+    }
+    gaps.push((next, u32::MAX));
+    gaps
+}
+
+fn arguments(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>) -> Vec<CString> {
+    let launch = &plan.launch;
+    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+    let flags = flags::NEW_SESSION
+        | flag(launch.terminal == Terminal::Own, flags::TERMINAL)
+        | flag(launch.wait_all, flags::WAIT_ALL)
+        | flag(launch.new_time, flags::OWN_MEMORY)
+        | flag(!launch.own_pids, flags::FOREIGN_PIDS);
+    let proc = proc.map_or(0, AsRawFd::as_raw_fd);
+    let task = format!("{} {flags} {} {proc} {}", control.as_raw_fd(), plan.steps.len(), launch.paths.len());
+    let own = ["holm-init".to_owned(), task].map(|s| CString::new(s).expect("no NUL in it"));
+    let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
+    own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()
+}
+
+fn environment(plan: &Plan) -> Vec<CString> {
+    let line = |(name, value): &(std::ffi::OsString, std::ffi::OsString)| {
+        let mut line = name.clone();
+        line.push("=");
+        line.push(value);
+        text(&line)
+    };
+    plan.launch.environment.iter().map(line).collect()
+}
+
+/// Opens what the standard descriptors will be; the ends for the caller are returned beside.
+pub(crate) fn open_stdio(wishes: [Stdio; 3]) -> Result<([Option<OwnedFd>; 3], [Option<OwnedFd>; 3])> {
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (mut inside, mut outside) = ([const { None }; 3], [const { None }; 3]);
+    for (number, wish) in wishes.into_iter().enumerate() {
+        let opened = match wish {
+            Stdio::Inherit => continue,
+            Stdio::Null => open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?,
+            Stdio::Descriptor(n) => {
+                rustix::io::fcntl_dupfd_cloexec(crate::sys::process::borrow(n).ok_or(Errno::BADF)?, 3)?
+            }
+            Stdio::Piped => {
+                let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+                let (mine, theirs) = if number == 0 { (read, write) } else { (write, read) };
+                outside[number] = Some(theirs);
+                mine
+            }
+        };
+        // A program that closed its standard descriptors may get one of their numbers here; move out of the way.
+        let high = if opened.as_raw_fd() > 2 { opened } else { rustix::io::fcntl_dupfd_cloexec(&opened, 3)? };
+        inside[number] = Some(high);
+    }
+    Ok((inside, outside))
+}

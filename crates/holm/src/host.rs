@@ -1,0 +1,274 @@
+//! Floor 2: facts about the machine and the caller that this wish depends on, read once before planning.
+//!
+//! Reads only, and decides nothing: what is missing is a fact, not an error. Planning works from this value alone, so
+//! a test can plan for a machine that isn't there.
+
+use crate::spec::Spec;
+use crate::spec::filesystem::{Content, Operation, Root, Source, Upper, Writes};
+use crate::spec::life::Stdio;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// Anything else.
+    Other,
+}
+
+/// An entry of a root's top directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Top {
+    /// A symbolic link with this text.
+    Link(PathBuf),
+    /// A directory.
+    Directory,
+}
+
+/// The directory a root is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootFacts {
+    /// The user id that owns it.
+    pub owner: u32,
+    /// Which of the paths that will be mounted on don't exist in it.
+    pub missing: Vec<PathBuf>,
+}
+
+/// The facts. All ids are as the caller's user namespace shows them.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+    /// Whether there are supplementary groups besides the effective group.
+    pub groups: bool,
+    /// The user's name, home and shell in /etc/passwd.
+    pub user: Option<Account>,
+    /// The group's name in /etc/group.
+    pub group: Option<String>,
+    /// Whether the caller has CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID (capabilities(7)).
+    pub privileged: bool,
+    /// The current directory.
+    pub directory: Option<PathBuf>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// First id and count of the caller's ranges in /etc/subuid; read only if they are asked for.
+    pub subuid: Vec<(u32, u32)>,
+    /// The same for /etc/subgid.
+    pub subgid: Vec<(u32, u32)>,
+    /// Where newuidmap(1) is.
+    pub newuidmap: Option<PathBuf>,
+    /// Where newgidmap(1) is.
+    pub newgidmap: Option<PathBuf>,
+    /// `/usr`'s links: bin, sbin, lib and so on.
+    pub tops: Vec<(PathBuf, Top)>,
+    /// Small files of /etc with their contents.
+    pub etc_files: Vec<(PathBuf, Vec<u8>)>,
+    /// Files and directories of /etc that are bound.
+    pub etc_binds: Vec<PathBuf>,
+    /// The sources that the wish names, and what is there.
+    pub sources: Vec<(PathBuf, Result<Kind, rustix::io::Errno>)>,
+    /// The root directory that the wish names.
+    pub root: Option<Result<RootFacts, rustix::io::Errno>>,
+    /// Descriptors that the wish names and that aren't open.
+    pub closed: Vec<i32>,
+}
+
+/// A line of /etc/passwd (passwd(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Home directory.
+    pub home: PathBuf,
+    /// Shell.
+    pub shell: PathBuf,
+}
+
+impl Host {
+    /// Reads what planning `spec` needs.
+    pub fn probe(spec: &Spec) -> Host {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let user = account(uid);
+        let mut host = Host {
+            uid,
+            gid,
+            groups: rustix::process::getgroups().is_ok_and(|all| all.iter().any(|g| g.as_raw() != gid)),
+            group: group_name(gid),
+            privileged: privileged(),
+            directory: std::env::current_dir().ok(),
+            environment: std::env::vars_os().collect(),
+            ..Host::default()
+        };
+        if spec.identity.maps != crate::spec::identity::Maps::Single {
+            let name = user.as_ref().map(|u| u.name.clone());
+            host.subuid = subordinate("/etc/subuid", uid, name.as_deref());
+            host.subgid = subordinate("/etc/subgid", uid, name.as_deref());
+            host.newuidmap = helper("newuidmap");
+            host.newgidmap = helper("newgidmap");
+        }
+        host.user = user;
+        if matches!(spec.root, Root::Host | Root::Programs(_)) {
+            host.tops = tops();
+            (host.etc_files, host.etc_binds) = etc();
+        }
+        host.sources = sources(spec);
+        host.root = root(spec);
+        host.closed = closed(spec);
+        host
+    }
+
+    /// What is at `path`, a source that the wish names.
+    pub fn source(&self, path: &Path) -> Option<Result<Kind, rustix::io::Errno>> {
+        self.sources.iter().find(|(p, _)| p == path).map(|(_, found)| *found)
+    }
+}
+
+fn account(uid: u32) -> Option<Account> {
+    let text = std::fs::read("/etc/passwd").ok()?;
+    text.split(|&b| b == b'\n').find_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|&b| b == b':').collect();
+        let [name, _, id, _, _, home, shell] = fields[..] else { return None };
+        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        (id == uid.to_string().as_bytes()).then(|| Account {
+            name: String::from_utf8_lossy(name).into_owned(),
+            home: path(home),
+            shell: path(shell),
+        })
+    })
+}
+
+fn group_name(gid: u32) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/group").ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == gid.to_string()).then(|| name.to_owned())
+    })
+}
+
+fn privileged() -> bool {
+    use rustix::thread::CapabilitySet;
+    let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+/// The ranges of a user in a file of subuid(5): named by login name or by number.
+fn subordinate(file: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let number = uid.to_string();
+    let mut ranges = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        let (Some(owner), Some(first), Some(count)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let ours = Some(owner) == name || owner == number;
+        if let (true, Ok(first), Ok(count)) = (ours, first.parse(), count.trim().parse()) {
+            ranges.push((first, count));
+        }
+    }
+    ranges
+}
+
+fn helper(name: &str) -> Option<PathBuf> {
+    ["/usr/bin", "/bin", "/usr/local/bin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists())
+}
+
+fn tops() -> Vec<(PathBuf, Top)> {
+    let names = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+    let entry = |name: &str| {
+        let path = Path::new("/").join(name);
+        let facts = std::fs::symlink_metadata(&path).ok()?;
+        let top = if facts.is_symlink() { Top::Link(std::fs::read_link(&path).ok()?) } else { Top::Directory };
+        Some((path, top))
+    };
+    names.into_iter().filter_map(entry).collect()
+}
+
+/// Files of the host's /etc that programs need to find libraries, names, certificates and the time of day, and none
+/// that tells about the host's users or services.
+fn etc() -> (Vec<(PathBuf, Vec<u8>)>, Vec<PathBuf>) {
+    let small = ["/etc/resolv.conf", "/etc/localtime"];
+    let bound = [
+        "/etc/ld.so.cache",
+        "/etc/alternatives",
+        "/etc/ssl/certs",
+        "/etc/ssl/openssl.cnf",
+        "/etc/pki/tls/certs",
+        "/etc/pki/ca-trust",
+    ];
+    let read = |path: &&str| Some((PathBuf::from(path), std::fs::read(path).ok()?));
+    let files = small.iter().filter_map(read).collect();
+    (files, bound.iter().map(PathBuf::from).filter(|p| p.exists()).collect())
+}
+
+fn sources(spec: &Spec) -> Vec<(PathBuf, Result<Kind, rustix::io::Errno>)> {
+    let mut paths: Vec<&PathBuf> = Vec::new();
+    for entry in &spec.filesystem {
+        match &entry.operation {
+            Operation::Bind { source: Source::Path(path), .. } => paths.push(path),
+            Operation::Overlay { lower, upper, .. } => {
+                paths.extend(lower);
+                if let Upper::Kept { upper, work } = upper {
+                    paths.extend([upper, work]);
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Writes::Kept(directory) = &spec.writes {
+        paths.push(directory);
+    }
+    let kind = |path: &PathBuf| match rustix::fs::stat(path) {
+        Ok(found) if rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() => Ok(Kind::Directory),
+        Ok(_) => Ok(Kind::Other),
+        Err(errno) => Err(errno),
+    };
+    paths.into_iter().map(|path| (path.clone(), kind(path))).collect()
+}
+
+fn root(spec: &Spec) -> Option<Result<RootFacts, rustix::io::Errno>> {
+    let (Root::Directory(path) | Root::Programs(path)) = &spec.root else { return None };
+    let open = || -> Result<(OwnedFd, u32), rustix::io::Errno> {
+        let root = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        // A directory that can't be searched is useless as a root; say so before anything starts.
+        rustix::fs::accessat(&root, ".", rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)?;
+        let owner = std::fs::metadata(path).map_or(u32::MAX, |m| m.uid());
+        Ok((root, owner))
+    };
+    Some(open().map(|(root, owner)| {
+        let wanted = crate::spec::filesystem::mount_points(spec);
+        let missing = wanted.into_iter().filter(|at| !exists_inside(&root, at)).collect();
+        RootFacts { owner, missing }
+    }))
+}
+
+fn exists_inside(root: &OwnedFd, at: &Path) -> bool {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, at, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).is_ok()
+}
+
+fn closed(spec: &Spec) -> Vec<i32> {
+    let mut named = spec.descriptors.clone();
+    named.extend(spec.stdio.iter().filter_map(|s| if let Stdio::Descriptor(n) = s { Some(*n) } else { None }));
+    for entry in &spec.filesystem {
+        match &entry.operation {
+            Operation::Bind { source: Source::Descriptor(n), .. }
+            | Operation::File { content: Content::Descriptor(n), .. }
+            | Operation::BindData { content: Content::Descriptor(n), .. } => named.push(*n),
+            _ => {}
+        }
+    }
+    named.retain(|&n| n < 0 || !is_open(n));
+    named
+}
+
+fn is_open(number: i32) -> bool {
+    crate::sys::process::borrow(number).is_some_and(|fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).is_ok())
+}

@@ -1,0 +1,57 @@
+//! Showing bytes that may hold anything: a hostile name must not write to a terminal.
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+
+/// Writes `text` with control characters and invalid UTF-8 as escapes (`\n`, `\xff`).
+pub fn escape(text: &OsStr, to: &mut impl Write) -> fmt::Result {
+    for chunk in text.as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { write!(to, "{}", c.escape_default())? } else { to.write_char(c)? }
+        }
+        for byte in chunk.invalid() {
+            write!(to, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `text` quoted for a POSIX shell, byte for byte.
+pub fn quote(text: &OsStr) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_-./=:,@%+".contains(b);
+    let bytes = text.as_bytes();
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return text.to_owned();
+    }
+    let mut quoted = vec![b'\''];
+    for &byte in bytes {
+        if byte == b'\'' {
+            quoted.extend(b"'\\''");
+        } else {
+            quoted.push(byte);
+        }
+    }
+    quoted.push(b'\'');
+    std::ffi::OsString::from_vec(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_odd_bytes_are_escaped() {
+        let mut shown = String::new();
+        escape(OsStr::from_bytes(b"a\x1b[2J\xff\n\xc3\xa9"), &mut shown).expect("a string takes all");
+        assert_eq!(shown, "a\\u{1b}[2J\\xff\\n\u{e9}");
+    }
+
+    #[test]
+    fn quoting_survives_quotes() {
+        assert_eq!(quote(OsStr::new("it's")), "'it'\\''s'");
+        assert_eq!(quote(OsStr::new("/usr/bin")), "/usr/bin");
+        assert_eq!(quote(OsStr::new("")), "''");
+    }
+}

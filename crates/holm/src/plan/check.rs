@@ -1,0 +1,342 @@
+//! Every contradiction in a wish, and every fact that makes it impossible, found at once.
+
+use super::identity;
+use super::step::MapWriter;
+use crate::host::Host;
+use crate::model::id::IdMap;
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::filesystem::{Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::identity::{Maps, User};
+use crate::spec::life::{Change, Stdio, Terminal};
+use crate::spec::namespaces::Choice;
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+/// One reason why a wish can't be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What is wrong: `cannot <verb> <object>: <cause>`.
+    pub message: String,
+    /// From which wish it came; may be empty.
+    pub origin: String,
+    /// What would help; may be empty.
+    pub hint: String,
+}
+
+/// A wish that can't be planned, with every reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// At least one.
+    pub reasons: Vec<Reason>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, reason) in self.reasons.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { "; " }, reason.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
+    let mut found = Found(Vec::new());
+    program(spec, host, &mut found);
+    namespaces(spec, host, &mut found);
+    identities(spec, host, &mut found);
+    root(spec, host, &mut found);
+    operations(spec, host, &mut found);
+    found.0
+}
+
+struct Found(Vec<Reason>);
+
+impl Found {
+    fn add(&mut self, origin: &str, message: impl Into<String>, hint: impl Into<String>) {
+        let reason = Reason { message: message.into(), origin: origin.to_owned(), hint: hint.into() };
+        if !self.0.contains(&reason) {
+            self.0.push(reason);
+        }
+    }
+}
+
+/// Text with a NUL byte can't be given to the kernel.
+fn has_nul(text: &OsStr) -> bool {
+    text.as_bytes().contains(&0)
+}
+
+fn program(spec: &Spec, host: &Host, found: &mut Found) {
+    let program = &spec.program;
+    if program.name.is_empty() {
+        found.add("", "cannot run a program without a name: it is empty", "");
+    }
+    let zeroth = program.zeroth.iter();
+    if std::iter::once(&program.name).chain(&program.arguments).chain(zeroth).any(|text| has_nul(text)) {
+        found.add("", "cannot pass an argument: it holds a NUL byte", "");
+    }
+    for change in &spec.environment.changes {
+        let (Change::Set(name, _) | Change::Pass(name) | Change::Unset(name)) = change;
+        let value_nul = matches!(change, Change::Set(_, value) if has_nul(value));
+        if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) || value_nul {
+            let shown = name.display();
+            found.add("--env", format!("cannot set variable {shown:?}: the name is empty or holds '=' or NUL"), "");
+        }
+    }
+    if let Some(name) = &spec.hostname {
+        if name.is_empty() || name.len() > 64 || has_nul(name) {
+            found.add("--hostname", "cannot set the host name: it needs 1 to 64 bytes", "");
+        }
+        if *spec.namespaces.choice(Namespace::Uts) != Choice::New {
+            let message = "cannot set the host name: the UTS namespace is not a new one";
+            found.add("--hostname", message, "leave out --hostname, or --share and --join of uts");
+        }
+    }
+    for number in &host.closed {
+        found.add(
+            "",
+            format!("cannot use descriptor {number}: it is not open"),
+            "open it in the calling shell: 3<file",
+        );
+    }
+    for number in spec.descriptors.iter().filter(|&&number| (0..3).contains(&number)) {
+        found.add("--pass-fd", format!("cannot pass descriptor {number}: 0, 1 and 2 are always passed"), "");
+    }
+    if spec.terminal == Terminal::Own && spec.stdio.iter().any(|s| *s != Stdio::Inherit) {
+        let message = "cannot give the program a terminal: its standard descriptors are given already";
+        found.add("--tty", message, "");
+    }
+    if let Some(path) = &spec.directory {
+        inside(path, "--chdir", found);
+    }
+}
+
+fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
+    let wish = &spec.namespaces;
+    for kind in Namespace::ALL {
+        let mut said = wish.choices.iter().filter(|(k, _)| *k == kind).map(|(_, choice)| choice);
+        let first = said.next();
+        if said.any(|other| Some(other) != first) {
+            let message = format!("cannot both share and join the {kind} namespace, or join two");
+            found.add("--share, --join", message, "");
+        }
+    }
+    let shares_user = *wish.choice(Namespace::User) == Choice::Share;
+    if shares_user && !host.privileged && wish.new_kinds().iter().next().is_some() {
+        let message = format!(
+            "cannot make namespaces ({}) without a user namespace: the caller is not privileged",
+            wish.new_kinds()
+        );
+        found.add("--share user", message, "leave out --share user, or run as root");
+    }
+    if wish.time.is_some() && *wish.choice(Namespace::Time) != Choice::New {
+        found.add("--time-offset", "cannot set time offsets: the time namespace is not a new one", "");
+    }
+    for keep in &wish.keep {
+        let kind = keep.namespace;
+        if *wish.choice(kind) != Choice::New {
+            let message = format!("cannot keep the {kind} namespace: it is not a new one");
+            let hint = if kind == Namespace::Time { "--time-offset makes a new one" } else { "" };
+            found.add(&keep.origin, message, hint);
+        }
+        if !host.privileged {
+            let message = format!("cannot keep the {kind} namespace: a bind mount outside needs CAP_SYS_ADMIN");
+            found.add(&keep.origin, message, "run as root, or keep a process in it and --join its pid");
+        }
+    }
+    if *wish.choice(Namespace::Mount) != Choice::New {
+        let wished = spec.root != Root::Host || spec.writes != Writes::Refused || !spec.filesystem.is_empty();
+        if wished {
+            let message = "cannot change the root or its mounts: the mount namespace is not a new one";
+            found.add("--share mnt, --join mnt", message, "leave it out, or leave out --root and mount options");
+        }
+    }
+}
+
+fn identities(spec: &Spec, host: &Host, found: &mut Found) {
+    let origin = &spec.identity.origin;
+    if *spec.namespaces.choice(Namespace::User) != Choice::New {
+        if spec.identity.maps != Maps::Single {
+            found.add(origin, "cannot map ids: the user namespace is not a new one", "");
+        }
+        if spec.identity.user != User::Own && !host.privileged {
+            found.add("--user", "cannot change ids: the user namespace is not a new one", "");
+        }
+        return;
+    }
+    if spec.identity.maps == Maps::Subordinate && (host.subuid.is_empty() || host.subgid.is_empty()) {
+        let message = "cannot map ranges: /etc/subuid and /etc/subgid have none for the caller";
+        found.add(origin, message, "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+        return;
+    }
+    let (uid, gid) = identity::ids(spec, host);
+    let (users, groups) = identity::maps(spec, host);
+    for (maps, id, what) in [(&users, uid, "user"), (&groups, gid, "group")] {
+        list(maps, what, origin, found);
+        if !maps.iter().any(|m| m.covers(id)) {
+            let message = format!("cannot run as {what} {id}: no map covers it");
+            found.add("--user", message, format!("add a map of {id}, such as --map {}:{id}:OUTSIDE:1", &what[..1]));
+        }
+    }
+    if !host.privileged && matches!(spec.identity.maps, Maps::Listed { .. }) {
+        owned(&users, host.uid, &host.subuid, "user", origin, found);
+        owned(&groups, host.gid, &host.subgid, "group", origin, found);
+    }
+    let helpers = identity::writer(spec, host) == MapWriter::Helpers;
+    if helpers && (host.newuidmap.is_none() || host.newgidmap.is_none()) {
+        let message = "cannot map ranges: newuidmap and newgidmap are not installed";
+        found.add(origin, message, "on Debian: apt-get install uidmap");
+    }
+}
+
+fn list(maps: &[IdMap], what: &str, origin: &str, found: &mut Found) {
+    if maps.len() > 340 {
+        found.add(origin, format!("cannot map {what}s: {} lines, the kernel takes 340", maps.len()), "");
+    }
+    for (place, map) in maps.iter().enumerate() {
+        if !map.fits() {
+            found.add(origin, format!("cannot map {what}s {map}: it is empty or goes past the last id"), "");
+        }
+        if let Some(other) = maps[..place].iter().find(|other| other.overlaps(map)) {
+            found.add(origin, format!("cannot map {what}s {map}: it overlaps {other}"), "");
+        }
+    }
+}
+
+/// Whether an unprivileged caller may map these ids: its own one, and what its ranges hold (newuidmap(1)).
+fn owned(maps: &[IdMap], own: u32, ranges: &[(u32, u32)], what: &str, origin: &str, found: &mut Found) {
+    let file = if what == "user" { "/etc/subuid" } else { "/etc/subgid" };
+    for map in maps {
+        let within = |&(first, count): &(u32, u32)| {
+            let (start, end) = (u64::from(map.outside), u64::from(map.outside) + u64::from(map.count));
+            start >= u64::from(first) && end <= u64::from(first) + u64::from(count)
+        };
+        if !(map.outside == own && map.count == 1 || ranges.iter().any(within)) {
+            let message = format!("cannot map {what}s {map}: the ids outside are not the caller's");
+            found.add(origin, message, format!("{file} lists the caller's ranges"));
+        }
+    }
+}
+
+fn root(spec: &Spec, host: &Host, found: &mut Found) {
+    if let Root::Directory(path) | Root::Programs(path) = &spec.root {
+        let shown = path.display();
+        match &host.root {
+            Some(Err(Errno::ACCESS)) => {
+                let hint = "it or a directory above it belongs to someone else and can't be searched";
+                found.add("--root", format!("cannot use {shown} as the root: permission denied"), hint);
+            }
+            Some(Err(errno)) => {
+                let hint = match *errno {
+                    Errno::NOENT => "give a directory that exists, host, or bins:PROGRAM,...",
+                    Errno::NOTDIR => "it must be a directory",
+                    _ => "",
+                };
+                found.add("--root", format!("cannot use {shown} as the root: {}", cause(*errno)), hint);
+            }
+            Some(Ok(facts)) if spec.writes == Writes::Through => {
+                for at in &facts.missing {
+                    let (at, full) = (at.display(), format!("{shown}{}", at.display()));
+                    let message =
+                        format!("cannot mount on {at}: the root has none, and --rw leaves nowhere else to make it");
+                    found.add("--rw", message, format!("make {full}, or use --overlay=DIR instead of --rw"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if spec.root == Root::Empty && !matches!(spec.writes, Writes::Refused | Writes::Temporary) {
+        found.add("--rw, --overlay", "cannot write through to an empty root: it stands in memory", "");
+    }
+    if let Writes::Kept(directory) = &spec.writes {
+        present(directory, "keep changes in", "--overlay", host, found);
+    }
+}
+
+fn operations(spec: &Spec, host: &Host, found: &mut Found) {
+    for Entry { operation, origin } in &spec.filesystem {
+        inside(operation.at(), origin, found);
+        match operation {
+            Operation::Bind { source: Source::Path(path), missing, .. } => {
+                if !(*missing == Missing::Skip && matches!(host.source(path), Some(Err(Errno::NOENT | Errno::NOTDIR))))
+                {
+                    present(path, "bind", origin, host, found);
+                }
+            }
+            Operation::Overlay { lower, upper, .. } => {
+                if lower.is_empty() || lower.len() < 2 && *upper == Upper::None {
+                    let message = "cannot mount a read-only overlay of less than two directories, or one of none";
+                    found.add(origin, message, "");
+                }
+                let kept = if let Upper::Kept { upper, work } = upper { vec![upper, work] } else { Vec::new() };
+                for path in lower.iter().chain(kept) {
+                    present(path, "lay over", origin, host, found);
+                }
+            }
+            Operation::Symlink { target, .. } if target.as_os_str().is_empty() || has_nul(target.as_os_str()) => {
+                found.add(origin, "cannot make a link: its target is empty or holds a NUL byte", "");
+            }
+            Operation::File { content: Content::Descriptor(0..=2), .. } => {
+                found.add(origin, "cannot read a file's content from a standard descriptor", "use 3 or higher: 3<file");
+            }
+            Operation::Mqueue { .. } if *spec.namespaces.choice(Namespace::Ipc) == Choice::Share => {
+                found.add(origin, "cannot mount mqueue: the IPC namespace is the host's", "");
+            }
+            _ => {}
+        }
+        if *operation.at() == Path::new("/")
+            && !matches!(operation, Operation::Chmod { .. } | Operation::RemountReadOnly { .. })
+        {
+            found.add(origin, "cannot change / by an operation: it is made by the root itself", "see --root");
+        }
+    }
+}
+
+/// A path inside must be absolute and must not climb.
+fn inside(path: &Path, origin: &str, found: &mut Found) {
+    let shown = path.display();
+    if !path.is_absolute() {
+        found.add(origin, format!("cannot use {shown:?} inside: it is not an absolute path"), "start it with /");
+    } else if path.components().any(|c| c == Component::ParentDir) || has_nul(path.as_os_str()) {
+        found.add(origin, format!("cannot use {shown:?} inside: it holds '..' or NUL"), "");
+    } else if path.as_os_str().len() >= 4096 {
+        found.add(
+            origin,
+            format!("cannot use a path of {} bytes inside: 4095 is the most", path.as_os_str().len()),
+            "",
+        );
+    }
+}
+
+fn present(path: &Path, verb: &str, origin: &str, host: &Host, found: &mut Found) {
+    let hint = match host.source(path) {
+        Some(Ok(_)) => return,
+        Some(Err(Errno::NOENT)) if verb == "bind" => {
+            "the source must exist on the host; --bind-try skips a missing one"
+        }
+        Some(Err(Errno::NOENT)) => "make it first",
+        _ => "",
+    };
+    let cause = cause(host.source(path).and_then(Result::err).unwrap_or(Errno::NOENT));
+    let shown = match path.as_os_str().len() {
+        0..=200 => path.display().to_string(),
+        length => format!("a path of {length} bytes"),
+    };
+    found.add(origin, format!("cannot {verb} {shown}: {cause}"), hint);
+}
+
+/// The kernel's words for an errno, in lower case and without Rust's number behind.
+pub(crate) fn cause(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut words = text[..end].to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    words
+}

@@ -1,0 +1,71 @@
+//! Steps for identity: the id maps of a new user namespace, and who the program is.
+
+use super::push;
+use super::step::{Act, Actor, MapWriter, Step};
+use crate::host::Host;
+use crate::model::id::{IdMap, around};
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::identity::{Maps, User};
+use crate::spec::namespaces::Choice;
+
+/// User and group id of the program inside.
+pub(super) fn ids(spec: &Spec, host: &Host) -> (u32, u32) {
+    match spec.identity.user {
+        User::Own => (host.uid, host.gid),
+        User::Ids { uid, gid } => (uid, gid),
+    }
+}
+
+/// The maps of user and group ids.
+pub(super) fn maps(spec: &Spec, host: &Host) -> (Vec<IdMap>, Vec<IdMap>) {
+    let (uid, gid) = ids(spec, host);
+    let single = |inside, own| vec![IdMap::single(inside, own)];
+    match &spec.identity.maps {
+        Maps::Single => (single(uid, host.uid), single(gid, host.gid)),
+        Maps::Subordinate => (around(host.uid, uid, &host.subuid), around(host.gid, gid, &host.subgid)),
+        Maps::Listed { uid: users, gid: groups } => {
+            let or_single = |listed: &Vec<IdMap>, inside, own| match listed.is_empty() {
+                true => single(inside, own),
+                false => listed.clone(),
+            };
+            (or_single(users, uid, host.uid), or_single(groups, gid, host.gid))
+        }
+    }
+}
+
+/// Who writes them. The kernel lets a process without rights map only its own ids, and groups only after setgroups
+/// was given up for good (user_namespaces(7)).
+pub(super) fn writer(spec: &Spec, host: &Host) -> MapWriter {
+    let (uid, gid) = maps(spec, host);
+    let own = |maps: &[IdMap], id| matches!(maps, [one] if one.count == 1 && one.outside == id);
+    match host.privileged {
+        true => MapWriter::Parent,
+        false if own(&uid, host.uid) && own(&gid, host.gid) => MapWriter::Child,
+        false => MapWriter::Helpers,
+    }
+}
+
+/// Whether supplementary groups can be dropped: not after setgroups was given up.
+pub(super) fn can_drop_groups(spec: &Spec, host: &Host) -> bool {
+    match spec.namespaces.choice(Namespace::User) {
+        Choice::New => writer(spec, host) != MapWriter::Child,
+        Choice::Share => host.privileged,
+        Choice::Join(..) => false,
+    }
+}
+
+/// Writes the maps.
+pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    if *spec.namespaces.choice(Namespace::User) != Choice::New {
+        return;
+    }
+    let writer = writer(spec, host);
+    let (uid, gid) = maps(spec, host);
+    let (actor, why) = match writer {
+        MapWriter::Child => (Actor::Child, "anybody may map the own ids, once setgroups is given up"),
+        MapWriter::Parent => (Actor::ParentMeanwhile, "the caller has the right to map any id it has"),
+        MapWriter::Helpers => (Actor::ParentMeanwhile, "set-user-id helpers may map the ranges in /etc/subuid"),
+    };
+    push(steps, actor, Act::WriteMaps { writer, uid, gid }, why, &spec.identity.origin);
+}

@@ -1,0 +1,143 @@
+//! The last steps: terminal, identity, privileges, directory, descriptors, and what is started.
+
+use super::step::{Act, Actor, Step};
+use super::{Launch, identity, push};
+use crate::host::Host;
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::filesystem::Root;
+use crate::spec::identity::User;
+use crate::spec::life::{Base, Change, Terminal};
+use crate::spec::namespaces::Choice;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    if identity::can_drop_groups(spec, host) {
+        push(steps, Actor::Child, Act::DropGroups, "the caller's groups would give it the caller's rights", "");
+    }
+    let (uid, gid) = identity::ids(spec, host);
+    if changes_ids(spec, host) {
+        push(steps, Actor::Child, Act::TakeIds { uid, gid }, "set-up is over; the program runs as this user", "--user");
+    }
+    let why = "no_new_privs, empty capability sets, locked securebits: no program inside can gain any";
+    push(steps, Actor::Child, Act::DropPrivileges, why, "");
+    if spec.terminal == Terminal::Own {
+        let why = "the program can't put keystrokes into the caller's terminal (TIOCSTI) if it never has it";
+        push(steps, Actor::Child, Act::OpenTerminal, why, "--tty");
+    }
+    push(steps, Actor::Child, Act::Umask(0o022), "the caller's habits are not the program's", "");
+    let (path, or_root) = match (&spec.directory, &host.directory) {
+        (Some(path), _) => (path.clone(), false),
+        (None, Some(path)) => (path.clone(), true),
+        (None, None) => (PathBuf::from("/"), true),
+    };
+    let origin = if spec.directory.is_some() { "--chdir" } else { "" };
+    push(steps, Actor::Child, Act::ChangeDirectory { path, or_root }, "where the program starts", origin);
+    let why = "an open descriptor is a door that no namespace closes";
+    let origin = if spec.descriptors.is_empty() { "" } else { "--pass-fd" };
+    push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);
+    let why = "a small program of its own reaps, forwards signals, ends with the caller, and hides the caller's memory";
+    push(steps, Actor::Child, Act::Init, why, "");
+    let why = match spec.namespaces.choice(Namespace::Pid) {
+        Choice::New => "as pid 2: signals it doesn't handle still end it, as they would not end pid 1",
+        _ => "as the init's child",
+    };
+    push(steps, Actor::Child, Act::Execute(spec.program.name.clone()), why, "");
+}
+
+/// Whether the program's ids differ from those that the child has anyway.
+fn changes_ids(spec: &Spec, host: &Host) -> bool {
+    let (uid, gid) = identity::ids(spec, host);
+    match spec.namespaces.choice(Namespace::User) {
+        Choice::Share => (uid, gid) != (host.uid, host.gid),
+        Choice::Join(..) => spec.identity.user != User::Own,
+        Choice::New => {
+            let (users, groups) = identity::maps(spec, host);
+            let own = |maps: &[crate::model::id::IdMap], inside: u32, outside: u32| {
+                maps.iter().any(|m| m.covers(inside) && m.outside + (inside - m.inside) == outside)
+            };
+            !own(&users, uid, host.uid) || !own(&groups, gid, host.gid)
+        }
+    }
+}
+
+pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
+    let environment = environment(spec, host);
+    let path = environment.iter().find(|(name, _)| name == "PATH").map_or(OsStr::new(PATH), |(_, value)| value);
+    let name = &spec.program.name;
+    let paths = match name.as_bytes().contains(&b'/') {
+        true => vec![PathBuf::from(name)],
+        false => path.as_bytes().split(|&b| b == b':').map(|d| Path::new(OsStr::from_bytes(d)).join(name)).collect(),
+    };
+    let zeroth = spec.program.zeroth.clone().unwrap_or_else(|| name.clone());
+    Launch {
+        name: name.clone(),
+        paths,
+        arguments: std::iter::once(zeroth).chain(spec.program.arguments.iter().cloned()).collect(),
+        environment,
+        stdio: spec.stdio,
+        descriptors: spec.descriptors.clone(),
+        terminal: spec.terminal,
+        wait_all: spec.wait_all,
+        own_pids: *spec.namespaces.choice(Namespace::Pid) == Choice::New,
+        new_time: *spec.namespaces.choice(Namespace::Time) == Choice::New,
+        joined_time: matches!(spec.namespaces.choice(Namespace::Time), Choice::Join(..)),
+    }
+}
+
+/// The name, home and shell of the program's user inside.
+pub(super) fn account(spec: &Spec, host: &Host) -> (String, PathBuf, PathBuf) {
+    let (uid, _) = identity::ids(spec, host);
+    match (&host.user, spec.identity.user) {
+        (Some(user), User::Own) => (user.name.clone(), user.home.clone(), user.shell.clone()),
+        _ if uid == 0 => ("root".to_owned(), "/root".into(), "/bin/bash".into()),
+        _ => ("user".to_owned(), "/home/user".into(), "/bin/sh".into()),
+    }
+}
+
+fn environment(spec: &Spec, host: &Host) -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<(OsString, OsString)> = match spec.environment.base {
+        Base::Caller => host.environment.clone(),
+        Base::Clean => {
+            let (name, home, shell) = account(spec, host);
+            let home = match spec.root {
+                Root::Host | Root::Programs(_) => home,
+                Root::Directory(_) | Root::Empty => {
+                    if name == "root" {
+                        "/root".into()
+                    } else {
+                        "/".into()
+                    }
+                }
+            };
+            let passed = |name: &str| Some((name.into(), caller(host, OsStr::new(name))?.clone()));
+            let own: [(OsString, OsString); 4] = [
+                ("PATH".into(), PATH.into()),
+                ("HOME".into(), home.into()),
+                ("USER".into(), name.into()),
+                ("SHELL".into(), shell.into()),
+            ];
+            own.into_iter().chain(["TERM", "LANG"].into_iter().filter_map(passed)).collect()
+        }
+    };
+    for change in &spec.environment.changes {
+        let (name, value) = match change {
+            Change::Set(name, value) => (name, Some(value)),
+            Change::Pass(name) => (name, caller(host, name)),
+            Change::Unset(name) => (name, None),
+        };
+        if value.is_some() || matches!(change, Change::Unset(_)) {
+            variables.retain(|(n, _)| n != name);
+        }
+        variables.extend(value.map(|value| (name.clone(), value.clone())));
+    }
+    variables
+}
+
+fn caller<'a>(host: &'a Host, name: &OsStr) -> Option<&'a OsString> {
+    host.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value)
+}

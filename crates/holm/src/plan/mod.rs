@@ -1,0 +1,102 @@
+//! Floor 3: from a wish and facts to a numbered list of steps. Pure: no file is read, nothing is made.
+//!
+//! [`check`] finds every contradiction at once; the chapters `namespaces`, `identity`, `root` and `life` then lower the
+//! wish to steps in the order in which they are done; `explain` and `shell` print them. One number names a step in all
+//! three places: explanation, error message, fault injection.
+
+mod check;
+
+pub(crate) mod hint;
+mod identity;
+mod life;
+mod namespaces;
+mod root;
+
+pub mod step;
+
+pub(crate) use check::cause;
+pub use check::{Reason, Refusal};
+
+use crate::host::Host;
+use crate::spec::Spec;
+use crate::spec::life::{Stdio, Terminal};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use step::{Act, Actor, Step};
+
+/// What will be done, in order. Made by [`Plan::new`], printed by [`Plan::explain`], carried out by
+/// [`Plan::spawn`](crate::run).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) launch: Launch,
+    /// The step that fails on purpose, and with which errno: the fault-injection test's way in.
+    pub(crate) fault: Option<(usize, i32)>,
+}
+
+/// What the last step starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Launch {
+    /// The program's name as wished.
+    pub(crate) name: OsString,
+    /// The paths inside that are tried, in order.
+    pub(crate) paths: Vec<PathBuf>,
+    /// All arguments, the zeroth included.
+    pub(crate) arguments: Vec<OsString>,
+    /// The environment, in order.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) stdio: [Stdio; 3],
+    pub(crate) descriptors: Vec<i32>,
+    pub(crate) terminal: Terminal,
+    pub(crate) wait_all: bool,
+    /// Whether the kernel ends everybody with pid 1, since the pid namespace is new.
+    pub(crate) own_pids: bool,
+    /// Whether a time namespace waits for a fork.
+    pub(crate) new_time: bool,
+    /// Whether a time namespace is joined, which needs memory of its own (setns(2)).
+    pub(crate) joined_time: bool,
+}
+
+impl Plan {
+    /// Plans `spec` on `host`.
+    ///
+    /// # Errors
+    /// Every contradiction in the wish and every fact that makes it impossible, at once.
+    pub fn new(spec: &Spec, host: &Host) -> Result<Plan, Refusal> {
+        let reasons = check::check(spec, host);
+        if !reasons.is_empty() {
+            return Err(Refusal { reasons });
+        }
+        let mut steps = Vec::new();
+        namespaces::prepare(spec, &mut steps);
+        root::prepare(spec, &mut steps);
+        namespaces::make(spec, host, &mut steps);
+        identity::map(spec, host, &mut steps);
+        namespaces::keep(spec, &mut steps);
+        namespaces::fill(spec, &mut steps);
+        root::build(spec, host, &mut steps);
+        life::settle(spec, host, &mut steps);
+        Ok(Plan { steps, launch: life::launch(spec, host), fault: None })
+    }
+
+    /// The steps in order; a step's number is its place, from 1 on.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Makes step `number` fail with `errno` instead of being done. For tests of what is left behind.
+    #[doc(hidden)]
+    pub fn fail_step(&mut self, number: usize, errno: i32) {
+        self.fault = Some((number, errno));
+    }
+
+    /// Whether the parent has steps to do while the child waits.
+    pub(crate) fn needs_parent(&self) -> bool {
+        self.steps.iter().any(|step| step.actor == Actor::ParentMeanwhile)
+    }
+}
+
+/// Appends steps; every chapter uses it so that a step always has a reason and an origin.
+fn push(steps: &mut Vec<Step>, actor: Actor, act: Act, why: &'static str, origin: &str) {
+    steps.push(Step { actor, act, why, origin: origin.to_owned() });
+}

@@ -1,0 +1,300 @@
+//! Steps for the root directory, in three phases.
+//!
+//! 1. The skeleton: links, directories and small files on a tmpfs. Nothing is ever made on a disk of the host.
+//! 2. The base, if the root is a directory or keeps changes: a bind, or an overlay with the skeleton on top, so that a
+//!    directory without a /proc gets one without being written to.
+//! 3. The mounts: the default ones, then the wished operations in their order.
+
+use super::step::{Act, Actor, Layer, Opener, Step};
+use super::{identity, life, push};
+use crate::host::{Host, Kind, RootFacts, Top};
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::filesystem::{Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::namespaces::Choice;
+use std::path::{Path, PathBuf};
+
+/// Makes the directories for kept changes.
+pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
+    if let Writes::Kept(directory) = &spec.writes {
+        for layer in layers(spec) {
+            for part in [upper(directory, layer), work(directory, layer)] {
+                let why = "overlayfs keeps changes in one and works in the other";
+                push(steps, Actor::Parent, Act::MakeDirectory(part), why, "--overlay");
+            }
+        }
+    }
+}
+
+/// The overlays that keep changes: the root's own, and the host's /usr as a second one.
+fn layers(spec: &Spec) -> &'static [&'static str] {
+    if spec.root == Root::Host { &["root", "usr"] } else { &["root"] }
+}
+
+fn upper(directory: &Path, layer: &str) -> PathBuf {
+    directory.join(format!("{layer}-upper"))
+}
+
+fn work(directory: &Path, layer: &str) -> PathBuf {
+    directory.join(format!("{layer}-work"))
+}
+
+/// Builds the root; nothing if the mount namespace isn't new.
+pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    if *spec.namespaces.choice(Namespace::Mount) != Choice::New {
+        return;
+    }
+    if *spec.namespaces.choice(Namespace::User) != Choice::New {
+        // A new user namespace's mounts receive, but never send, by themselves (mount_namespaces(7)).
+        push(steps, Actor::Child, Act::Private, "without it the host would see every mount made here", "");
+    }
+    let build = Build { spec, host };
+    build.base(steps);
+    build.mounts(steps);
+    if matches!(spec.root, Root::Host) && spec.writes == Writes::Refused {
+        push(steps, Actor::Child, Act::Seal, "what is not a fresh directory is read-only", "");
+    }
+    let why = "unlike after chroot(2) no way leads back: the old root is not mounted any more";
+    push(steps, Actor::Child, Act::Pivot, why, "");
+}
+
+struct Build<'a> {
+    spec: &'a Spec,
+    host: &'a Host,
+}
+
+impl Build<'_> {
+    /// Phases 1 and 2.
+    fn base(&self, steps: &mut Vec<Step>) {
+        let tmpfs = |steps: &mut Vec<Step>| {
+            let why = "the root stands in memory: nothing is made on the host, and nothing is left behind";
+            push(steps, Actor::Child, Act::RootTmpfs, why, "");
+        };
+        match &self.spec.root {
+            Root::Empty => tmpfs(steps),
+            Root::Host => {
+                tmpfs(steps);
+                self.skeleton(steps);
+                if let Writes::Kept(directory) = &self.spec.writes {
+                    self.overlay(vec![Layer::SoFar], kept(directory, "root"), steps);
+                }
+            }
+            Root::Programs(path) => {
+                tmpfs(steps);
+                self.skeleton(steps);
+                self.missing(steps);
+                self.overlay(vec![Layer::SoFar, Layer::Directory(path.clone())], self.root_upper(), steps);
+            }
+            Root::Directory(path) => self.directory(path, steps, tmpfs),
+        }
+    }
+
+    fn directory(&self, path: &Path, steps: &mut Vec<Step>, tmpfs: impl Fn(&mut Vec<Step>)) {
+        let missing = matches!(&self.host.root, Some(Ok(RootFacts { missing, .. })) if !missing.is_empty());
+        let access = match self.spec.writes {
+            Writes::Refused if !missing => Access::ReadOnly,
+            Writes::Through => Access::ReadWrite,
+            _ => {
+                tmpfs(steps);
+                self.missing(steps);
+                self.overlay(vec![Layer::SoFar, Layer::Directory(path.to_owned())], self.root_upper(), steps);
+                return;
+            }
+        };
+        let act = Act::RootBind { source: path.to_owned(), access, opener: self.opener() };
+        push(steps, Actor::Child, act, "the wished root, with all that is mounted below it", "--root");
+    }
+
+    fn root_upper(&self) -> Upper {
+        match &self.spec.writes {
+            Writes::Refused | Writes::Through => Upper::None,
+            Writes::Temporary => Upper::Temporary,
+            Writes::Kept(directory) => kept(directory, "root"),
+        }
+    }
+
+    fn overlay(&self, lower: Vec<Layer>, upper: Upper, steps: &mut Vec<Step>) {
+        let why = match upper {
+            Upper::None => "mount points that the directory lacks are laid over it, not made in it",
+            _ => "writes go to a layer of their own; what lies below is never changed",
+        };
+        push(steps, Actor::Child, Act::RootOverlay { lower, upper }, why, "--root");
+    }
+
+    /// Mount points that the root directory lacks.
+    fn missing(&self, steps: &mut Vec<Step>) {
+        let Some(Ok(facts)) = &self.host.root else { return };
+        for at in &facts.missing {
+            let operation = match self.point(at) {
+                Kind::Directory => Operation::Directory { at: at.clone(), mode: 0o755 },
+                Kind::Other => Operation::File { at: at.clone(), content: Content::Bytes(Vec::new()), mode: 0o444 },
+            };
+            self.operate(operation, "something is mounted here later", "", steps);
+        }
+    }
+
+    /// What has to stand where the wish mounts something.
+    fn point(&self, at: &Path) -> Kind {
+        let entry = self.spec.filesystem.iter().find(|e| e.operation.mounts() && e.operation.at() == at);
+        match entry.map(|e| &e.operation) {
+            Some(Operation::Bind { source: Source::Path(path), .. }) => {
+                self.host.source(path).and_then(Result::ok).unwrap_or(Kind::Directory)
+            }
+            Some(Operation::BindData { .. }) => Kind::Other,
+            _ => Kind::Directory,
+        }
+    }
+
+    /// Phase 1 for a root of programs: links, directories and a small /etc.
+    fn skeleton(&self, steps: &mut Vec<Step>) {
+        if self.spec.root == Root::Host {
+            for (at, top) in &self.host.tops {
+                if let Top::Link(target) = top {
+                    let link = Operation::Symlink { target: target.clone(), at: at.clone() };
+                    self.operate(link, "as on the host", "", steps);
+                }
+            }
+        }
+        let (_, home, _) = life::account(self.spec, self.host);
+        for at in ["/usr", "/etc", "/proc", "/dev", "/tmp", "/run", "/var"].iter().map(Path::new).chain([&*home]) {
+            self.operate(
+                Operation::Directory { at: at.to_owned(), mode: 0o755 },
+                "programs expect it; it is empty",
+                "",
+                steps,
+            );
+        }
+        let link = Operation::Symlink { target: "/tmp".into(), at: "/var/tmp".into() };
+        self.operate(link, "one place for temporary files", "", steps);
+        for (at, bytes) in self.etc() {
+            let file = Operation::File { at, content: Content::Bytes(bytes), mode: 0o644 };
+            self.operate(file, "programs read it; it tells nothing about the host's users", "", steps);
+        }
+        for at in self.etc_binds() {
+            let is_directory = at.extension().is_none();
+            let mode = if is_directory { 0o755 } else { 0o444 };
+            let point = match is_directory {
+                true => Operation::Directory { at, mode },
+                false => Operation::File { at, content: Content::Bytes(Vec::new()), mode },
+            };
+            self.operate(point, "something is mounted here later", "", steps);
+        }
+    }
+
+    fn etc_binds(&self) -> Vec<PathBuf> {
+        self.host.etc_binds.clone()
+    }
+
+    /// The small files of /etc.
+    fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let (uid, gid) = identity::ids(self.spec, self.host);
+        let (name, home, shell) = life::account(self.spec, self.host);
+        let group = match (&self.host.group, gid) {
+            (_, 0) => "root".to_owned(),
+            (Some(group), gid) if gid == self.host.gid => group.clone(),
+            _ => "user".to_owned(),
+        };
+        let mut passwd = String::from("root:x:0:0:root:/root:/bin/bash\n");
+        if uid != 0 {
+            passwd += &format!("{name}:x:{uid}:{gid}::{}:{}\n", home.display(), shell.display());
+        }
+        passwd += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+        let mut groups = String::from("root:x:0:\n");
+        if gid != 0 {
+            groups += &format!("{group}:x:{gid}:\n");
+        }
+        groups += "tty:x:5:\nnogroup:x:65534:\n";
+        let host_name = super::namespaces::hostname(self.spec).unwrap_or_else(|| "holm".into());
+        let hosts = format!("127.0.0.1 localhost {0}\n::1 localhost {0}\n", host_name.display());
+        let nsswitch = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n";
+        let own = [("passwd", passwd), ("group", groups), ("hosts", hosts), ("nsswitch.conf", nsswitch.to_owned())];
+        let own = own.into_iter().map(|(name, text)| (Path::new("/etc").join(name), text.into_bytes()));
+        own.chain(self.host.etc_files.iter().cloned()).collect()
+    }
+
+    /// Phase 3.
+    fn mounts(&self, steps: &mut Vec<Step>) {
+        if self.spec.root == Root::Host {
+            self.host_directories(steps);
+        }
+        if matches!(self.spec.root, Root::Host | Root::Programs(_)) {
+            for at in self.etc_binds() {
+                let why = "found by name in /etc, the host's, read-only";
+                self.operate(bind(&at, &at, Access::ReadOnly), why, "", steps);
+            }
+            let (_, home, _) = life::account(self.spec, self.host);
+            let writable = self.spec.writes == Writes::Refused;
+            for (at, mode, why) in [
+                (PathBuf::from("/run"), 0o755, "sockets and locks of this sandbox only"),
+                (home, 0o700, "a home without the host's secrets"),
+            ] {
+                if writable && at != Path::new("/") {
+                    self.operate(Operation::Tmpfs { at, size: None, mode }, why, "", steps);
+                }
+            }
+        }
+        if self.spec.root != Root::Empty {
+            let at = PathBuf::from("/tmp");
+            self.operate(Operation::Tmpfs { at, size: None, mode: 0o1777 }, "fresh, gone with the sandbox", "", steps);
+            self.proc("/proc".into(), "", steps);
+            let why = "the devices every program needs, and none that reaches the machine";
+            self.operate(Operation::Dev { at: "/dev".into() }, why, "", steps);
+        }
+        for Entry { operation, origin } in &self.spec.filesystem {
+            match operation {
+                Operation::Proc { at } => self.proc(at.clone(), origin, steps),
+                Operation::Bind { source: Source::Path(path), missing: Missing::Skip, .. }
+                    if !matches!(self.host.source(path), Some(Ok(_))) => {}
+                other => self.operate(other.clone(), "wished", origin, steps),
+            }
+        }
+    }
+
+    /// The host's /usr and whatever of its links are directories there.
+    fn host_directories(&self, steps: &mut Vec<Step>) {
+        let usr = PathBuf::from("/usr");
+        let real = self.host.tops.iter().filter(|(_, top)| *top == Top::Directory).map(|(path, _)| path);
+        for path in std::iter::once(&usr).chain(real) {
+            let why = "the host's programs, and nothing else of the host";
+            let operation = match &self.spec.writes {
+                Writes::Refused => bind(path, path, Access::ReadOnly),
+                Writes::Through => bind(path, path, Access::ReadWrite),
+                Writes::Kept(directory) if *path == usr => {
+                    Operation::Overlay { at: usr.clone(), lower: vec![usr.clone()], upper: kept(directory, "usr") }
+                }
+                Writes::Temporary | Writes::Kept(_) => {
+                    Operation::Overlay { at: path.clone(), lower: vec![path.clone()], upper: Upper::Temporary }
+                }
+            };
+            self.operate(operation, why, "", steps);
+        }
+    }
+
+    fn proc(&self, at: PathBuf, origin: &str, steps: &mut Vec<Step>) {
+        let (operation, why) = match self.spec.namespaces.choice(Namespace::Pid) {
+            Choice::Share => {
+                (bind(Path::new("/proc"), &at, Access::ReadOnly), "the pid namespace is the host's, so is its /proc")
+            }
+            _ => (Operation::Proc { at }, "shows the processes of this pid namespace only"),
+        };
+        self.operate(operation, why, origin, steps);
+    }
+
+    fn operate(&self, operation: Operation, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
+        push(steps, Actor::Child, Act::Operate { operation, opener: self.opener() }, why, origin);
+    }
+
+    /// Inside, root has the rights of its own ids only, so a privileged caller opens sources outside.
+    fn opener(&self) -> Opener {
+        let inside = *self.spec.namespaces.choice(Namespace::User) == Choice::New;
+        if self.host.privileged && inside { Opener::Parent } else { Opener::Child }
+    }
+}
+
+fn kept(directory: &Path, layer: &str) -> Upper {
+    Upper::Kept { upper: upper(directory, layer), work: work(directory, layer) }
+}
+
+fn bind(source: &Path, at: &Path, access: Access) -> Operation {
+    Operation::Bind { source: Source::Path(source.to_owned()), at: at.to_owned(), access, missing: Missing::Refuse }
+}

@@ -1,0 +1,299 @@
+//! A step: who does it, what it does, why, and from which wish it came.
+
+use crate::model::id::IdMap;
+use crate::model::namespace::{Namespace, NamespaceSet};
+use crate::spec::filesystem::{Access, Operation, Upper};
+use crate::spec::namespaces::{Target, TimeOffsets};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Who does a step, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The caller's process, before there is a child.
+    Parent,
+    /// The caller's process, while the child waits.
+    ParentMeanwhile,
+    /// The child, inside.
+    Child,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Who does it.
+    pub actor: Actor,
+    /// What is done.
+    pub act: Act,
+    /// Why.
+    pub why: &'static str,
+    /// From which wish it came; empty for a default.
+    pub origin: String,
+}
+
+/// Who opens a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opener {
+    /// The parent, with its rights outside.
+    Parent,
+    /// The child, with the caller's ids and no more.
+    Child,
+}
+
+/// One layer of an overlay root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// What has been made of the root up to now.
+    SoFar,
+    /// A directory of the caller's.
+    Directory(PathBuf),
+}
+
+/// How id maps are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapWriter {
+    /// By the child: single maps, without setgroups (user_namespaces(7)).
+    Child,
+    /// By the parent, which may.
+    Parent,
+    /// By newuidmap(1) and newgidmap(1), started by the parent.
+    Helpers,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Opens a namespace that is to be joined and checks its kind.
+    OpenNamespace {
+        /// Its kind.
+        namespace: Namespace,
+        /// Where it is.
+        target: Target,
+    },
+    /// Makes a directory of the caller's if it is missing.
+    MakeDirectory(PathBuf),
+    /// Starts the child, in these new namespaces.
+    Clone(NamespaceSet),
+    /// Moves the child into an opened namespace.
+    Enter(Namespace),
+    /// Makes these namespaces after a user namespace was joined.
+    Unshare(NamespaceSet),
+    /// Starts the process that is really in the pid namespace.
+    Fork,
+    /// Writes the id maps.
+    WriteMaps {
+        /// Who writes.
+        writer: MapWriter,
+        /// Of user ids.
+        uid: Vec<IdMap>,
+        /// Of group ids.
+        gid: Vec<IdMap>,
+    },
+    /// Keeps a namespace by a bind mount.
+    Keep {
+        /// Its kind.
+        namespace: Namespace,
+        /// On which file.
+        path: PathBuf,
+    },
+    /// Makes a time namespace and sets its offsets.
+    OffsetTime(TimeOffsets),
+    /// Sets the loopback interface up.
+    Loopback,
+    /// Sets the host name.
+    Hostname(OsString),
+    /// Makes every mount private, so that nothing done to mounts goes out or comes in.
+    Private,
+    /// Puts an empty file system in memory on `/`.
+    RootTmpfs,
+    /// Puts a directory on `/`.
+    RootBind {
+        /// Which.
+        source: PathBuf,
+        /// For what.
+        access: Access,
+        /// Who opens it.
+        opener: Opener,
+    },
+    /// Puts an overlay on `/`.
+    RootOverlay {
+        /// Its lower layers, the first on top.
+        lower: Vec<Layer>,
+        /// Where changes go.
+        upper: Upper,
+    },
+    /// An operation on the root.
+    Operate {
+        /// Which.
+        operation: Operation,
+        /// Who opens its source.
+        opener: Opener,
+    },
+    /// Makes the root's own file system read-only.
+    Seal,
+    /// Makes the new root the root, and lets go of the old one.
+    Pivot,
+    /// Opens a new terminal and hands its controlling side to the parent.
+    OpenTerminal,
+    /// Gives up supplementary groups.
+    DropGroups,
+    /// Takes these ids.
+    TakeIds {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    },
+    /// Gives up every capability and the way back to them.
+    DropPrivileges,
+    /// Sets the file mode creation mask.
+    Umask(u32),
+    /// Enters the directory the program starts in.
+    ChangeDirectory {
+        /// Which.
+        path: PathBuf,
+        /// Whether `/` does if it doesn't exist inside.
+        or_root: bool,
+    },
+    /// Sets up standard descriptors and closes all others but these.
+    Descriptors(Vec<i32>),
+    /// Becomes the init.
+    Init,
+    /// Starts the program as the init's child.
+    Execute(OsString),
+}
+
+struct Shown<'a>(&'a Path);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::model::text::escape(self.0.as_os_str(), f)
+    }
+}
+
+/// The act as an order, to stand after "cannot " as well: `bind /opt/data on /data, read-only`.
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Act::OpenNamespace { namespace, target } => write!(f, "open the {namespace} namespace of {target}"),
+            Act::MakeDirectory(path) => write!(f, "make directory {} outside", Shown(path)),
+            Act::Clone(set) if *set == NamespaceSet::default() => f.write_str("start the child"),
+            Act::Clone(set) => write!(f, "start the child in new namespaces: {set}"),
+            Act::Enter(namespace) => write!(f, "enter the {namespace} namespace"),
+            Act::Unshare(set) => write!(f, "make new namespaces: {set}"),
+            Act::Fork => f.write_str("start the process inside the pid namespace"),
+            Act::WriteMaps { uid, gid, writer } => {
+                let by = if *writer == MapWriter::Helpers { " by newuidmap and newgidmap" } else { "" };
+                write!(f, "map users {} and groups {}{by}", list(uid), list(gid))
+            }
+            Act::Keep { namespace, path } => write!(f, "keep the {namespace} namespace at {}", Shown(path)),
+            Act::OffsetTime(by) => write!(f, "shift clocks by boot={}ns,mono={}ns", by.boot, by.monotonic),
+            Act::Loopback => f.write_str("set the loopback interface up"),
+            Act::Hostname(name) => write!(f, "set the host name to {}", Shown(Path::new(name))),
+            Act::Private => f.write_str("make all mounts private"),
+            Act::RootTmpfs => f.write_str("mount an empty tmpfs as the new root"),
+            Act::RootBind { source, access, .. } => {
+                write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
+            }
+            Act::RootOverlay { lower, upper } => {
+                f.write_str("mount an overlay as the new root, of ")?;
+                for (place, layer) in lower.iter().enumerate() {
+                    f.write_str(if place == 0 { "" } else { " over " })?;
+                    match layer {
+                        Layer::SoFar => f.write_str("what was made so far")?,
+                        Layer::Directory(path) => Shown(path).fmt(f)?,
+                    }
+                }
+                f.write_str(upper_word(upper))
+            }
+            Act::Operate { operation, .. } => operation.fmt(f),
+            Act::Seal => f.write_str("make the new root read-only"),
+            Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
+            Act::OpenTerminal => f.write_str("open a terminal of its own"),
+            Act::DropGroups => f.write_str("drop supplementary groups"),
+            Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
+            Act::DropPrivileges => f.write_str("drop all capabilities, for good"),
+            Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
+            Act::ChangeDirectory { path, or_root } => {
+                write!(
+                    f,
+                    "change directory to {}{}",
+                    Shown(path),
+                    if *or_root { " (/ if it is not there)" } else { "" }
+                )
+            }
+            Act::Descriptors(kept) if kept.is_empty() => f.write_str("close descriptors above 2"),
+            Act::Descriptors(kept) => write!(f, "close descriptors above 2 but {kept:?}"),
+            Act::Init => f.write_str("become a small init"),
+            Act::Execute(name) => write!(f, "run {}", Shown(Path::new(name))),
+        }
+    }
+}
+
+fn list(maps: &[IdMap]) -> String {
+    maps.iter().map(IdMap::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn access_word(access: Access) -> &'static str {
+    match access {
+        Access::ReadOnly => ", read-only",
+        Access::ReadWrite => ", writable",
+        Access::Devices => ", with devices",
+    }
+}
+
+fn upper_word(upper: &Upper) -> &'static str {
+    match upper {
+        Upper::None => ", read-only",
+        Upper::Temporary => ", changes in memory",
+        Upper::Kept { .. } => ", changes kept",
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Path(path) => Shown(path).fmt(f),
+            Target::Process(pid) => write!(f, "process {pid}"),
+            Target::Descriptor(number) => write!(f, "descriptor {number}"),
+        }
+    }
+}
+
+/// As for [`Act`].
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::spec::filesystem::Source;
+        let at = Shown(self.at());
+        match self {
+            Operation::Bind { source: Source::Path(path), access, .. } => {
+                write!(f, "bind {} on {at}{}", Shown(path), access_word(*access))
+            }
+            Operation::Bind { source: Source::Descriptor(n), access, .. } => {
+                write!(f, "bind descriptor {n} on {at}{}", access_word(*access))
+            }
+            Operation::Tmpfs { size: Some(size), mode, .. } => {
+                write!(f, "mount a tmpfs of {size} bytes on {at}, mode {mode:o}")
+            }
+            Operation::Tmpfs { mode, .. } => write!(f, "mount a tmpfs on {at}, mode {mode:o}"),
+            Operation::Overlay { lower, upper, .. } => {
+                write!(f, "mount an overlay on {at}, of ")?;
+                for (place, path) in lower.iter().enumerate() {
+                    write!(f, "{}{}", if place == 0 { "" } else { " over " }, Shown(path))?;
+                }
+                f.write_str(upper_word(upper))
+            }
+            Operation::Directory { .. } => write!(f, "make directory {at}"),
+            Operation::File { mode, .. } => write!(f, "write file {at}, mode {mode:o}"),
+            Operation::BindData { access, .. } => write!(f, "bind a new file on {at}{}", access_word(*access)),
+            Operation::Symlink { target, .. } => write!(f, "link {at} to {}", Shown(target)),
+            Operation::Chmod { mode, .. } => write!(f, "change the mode of {at} to {mode:o}"),
+            Operation::Proc { .. } => write!(f, "mount proc on {at}"),
+            Operation::Dev { .. } => write!(f, "make a small /dev on {at}"),
+            Operation::Mqueue { .. } => write!(f, "mount mqueue on {at}"),
+            Operation::RemountReadOnly { .. } => write!(f, "make the mount at {at} read-only"),
+            Operation::Mask { .. } => write!(f, "hide {at}"),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Floor 6: the running thing, in the shape of `std::process`.
+
+use crate::error::Error;
+use crate::exec::parent::{self, Running};
+use crate::host::Host;
+use crate::plan::{Plan, Refusal};
+use crate::spec::Spec;
+use crate::sys::init::wire::{self, Record};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::process::WaitIdOptions;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+impl Spec {
+    /// Reads what planning needs from this machine, and plans.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn plan(&self) -> Result<Plan, Refusal> {
+        Plan::new(self, &Host::probe(self))
+    }
+
+    /// Plans and starts.
+    ///
+    /// # Errors
+    /// As [`Plan::new`] and [`Plan::spawn`].
+    pub fn spawn(&self) -> Result<Child, Error> {
+        self.plan()?.spawn()
+    }
+}
+
+impl Plan {
+    /// Carries the plan out and returns once the program runs. Safe in a program with other threads; costs the same
+    /// however much memory the caller uses.
+    ///
+    /// # Errors
+    /// The step that the kernel refused, after everything done before it was undone; nothing is left behind.
+    pub fn spawn(&self) -> Result<Child, Error> {
+        let running = parent::spawn(self).map_err(|stop| Error::new(self, stop))?;
+        let Running { pidfd, pid, control, terminal, pipes } = running;
+        let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
+        Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, program: None })
+    }
+}
+
+/// A running sandbox.
+///
+/// Unlike a [`std::process::Child`] it doesn't outlive its owner: dropping it ends every process in it.
+#[derive(Debug)]
+pub struct Child {
+    /// The writing end of the program's standard input, if that is [`Stdio::Piped`](crate::spec::life::Stdio).
+    pub stdin: Option<File>,
+    /// The reading end of its standard output.
+    pub stdout: Option<File>,
+    /// The reading end of its standard error.
+    pub stderr: Option<File>,
+    /// The controlling side of its terminal, if it has one of its own (pty(7)).
+    pub terminal: Option<OwnedFd>,
+    pidfd: OwnedFd,
+    pid: i32,
+    control: OwnedFd,
+    /// How the program ended, once the init is gone.
+    exit: Option<Exit>,
+    /// The program's wait status, once the init has told.
+    program: Option<i32>,
+}
+
+/// What happened in a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The program was stopped by this signal and can be continued by SIGCONT.
+    Stopped(i32),
+    /// The program ended. With [`Spec::wait_all`](crate::Spec) other processes may go on.
+    Ended(Exit),
+    /// Nothing yet.
+    None,
+}
+
+/// To whom a signal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// The program alone.
+    Program,
+    /// Its process group, as for keys on a terminal.
+    Group,
+}
+
+impl Child {
+    /// The pid of the sandbox's first process in the caller's pid namespace.
+    pub fn id(&self) -> i32 {
+        self.pid
+    }
+
+    /// Sends a signal to the program, or its group. One that has ended gets none.
+    ///
+    /// # Errors
+    /// The sandbox is gone (EPIPE), or too many signals wait to be delivered (EAGAIN).
+    pub fn signal(&self, number: i32, whom: Whom) -> io::Result<()> {
+        let record = Record::new(wire::SIGNAL, u32::from(whom == Whom::Group), number);
+        send(&self.control, &record.to_bytes(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        Ok(())
+    }
+
+    /// Ends every process in the sandbox, by SIGKILL.
+    ///
+    /// # Errors
+    /// None but for a sandbox that was waited for already (ESRCH).
+    pub fn kill(&mut self) -> io::Result<()> {
+        rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write)?;
+        Ok(())
+    }
+
+    /// Waits until the sandbox is over: every process ended, every namespace without one.
+    ///
+    /// # Errors
+    /// Somebody else has waited for it (ECHILD).
+    pub fn wait(&mut self) -> io::Result<Exit> {
+        self.stdin.take();
+        while self.exit.is_none() {
+            self.next_event(RecvFlags::empty())?;
+        }
+        Ok(self.exit.unwrap_or(Exit::Lost))
+    }
+
+    /// As [`Child::wait`], but returns `None` if it is not over yet.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn try_wait(&mut self) -> io::Result<Option<Exit>> {
+        while self.exit.is_none() && self.next_event(RecvFlags::DONTWAIT)? != Event::None {}
+        Ok(self.exit)
+    }
+
+    /// What has happened since the last call. To be called when [`Child::events`] is readable; never waits, but for the
+    /// last moment of a sandbox that is over.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn event(&mut self) -> io::Result<Event> {
+        self.next_event(RecvFlags::DONTWAIT)
+    }
+
+    /// A descriptor that is readable when [`Child::event`] has something to tell.
+    pub fn events(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    fn next_event(&mut self, flags: RecvFlags) -> io::Result<Event> {
+        if let Some(exit) = self.exit {
+            return Ok(Event::Ended(exit));
+        }
+        let mut bytes = [0u8; wire::LENGTH];
+        match recv(&self.control, &mut bytes, flags) {
+            Ok((wire::LENGTH, _)) => {
+                let record = Record::from_bytes(bytes);
+                match record.kind {
+                    wire::STOPPED => Ok(Event::Stopped(record.value)),
+                    wire::EXITED => {
+                        self.program = Some(record.value);
+                        Ok(Event::Ended(Exit::from_status(record.value)))
+                    }
+                    _ => Ok(Event::None),
+                }
+            }
+            Ok(_) => self.over(),
+            Err(Errno::CONNRESET | Errno::INTR) => Ok(Event::None),
+            Err(Errno::AGAIN) => Ok(Event::None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The init is gone or going: waits for its end.
+    fn over(&mut self) -> io::Result<Event> {
+        parent::wait_for(&self.pidfd, WaitIdOptions::EXITED)?;
+        let exit = self.program.map_or(Exit::Lost, Exit::from_status);
+        self.exit = Some(exit);
+        Ok(Event::Ended(exit))
+    }
+
+    /// Whether the sandbox is over and was waited for.
+    pub fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+}
+
+/// The sandbox's first process, as a descriptor that is readable when it has ended (pidfd_open(2)).
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.exit.is_none() && self.kill().is_ok() {
+            let _ = parent::wait_for(&self.pidfd, WaitIdOptions::EXITED);
+        }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(i32),
+    /// With its sandbox, which was killed from outside.
+    Lost,
+}
+
+impl Exit {
+    fn from_status(status: i32) -> Exit {
+        match status & 0x7f {
+            0 => Exit::Code((status >> 8 & 0xff) as u8),
+            signal => Exit::Signal(signal),
+        }
+    }
+
+    /// The exit code of a shell for it: the program's own, 128 + n for signal n, 137 for a lost one.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128u8.wrapping_add(signal as u8),
+            Exit::Lost => 137,
+        }
+    }
+
+    /// Whether the program ended with code 0.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+}

@@ -1,0 +1,246 @@
+//! Wishes about the file system: a root, where writes go, and an ordered list of operations on it.
+//!
+//! Every path named `at` is inside the new root and is resolved there (openat2(2), `RESOLVE_IN_ROOT`): a symbolic link
+//! in the root never leads out of it. Every path named `source`, `lower` or `upper` is the caller's.
+
+use super::{Origin, Spec};
+use std::path::PathBuf;
+
+/// What the root directory is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Root {
+    /// The host's `/usr` and its links, a small `/etc`, nothing of the host's data.
+    #[default]
+    Host,
+    /// A directory of programs made for this: as `Host`, but from that directory.
+    Programs(PathBuf),
+    /// Any directory, as it is, with fresh `/proc`, `/dev` and `/tmp`.
+    Directory(PathBuf),
+    /// An empty tmpfs, without anything.
+    Empty,
+}
+
+/// Where writes to the root go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Writes {
+    /// Nowhere: the root is read-only, with fresh `/tmp`, `/run` and home.
+    #[default]
+    Refused,
+    /// Into the root itself.
+    Through,
+    /// Into memory, gone with the sandbox.
+    Temporary,
+    /// Into the directories `upper` and `work` of this directory (overlayfs).
+    Kept(PathBuf),
+}
+
+/// One operation with where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What is done.
+    pub operation: Operation,
+    /// Where the wish came from.
+    pub origin: Origin,
+}
+
+/// What is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A path of the caller's.
+    Path(PathBuf),
+    /// What a descriptor of the caller is open on.
+    Descriptor(i32),
+}
+
+/// What may be done through a bind mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading. Holds for every mount below, too (mount_setattr(2), `AT_RECURSIVE`).
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading, writing and using device nodes.
+    Devices,
+}
+
+/// What happens if a source is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The plan is refused.
+    Refuse,
+    /// The operation is left out.
+    Skip,
+}
+
+/// What a new file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// What can be read from this descriptor of the caller up to its end, at most 16 MiB.
+    Descriptor(i32),
+}
+
+/// Where an overlay's changes go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upper {
+    /// There are none: it is read-only.
+    None,
+    /// Into memory.
+    Temporary,
+    /// Into `upper`; `work` is on the same file system and the kernel's own.
+    Kept {
+        /// The directory of changes.
+        upper: PathBuf,
+        /// The kernel's work directory.
+        work: PathBuf,
+    },
+}
+
+/// One thing done to the root. Missing parent directories are made, with mode 755, on file systems of the sandbox only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Makes a file or directory tree of the caller's visible, with all that is mounted below it.
+    Bind {
+        /// What.
+        source: Source,
+        /// Where.
+        at: PathBuf,
+        /// For what.
+        access: Access,
+        /// If there is none.
+        missing: Missing,
+    },
+    /// A new file system in memory.
+    Tmpfs {
+        /// Where.
+        at: PathBuf,
+        /// At most so many bytes; `None` is the kernel's limit, half of memory (tmpfs(5)).
+        size: Option<u64>,
+        /// Permission bits of its root.
+        mode: u32,
+    },
+    /// Directories laid over each other (overlayfs), the first of `lower` on top.
+    Overlay {
+        /// Where.
+        at: PathBuf,
+        /// At least one directory; at least two without an upper one.
+        lower: Vec<PathBuf>,
+        /// Where changes go.
+        upper: Upper,
+    },
+    /// A directory; one that is there stays.
+    Directory {
+        /// Where.
+        at: PathBuf,
+        /// Permission bits if it is made.
+        mode: u32,
+    },
+    /// A new file.
+    File {
+        /// Where; nothing may be there.
+        at: PathBuf,
+        /// What it holds.
+        content: Content,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A file that shadows what is there: read-only, from data, mounted over it.
+    BindData {
+        /// Where.
+        at: PathBuf,
+        /// What it holds.
+        content: Content,
+        /// For what: `Devices` is as `ReadWrite`.
+        access: Access,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Its text.
+        target: PathBuf,
+        /// Where; nothing but the same link may be there.
+        at: PathBuf,
+    },
+    /// Changes permission bits.
+    Chmod {
+        /// Of what; a symbolic link is refused.
+        at: PathBuf,
+        /// The new bits.
+        mode: u32,
+    },
+    /// The processes of the new pid namespace (proc(5)).
+    Proc {
+        /// Where.
+        at: PathBuf,
+    },
+    /// A small /dev: null, zero, full, random, urandom, tty, fd, stdin, stdout, stderr, ptmx, pts, shm.
+    Dev {
+        /// Where.
+        at: PathBuf,
+    },
+    /// POSIX message queues of the new IPC namespace (mq_overview(7)).
+    Mqueue {
+        /// Where.
+        at: PathBuf,
+    },
+    /// Makes the mount at a path read-only, not the mounts below it.
+    RemountReadOnly {
+        /// Of which mount.
+        at: PathBuf,
+    },
+    /// Hides a file behind an empty one, or a directory behind an empty one. What is missing needs no hiding.
+    Mask {
+        /// What.
+        at: PathBuf,
+    },
+}
+
+impl Operation {
+    /// The path inside that it works on.
+    pub fn at(&self) -> &PathBuf {
+        match self {
+            Operation::Bind { at, .. }
+            | Operation::Tmpfs { at, .. }
+            | Operation::Overlay { at, .. }
+            | Operation::Directory { at, .. }
+            | Operation::File { at, .. }
+            | Operation::BindData { at, .. }
+            | Operation::Symlink { at, .. }
+            | Operation::Chmod { at, .. }
+            | Operation::Proc { at }
+            | Operation::Dev { at }
+            | Operation::Mqueue { at }
+            | Operation::RemountReadOnly { at }
+            | Operation::Mask { at } => at,
+        }
+    }
+
+    /// Whether it mounts something on `at`, which therefore has to exist.
+    pub fn mounts(&self) -> bool {
+        matches!(
+            self,
+            Operation::Bind { .. }
+                | Operation::Tmpfs { .. }
+                | Operation::Overlay { .. }
+                | Operation::BindData { .. }
+                | Operation::Proc { .. }
+                | Operation::Dev { .. }
+                | Operation::Mqueue { .. }
+        )
+    }
+}
+
+/// The paths that a root directory must have for the mounts of `spec`: its own and the default ones, without those
+/// that lie on a mount made before.
+pub(crate) fn mount_points(spec: &Spec) -> Vec<PathBuf> {
+    let mut points: Vec<PathBuf> = ["/proc", "/dev", "/tmp"].map(PathBuf::from).to_vec();
+    for entry in &spec.filesystem {
+        let at = entry.operation.at();
+        if entry.operation.mounts() && !points.iter().any(|earlier| at.starts_with(earlier)) {
+            points.push(at.clone());
+        }
+    }
+    points
+}

@@ -1,0 +1,47 @@
+//! Wishes about identity: who the program is, and how ids inside relate to ids outside.
+
+use super::Origin;
+use crate::model::id::IdMap;
+
+/// Who the program is inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum User {
+    /// The caller's own ids.
+    #[default]
+    Own,
+    /// These ids: 0 and 0 for root.
+    Ids {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    },
+}
+
+/// How ids inside relate to ids outside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Maps {
+    /// One user id and one group id: the program's inside is the caller's outside.
+    #[default]
+    Single,
+    /// The caller's id and all its ranges in /etc/subuid and /etc/subgid, from id 0 on (subuid(5)).
+    Subordinate,
+    /// Just these; a list that is empty is a single map.
+    Listed {
+        /// Of user ids.
+        uid: Vec<IdMap>,
+        /// Of group ids.
+        gid: Vec<IdMap>,
+    },
+}
+
+/// Both.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// Who the program is.
+    pub user: User,
+    /// The maps.
+    pub maps: Maps,
+    /// Where the wish for these maps came from.
+    pub origin: Origin,
+}

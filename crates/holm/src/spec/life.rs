@@ -1,0 +1,75 @@
+//! Wishes about the program and its life: arguments, environment, descriptors, terminal.
+
+use std::ffi::OsString;
+
+/// The program and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// A name, looked up on the PATH inside, or a path inside.
+    pub name: OsString,
+    /// Its arguments, without the zeroth.
+    pub arguments: Vec<OsString>,
+    /// Its zeroth argument; `None` is `name`.
+    pub zeroth: Option<OsString>,
+}
+
+impl Program {
+    /// `name` without arguments.
+    pub fn new(name: OsString) -> Program {
+        Program { name, arguments: Vec::new(), zeroth: None }
+    }
+}
+
+/// What the environment starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Base {
+    /// PATH, HOME, USER, SHELL for inside; TERM and LANG as the caller's.
+    #[default]
+    Clean,
+    /// All of the caller's.
+    Caller,
+}
+
+/// The environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Environment {
+    /// What it starts from.
+    pub base: Base,
+    /// Changes, in order.
+    pub changes: Vec<Change>,
+}
+
+/// One change to the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Sets a variable.
+    Set(OsString, OsString),
+    /// Passes the caller's value on; without one nothing changes.
+    Pass(OsString),
+    /// Removes a variable.
+    Unset(OsString),
+}
+
+/// One of the three standard descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stdio {
+    /// The caller's.
+    #[default]
+    Inherit,
+    /// `/dev/null` of the host.
+    Null,
+    /// A pipe, whose other end is in the [`Child`](crate::Child).
+    Piped,
+    /// This descriptor of the caller.
+    Descriptor(i32),
+}
+
+/// Whether the program gets a terminal of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Terminal {
+    /// No: descriptors are what [`Spec::stdio`](crate::Spec) says, and no terminal is the controlling one.
+    #[default]
+    None,
+    /// Yes, from the sandbox's own `/dev/ptmx`, as standard input, output and error. The caller gets the controlling side.
+    Own,
+}

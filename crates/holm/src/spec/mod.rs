@@ -1,0 +1,90 @@
+//! Floor 2: the wish. A plain value without effects; its default is the safest useful sandbox.
+//!
+//! One chapter a file. Where a wish came from (a flag, a line of a profile) is kept beside it, for messages.
+
+pub mod filesystem;
+pub mod identity;
+pub mod life;
+pub mod namespaces;
+
+use filesystem::{Entry, Root, Writes};
+use identity::Identity;
+use life::{Environment, Program, Stdio, Terminal};
+use namespaces::Namespaces;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What is wished: a program in new namespaces with a root of its own.
+///
+/// ```
+/// let mut spec = holm::Spec::new("bash");
+/// spec.program.arguments.extend(["-c".into(), "id".into()]);
+/// spec.hostname = Some("island".into());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The program and its arguments.
+    pub program: Program,
+    /// Which namespaces are new, shared, joined or kept.
+    pub namespaces: Namespaces,
+    /// Who the program is, and how ids are mapped.
+    pub identity: Identity,
+    /// What its root directory is made of.
+    pub root: Root,
+    /// Where writes to the root go.
+    pub writes: Writes,
+    /// What is done to the root, in order.
+    pub filesystem: Vec<Entry>,
+    /// The host name inside; `None` is `holm` in a new UTS namespace and the host's in a shared one.
+    pub hostname: Option<OsString>,
+    /// The directory the program starts in; `None` is the caller's where it exists inside, else `/`.
+    pub directory: Option<PathBuf>,
+    /// The environment.
+    pub environment: Environment,
+    /// Standard input, output and error.
+    pub stdio: [Stdio; 3],
+    /// Descriptors of the caller above 2 that the program keeps, under the same numbers.
+    pub descriptors: Vec<i32>,
+    /// Whether the program gets a terminal of its own.
+    pub terminal: Terminal,
+    /// Whether the sandbox goes on after the program until its last process ends.
+    pub wait_all: bool,
+}
+
+impl Spec {
+    /// The default sandbox for `program`: a name, looked up on the PATH inside, or a path inside.
+    pub fn new(program: impl Into<OsString>) -> Spec {
+        Spec {
+            program: Program::new(program.into()),
+            namespaces: Namespaces::default(),
+            identity: Identity::default(),
+            root: Root::default(),
+            writes: Writes::default(),
+            filesystem: Vec::new(),
+            hostname: None,
+            directory: None,
+            environment: Environment::default(),
+            stdio: [Stdio::Inherit; 3],
+            descriptors: Vec::new(),
+            terminal: Terminal::default(),
+            wait_all: false,
+        }
+    }
+
+    /// Adds an argument for the program.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Spec {
+        self.program.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments for the program.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Spec {
+        self.program.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// Where a wish came from, as its maker would recognise it: `--bind /opt:/opt`, `web.toml: mount 3`; empty for a default.
+pub type Origin = String;

@@ -1,0 +1,44 @@
+//! mount_setattr(2), which rustix lacks.
+
+use super::{check, raw};
+use rustix::io::Result;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The kernel's `struct mount_attr`.
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+
+/// Which mounts below a descriptor are meant.
+#[derive(Clone, Copy)]
+pub(crate) enum Reach {
+    /// This mount alone.
+    One,
+    /// This mount and every mount below it (`AT_RECURSIVE`).
+    Tree,
+}
+
+/// Sets the attributes of `set` (MOUNT_ATTR_*) on the mount that `mount` is open on, and makes it private.
+pub(crate) fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64) -> Result<()> {
+    let attributes = MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 };
+    let flags = libc::AT_EMPTY_PATH
+        | match reach {
+            Reach::One => 0,
+            Reach::Tree => libc::AT_RECURSIVE,
+        };
+    let arguments = [
+        mount.as_raw_fd() as usize,
+        c"".as_ptr() as usize,
+        flags as usize,
+        &raw const attributes as usize,
+        size_of::<MountAttr>(),
+        0,
+    ];
+    // SAFETY: an open descriptor, an empty C string and a struct of the length given, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_mount_setattr as usize, arguments) })?;
+    Ok(())
+}
