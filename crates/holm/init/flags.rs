@@ -1,12 +1,12 @@
 //! What the library tells pid 1, as bits of its second argument.
 
 /// The program gets a session of its own.
-pub const NEW_SESSION: u32 = 1;
+pub(crate) const NEW_SESSION: u32 = 1;
 /// Descriptor 0 is a new terminal: it becomes the controlling one and the program its foreground job.
-pub const TERMINAL: u32 = 2;
+pub(crate) const TERMINAL: u32 = 2;
 /// Wait for every process, not for the program alone.
-pub const WAIT_ALL: u32 = 4;
+pub(crate) const WAIT_ALL: u32 = 4;
 /// A time namespace waits for the next fork; only a fork with memory of its own enters it (time_namespaces(7)).
-pub const OWN_MEMORY: u32 = 8;
+pub(crate) const OWN_MEMORY: u32 = 8;
 /// The pid namespace is not ours: the kernel ends nobody when we end, so we do it through a /proc of the caller's.
-pub const FOREIGN_PIDS: u32 = 16;
+pub(crate) const FOREIGN_PIDS: u32 = 16;

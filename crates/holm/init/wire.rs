@@ -17,36 +17,36 @@
 
 /// A record as it travels.
 #[derive(Clone, Copy)]
-pub struct Record {
-    pub kind: u32,
-    pub step: u32,
-    pub value: i32,
+pub(crate) struct Record {
+    pub(crate) kind: u32,
+    pub(crate) step: u32,
+    pub(crate) value: i32,
 }
 
-pub const NEED: u32 = 1;
-pub const GO: u32 = 2;
-pub const MOVED: u32 = 3;
-pub const TERMINAL: u32 = 4;
-pub const FAILED: u32 = 5;
-pub const STARTED: u32 = 6;
-pub const STOPPED: u32 = 7;
-pub const EXITED: u32 = 8;
-pub const SIGNAL: u32 = 9;
+pub(crate) const NEED: u32 = 1;
+pub(crate) const GO: u32 = 2;
+pub(crate) const MOVED: u32 = 3;
+pub(crate) const TERMINAL: u32 = 4;
+pub(crate) const FAILED: u32 = 5;
+pub(crate) const STARTED: u32 = 6;
+pub(crate) const STOPPED: u32 = 7;
+pub(crate) const EXITED: u32 = 8;
+pub(crate) const SIGNAL: u32 = 9;
 
 /// The length of a record in bytes.
-pub const LENGTH: usize = 12;
+pub(crate) const LENGTH: usize = 12;
 
 impl Record {
-    pub fn new(kind: u32, step: u32, value: i32) -> Record {
+    pub(crate) fn new(kind: u32, step: u32, value: i32) -> Record {
         Record { kind, step, value }
     }
 
-    pub fn to_bytes(self) -> [u8; LENGTH] {
+    pub(crate) fn to_bytes(self) -> [u8; LENGTH] {
         let (k, s, v) = (self.kind.to_ne_bytes(), self.step.to_ne_bytes(), self.value.to_ne_bytes());
         [k[0], k[1], k[2], k[3], s[0], s[1], s[2], s[3], v[0], v[1], v[2], v[3]]
     }
 
-    pub fn from_bytes(b: [u8; LENGTH]) -> Record {
+    pub(crate) fn from_bytes(b: [u8; LENGTH]) -> Record {
         Record {
             kind: u32::from_ne_bytes([b[0], b[1], b[2], b[3]]),
             step: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),

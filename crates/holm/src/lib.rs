@@ -1,4 +1,23 @@
-//! x
+//! Isolated places on Linux: a program in new namespaces, with a root directory of its own.
+//!
+//! ```no_run
+//! let mut child = holm::Spec::new("bash").args(["-c", "id; ls /"]).spawn()?;
+//! let exit = child.wait()?;
+//! assert!(exit.success());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A [`Spec`] is a wish: a plain value whose default is the safest useful sandbox. [`Spec::plan`] turns it into a
+//! [`Plan`](plan::Plan), a numbered list of steps that can be printed, and [`Plan::spawn`](plan::Plan::spawn) carries it out.
+//! The shape is that of `std::process`: a [`Child`] has pipes, `wait`, `try_wait` and `kill`, and is a descriptor that can be
+//! polled. It differs in one thing: a sandbox ends with its owner, however that ends.
+//!
+//! All paths are bytes; nothing here needs UTF-8. Spawning is safe in a program with other threads, and costs the same
+//! however much memory the program uses (clone3(2) with shared memory, no fork).
+//!
+//! Floors, each of which imports only lower ones: `sys`, `model`, `spec` and `host`, `plan`, `exec`, `error`, `run`.
+#![warn(missing_docs)]
+
 pub mod error;
 mod exec;
 pub mod host;
@@ -7,6 +26,8 @@ pub mod plan;
 pub mod run;
 pub mod spec;
 mod sys;
+
 pub use error::Error;
 pub use run::{Child, Exit};
 pub use spec::Spec;
+pub use sys::signal;

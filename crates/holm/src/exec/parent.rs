@@ -73,7 +73,9 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     nursery.kept.drain(..).for_each(Kept::commit);
     let terminal = nursery.terminal.take();
     let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
-    nursery.children.iter().for_each(|helper| drop(reap(helper)));
+    for helper in &nursery.children {
+        let _ = reap(helper);
+    }
     Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes })
 }
 
@@ -162,7 +164,9 @@ impl Nursery<'_> {
 
     /// Kills every child and waits until none of them shares this memory.
     fn clear(&mut self) {
-        let kill = |child: &Cloned| drop(pidfd_send_signal(&child.pidfd, Signal::KILL));
+        let kill = |child: &Cloned| {
+            let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
+        };
         self.children.iter().for_each(kill);
         while let Some((record, descriptor)) = self.receive() {
             if let (wire::MOVED, Some(pidfd)) = (record.kind, descriptor) {
@@ -170,7 +174,9 @@ impl Nursery<'_> {
                 self.children.last().into_iter().for_each(kill);
             }
         }
-        self.children.drain(..).for_each(|child| drop(reap(&child)));
+        for child in self.children.drain(..) {
+            let _ = reap(&child);
+        }
     }
 
     fn lost(&mut self) -> Stop {

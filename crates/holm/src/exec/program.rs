@@ -161,8 +161,7 @@ pub(crate) fn compile(
     Ok((program, control))
 }
 
-struct Compiler<'a> {
-    plan: &'a Plan,
+struct Compiler {
     steps: Vec<(u32, Op)>,
     namespaces: Vec<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
@@ -174,15 +173,14 @@ struct Compiler<'a> {
     new_user: bool,
 }
 
-impl Compiler<'_> {
-    fn new(plan: &Plan) -> Compiler<'_> {
+impl Compiler {
+    fn new(plan: &Plan) -> Compiler {
         let owner = plan.steps.iter().find_map(|s| match s.act {
             Act::TakeIds { uid, gid } => Some((uid, gid)),
             _ => None,
         });
         let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
         Compiler {
-            plan,
             steps: Vec::new(),
             namespaces: Vec::new(),
             kinds: Vec::new(),

@@ -6,17 +6,17 @@ use rustix::io::Errno;
 
 /// Facts about why a machine refuses, read only once something was refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Causes {
+pub(crate) struct Causes {
     /// `user.max_user_namespaces`.
-    pub max_user_namespaces: Option<u64>,
+    pub(crate) max_user_namespaces: Option<u64>,
     /// `kernel.unprivileged_userns_clone` (Debian's kernels).
-    pub userns_clone: Option<u64>,
+    pub(crate) userns_clone: Option<u64>,
     /// `kernel.apparmor_restrict_unprivileged_userns` (Ubuntu's kernels).
-    pub apparmor: Option<u64>,
+    pub(crate) apparmor: Option<u64>,
     /// `vm.memfd_noexec`.
-    pub memfd_noexec: Option<u64>,
+    pub(crate) memfd_noexec: Option<u64>,
     /// Whether the root directory is not the one the mount namespace began with (chroot(2)).
-    pub chroot: bool,
+    pub(crate) chroot: bool,
 }
 
 /// The hint for a failed step; empty if there is none.

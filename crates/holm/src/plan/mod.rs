@@ -89,11 +89,6 @@ impl Plan {
     pub fn fail_step(&mut self, number: usize, errno: i32) {
         self.fault = Some((number, errno));
     }
-
-    /// Whether the parent has steps to do while the child waits.
-    pub(crate) fn needs_parent(&self) -> bool {
-        self.steps.iter().any(|step| step.actor == Actor::ParentMeanwhile)
-    }
 }
 
 /// Appends steps; every chapter uses it so that a step always has a reason and an origin.

@@ -88,7 +88,9 @@ pub(crate) fn start<T: Sync>(
     data: &T,
 ) -> Result<Cloned> {
     let mut pidfd = -1i32;
-    let base = libc::CLONE_PIDFD as u64 | libc::CLONE_CLEAR_SIGHAND as u64;
+    // linux/sched.h; libc's constant of that name doesn't fit its type.
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    let base = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
     let sibling = kind == Kind::Sibling;
     let shared = match kind {
         Kind::Own => 0,

@@ -1,7 +1,6 @@
 //! The calling thread's signals: blocking them and reading them from a descriptor (sigprocmask(2), signalfd(2)).
 
 use super::{check, raw};
-use rustix::io::Result;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const SIGNALS: u64 = u64::MAX;

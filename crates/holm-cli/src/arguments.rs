@@ -1,0 +1,161 @@
+//! The command line as typed.
+
+use crate::operations::OPTIONS;
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+/// The whole command.
+pub(crate) fn command() -> Command {
+    Command::new("holm")
+        .about("Makes, shows and enters isolated places on a Linux machine")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run())
+        .subcommand(generate())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  holm run bash                                 a shell, the host's programs, none of its data
+  holm run --root bins:bash,ls,ps bash          a root with these programs and their libraries only
+  holm run --root ./custom-root bash            a directory as the root
+  holm run --bind-rw . --chdir \"$PWD\" make      work on this directory, and nothing else
+  holm run --share net curl https://debian.org  with the host's network
+  holm run --user root --map auto bash          root inside, with a range of ids
+  holm run --explain bash                       the steps, and why each; nothing is done
+
+Exit code: the program's own; 128+N if signal N ended it; 127 not found; 126 not executable; 125 holm's own failure.";
+
+fn run() -> Command {
+    let mut command = Command::new("run")
+        .about("Runs a program in new namespaces with a root of its own")
+        .override_usage("holm run [OPTIONS] PROGRAM [ARGUMENT]...")
+        .after_help(EXAMPLES);
+    let groups = [root_options(), namespace_options(), identity_options(), program_options(), other_options()];
+    for arg in groups.into_iter().flatten() {
+        command = command.arg(arg);
+    }
+    for option in OPTIONS {
+        let arg = repeated(option.name, option.value, option.help);
+        command = command.arg(arg.help_heading("File system, done in the order given"));
+    }
+    let program = Arg::new("program").value_name("PROGRAM").required(true).num_args(1..).trailing_var_arg(true);
+    command.arg(
+        program
+            .allow_hyphen_values(true)
+            .value_parser(OsStringValueParser::new())
+            .help("The program and its arguments"),
+    )
+}
+
+fn single(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help).value_parser(OsStringValueParser::new())
+}
+
+fn repeated(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    single(name, value, help).action(ArgAction::Append).allow_hyphen_values(true)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn under(heading: &'static str, args: Vec<Arg>) -> Vec<Arg> {
+    args.into_iter().map(|arg| arg.help_heading(heading)).collect()
+}
+
+fn root_options() -> Vec<Arg> {
+    under(
+        "Root",
+        vec![
+            single("root", "ROOT", "host (default), bins:A,B,... for these programs, none, or a directory"),
+            flag("rw", "Writes to the root go through to it"),
+            Arg::new("overlay")
+                .long("overlay")
+                .value_name("DIR")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("")
+                .conflicts_with("rw")
+                .value_parser(OsStringValueParser::new())
+                .help("Writes to the root go to memory, or to =DIR"),
+        ],
+    )
+}
+
+fn namespace_options() -> Vec<Arg> {
+    let text = |arg: Arg| arg.value_parser(value_parser!(String));
+    under(
+        "Namespaces: user, mnt, pid, ipc, uts, net and cgroup are new by default",
+        vec![
+            text(repeated("share", "KIND,...", "Share these with the host")),
+            repeated("join", "KIND=WHERE", "Join one: a path, a pid, a kept name or fd:N"),
+            repeated("keep", "KIND=WHERE", "Keep a new one under a name or a path"),
+            text(single("time-offset", "boot=T,mono=T", "Make a time namespace with these offsets"))
+                .allow_hyphen_values(true),
+            single("hostname", "NAME", "The host name inside [default: holm]"),
+        ],
+    )
+}
+
+fn identity_options() -> Vec<Arg> {
+    under(
+        "Identity",
+        vec![
+            single("user", "USER", "root, UID or UID:GID inside [default: the caller's]")
+                .value_parser(value_parser!(String)),
+            repeated("map", "MAP", "auto for the ranges in /etc/subuid, or [u:|g:]INSIDE:OUTSIDE:COUNT")
+                .value_parser(value_parser!(String)),
+        ],
+    )
+}
+
+fn program_options() -> Vec<Arg> {
+    under(
+        "Program",
+        vec![
+            single("chdir", "DIR", "Start in this directory inside [default: the current one, else /]"),
+            repeated("env", "NAME[=VALUE]", "Set a variable, or pass the caller's value on"),
+            flag("env-all", "Pass the whole environment on"),
+            single("arg0", "TEXT", "The zeroth argument"),
+            repeated("pass-fd", "N", "Keep descriptor N open"),
+            Arg::new("tty")
+                .short('t')
+                .long("tty")
+                .value_name("WHEN")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("always")
+                .value_parser(["auto", "always", "never"])
+                .help("A terminal of its own: auto (default) if holm has one on 0, 1 and 2; always; never"),
+            flag("wait-all", "Wait for background processes, too"),
+        ],
+    )
+}
+
+fn other_options() -> Vec<Arg> {
+    under(
+        "Other",
+        vec![
+            single("profile", "FILE", "Read options from a TOML file first"),
+            Arg::new("explain")
+                .long("explain")
+                .value_name("FORM")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("table")
+                .value_parser(["table", "json", "sh"])
+                .help("Print the steps and do nothing: a table, json or a shell script"),
+        ],
+    )
+}
+
+fn generate() -> Command {
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell));
+    Command::new("generate")
+        .about("Prints the man page or completions")
+        .subcommand_required(true)
+        .subcommand(Command::new("man").about("Prints the man page, in roff"))
+        .subcommand(Command::new("completions").about("Prints completions for a shell").arg(shell))
+}

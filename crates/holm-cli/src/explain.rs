@@ -1,0 +1,60 @@
+//! The plan for people, as JSON, and as a script.
+
+use crate::report;
+use holm::plan::Plan;
+use holm::plan::step::Actor;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Prints `plan` in this form: `table`, `json` or `sh`.
+pub(crate) fn print(plan: &Plan, form: &str) -> ExitCode {
+    let text = match form {
+        "json" => json(plan).into_bytes(),
+        "sh" => plan.script(),
+        _ => table(plan).into_bytes(),
+    };
+    match std::io::stdout().write_all(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::own(&format!("cannot print the plan: {}", crate::values::cause(&error))),
+    }
+}
+
+fn actor(actor: Actor) -> &'static str {
+    match actor {
+        Actor::Parent => "outside",
+        Actor::ParentMeanwhile => "outside, while the child waits",
+        Actor::Child => "inside",
+    }
+}
+
+fn table(plan: &Plan) -> String {
+    let mut text = String::from("Nothing is done. These steps would be:\n\n");
+    for (place, step) in plan.steps().iter().enumerate() {
+        text += &format!("{:3}. {}\n", place + 1, report::plain(&step.act.to_string()));
+        let origin =
+            if step.origin.is_empty() { String::new() } else { format!(" (from {})", report::plain(&step.origin)) };
+        text += &format!("     {}: {}{origin}\n", actor(step.actor), step.why);
+    }
+    text
+}
+
+/// `{"version": 1, "steps": [{"number", "where", "act", "why", "from"}]}`; `from` is null for a default.
+fn json(plan: &Plan) -> String {
+    let steps: Vec<serde_json::Value> = plan
+        .steps()
+        .iter()
+        .enumerate()
+        .map(|(place, step)| {
+            let from = if step.origin.is_empty() { None } else { Some(&step.origin) };
+            serde_json::json!({
+                "number": place + 1,
+                "where": actor(step.actor),
+                "act": step.act.to_string(),
+                "why": step.why,
+                "from": from,
+            })
+        })
+        .collect();
+    let whole = serde_json::json!({ "version": 1, "steps": steps });
+    format!("{whole:#}\n")
+}

@@ -1,0 +1,296 @@
+//! From options as typed, in a profile and on the command line, to a wish as meant: defaults < profile < flags.
+
+use crate::operations::{self, OPTIONS};
+use crate::profile::{self, Overlay, Profile};
+use crate::report::Fault;
+use crate::values::{self, Of, Parsed};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use holm::Spec;
+use holm::spec::filesystem::{Entry, Root, Writes};
+use holm::spec::identity::Maps;
+use holm::spec::life::{Base, Change, Terminal};
+use holm::spec::namespaces::{Choice, Keep};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What is wished, and what the program does about it outside the library.
+pub(crate) struct Wish {
+    pub(crate) spec: Spec,
+}
+
+/// Options as typed, from one place.
+#[derive(Default)]
+struct Typed {
+    /// What precedes a name in messages: `--`, or `web.toml: `.
+    place: String,
+    root: Option<OsString>,
+    rw: bool,
+    overlay: Option<OsString>,
+    share: Vec<String>,
+    join: Vec<OsString>,
+    keep: Vec<OsString>,
+    time_offset: Option<String>,
+    hostname: Option<OsString>,
+    user: Option<String>,
+    map: Vec<String>,
+    chdir: Option<OsString>,
+    env: Vec<OsString>,
+    env_all: bool,
+    arg0: Option<OsString>,
+    pass_fd: Vec<OsString>,
+    tty: Option<String>,
+    wait_all: bool,
+    operations: Vec<(&'static str, OsString)>,
+}
+
+/// Reads the profile and the command line.
+pub(crate) fn wish(matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
+    let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
+    let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new() };
+    fill.spec.program.arguments = program.collect();
+    let mut tty = None;
+    if let Some(path) = matches.get_one::<OsString>("profile") {
+        match profile::read(Path::new(path)) {
+            Ok(profile) => {
+                let typed = from_profile(profile, Path::new(path));
+                tty = typed.tty.clone();
+                fill.take(typed);
+            }
+            Err(fault) => fill.faults.push(fault),
+        }
+    }
+    let typed = from_matches(matches);
+    tty = typed.tty.clone().or(tty);
+    fill.take(typed);
+    fill.terminal(tty.as_deref());
+    if fill.faults.is_empty() { Ok(Wish { spec: fill.spec }) } else { Err(fill.faults) }
+}
+
+fn from_matches(matches: &ArgMatches) -> Typed {
+    let one = |name: &str| matches.get_one::<OsString>(name).cloned();
+    let many = |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().cloned().collect();
+    let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    let mut operations: Vec<(usize, &'static str, OsString)> = Vec::new();
+    for option in OPTIONS {
+        if matches.value_source(option.name) == Some(ValueSource::CommandLine) {
+            let indices = matches.indices_of(option.name).into_iter().flatten();
+            let values = matches.get_many::<OsString>(option.name).into_iter().flatten();
+            operations.extend(indices.zip(values).map(|(index, value)| (index, option.name, value.clone())));
+        }
+    }
+    operations.sort_by_key(|(index, ..)| *index);
+    Typed {
+        place: "--".to_owned(),
+        root: one("root"),
+        rw: matches.get_flag("rw"),
+        overlay: one("overlay"),
+        share: texts("share"),
+        join: many("join"),
+        keep: many("keep"),
+        time_offset: matches.get_one::<String>("time-offset").cloned(),
+        hostname: one("hostname"),
+        user: matches.get_one::<String>("user").cloned(),
+        map: texts("map"),
+        chdir: one("chdir"),
+        env: many("env"),
+        env_all: matches.get_flag("env-all"),
+        arg0: one("arg0"),
+        pass_fd: many("pass-fd"),
+        tty: matches.get_one::<String>("tty").cloned(),
+        wait_all: matches.get_flag("wait-all"),
+        operations: operations.into_iter().map(|(_, name, value)| (name, value)).collect(),
+    }
+}
+
+fn from_profile(profile: Profile, path: &Path) -> Typed {
+    let os = |texts: Vec<String>| texts.into_iter().map(OsString::from).collect();
+    Typed {
+        place: format!("{}: ", path.display()),
+        root: profile.root.map(OsString::from),
+        rw: profile.rw,
+        overlay: match profile.overlay {
+            Some(Overlay::Memory(true)) => Some(OsString::new()),
+            Some(Overlay::Directory(directory)) => Some(directory.into()),
+            Some(Overlay::Memory(false)) | None => None,
+        },
+        share: profile.share,
+        join: os(profile.join),
+        keep: os(profile.keep),
+        time_offset: profile.time_offset,
+        hostname: profile.hostname.map(OsString::from),
+        user: profile.user,
+        map: profile.map,
+        chdir: profile.chdir.map(OsString::from),
+        env: os(profile.env),
+        env_all: profile.env_all,
+        arg0: profile.arg0.map(OsString::from),
+        pass_fd: profile.pass_fd.iter().map(|n| n.to_string().into()).collect(),
+        tty: profile.tty,
+        wait_all: profile.wait_all,
+        operations: profile.mounts.into_iter().map(|m| (m.name, m.value.into())).collect(),
+    }
+}
+
+struct Fill {
+    spec: Spec,
+    faults: Vec<Fault>,
+}
+
+impl Fill {
+    /// Notes what is wrong with a value, and goes on.
+    fn check<T>(&mut self, origin: &str, parsed: Parsed<T>) -> Option<T> {
+        parsed
+            .map_err(|cause| {
+                let message = format!("cannot use the value of {origin}: {cause}");
+                self.faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
+            })
+            .ok()
+    }
+
+    fn take(&mut self, typed: Typed) {
+        let place = typed.place.clone();
+        let origin = |name: &str, value: &OsStr| format!("{place}{name} {}", value.display());
+        self.root(&typed);
+        self.namespaces(&typed);
+        self.identity(&typed, &place);
+        self.program(&typed, &place);
+        for (name, value) in &typed.operations {
+            let origin = origin(name, value);
+            if let Some(operation) = self.check(&origin, operations::parse(name, value)) {
+                self.spec.filesystem.push(Entry { operation, origin });
+            }
+        }
+    }
+
+    fn root(&mut self, typed: &Typed) {
+        if let Some(root) = &typed.root {
+            self.spec.root = match root.as_bytes() {
+                b"host" => Root::Host,
+                b"none" => Root::Empty,
+                bytes => match bytes.strip_prefix(b"bins:") {
+                    Some(list) => match crate::programs::root(OsStr::from_bytes(list)) {
+                        Ok(path) => Root::Programs(path),
+                        Err(fault) => {
+                            self.faults.push(fault);
+                            Root::Host
+                        }
+                    },
+                    None => Root::Directory(PathBuf::from(root)),
+                },
+            };
+        }
+        match (&typed.overlay, typed.rw) {
+            (Some(_), true) => self.faults.push(Fault {
+                message: "cannot both write through (rw) and to an overlay".to_owned(),
+                origin: typed.place.clone(),
+                hint: String::new(),
+            }),
+            (Some(directory), false) if directory.is_empty() => self.spec.writes = Writes::Temporary,
+            (Some(directory), false) => self.spec.writes = Writes::Kept(directory.into()),
+            (None, true) => self.spec.writes = Writes::Through,
+            (None, false) => {}
+        }
+    }
+
+    fn namespaces(&mut self, typed: &Typed) {
+        let place = &typed.place;
+        for list in &typed.share {
+            for kind in self.check(&format!("{place}share {list}"), values::namespaces(list)).unwrap_or_default() {
+                self.spec.namespaces.choices.push((kind, Choice::Share));
+            }
+        }
+        for value in &typed.join {
+            let origin = format!("{place}join {}", value.display());
+            let parsed = values::namespace_and(value).and_then(|(kind, at)| Ok((kind, values::target(kind, at)?)));
+            if let Some((kind, target)) = self.check(&origin, parsed) {
+                self.spec.namespaces.choices.push((kind, Choice::Join(target, origin)));
+            }
+        }
+        for value in &typed.keep {
+            let origin = format!("{place}keep {}", value.display());
+            if let Some((namespace, at)) = self.check(&origin, values::namespace_and(value)) {
+                let named = !at.as_bytes().contains(&b'/');
+                let path = if named { values::kept(namespace, at) } else { PathBuf::from(at) };
+                self.spec.namespaces.keep.push(Keep { namespace, path, origin });
+            }
+        }
+        if let Some(text) = &typed.time_offset {
+            let offsets = self.check(&format!("{place}time-offset {text}"), values::time_offsets(text));
+            self.spec.namespaces.time = offsets.or(self.spec.namespaces.time);
+        }
+    }
+
+    fn identity(&mut self, typed: &Typed, place: &str) {
+        if let Some(text) = &typed.user {
+            if let Some(user) = self.check(&format!("{place}user {text}"), values::user(text)) {
+                self.spec.identity.user = user;
+            }
+        }
+        let (mut uid, mut gid, mut auto) = (Vec::new(), Vec::new(), false);
+        for text in &typed.map {
+            if text == "auto" {
+                auto = true;
+                continue;
+            }
+            match self.check(&format!("{place}map {text}"), values::map(text)) {
+                Some((of, map)) => {
+                    uid.extend((of != Of::Groups).then_some(map));
+                    gid.extend((of != Of::Users).then_some(map));
+                }
+                None => return,
+            }
+        }
+        if auto && !(uid.is_empty() && gid.is_empty()) {
+            let message = "cannot map automatically and by list".to_owned();
+            self.faults.push(Fault { message, origin: format!("{place}map"), hint: String::new() });
+        }
+        if !typed.map.is_empty() {
+            self.spec.identity.maps = if auto { Maps::Subordinate } else { Maps::Listed { uid, gid } };
+            self.spec.identity.origin = format!("{place}map {}", typed.map.join(", "));
+        }
+    }
+
+    fn program(&mut self, typed: &Typed, place: &str) {
+        let spec = &mut self.spec;
+        spec.hostname = typed.hostname.clone().or(spec.hostname.take());
+        spec.directory = typed.chdir.clone().map(PathBuf::from).or(spec.directory.take());
+        spec.program.zeroth = typed.arg0.clone().or(spec.program.zeroth.take());
+        spec.wait_all |= typed.wait_all;
+        if typed.env_all {
+            spec.environment.base = Base::Caller;
+        }
+        for value in &typed.env {
+            let bytes = value.as_bytes();
+            let change = match bytes.iter().position(|&b| b == b'=') {
+                Some(at) => {
+                    Change::Set(OsStr::from_bytes(&bytes[..at]).into(), OsStr::from_bytes(&bytes[at + 1..]).into())
+                }
+                None => Change::Pass(value.clone()),
+            };
+            spec.environment.changes.push(change);
+        }
+        for value in &typed.pass_fd {
+            let number = self.check(&format!("{place}pass-fd {}", value.display()), values::number(value));
+            self.spec.descriptors.extend(number);
+        }
+    }
+
+    /// Interactive use gets a terminal of its own: the caller's stays out of reach.
+    fn terminal(&mut self, wished: Option<&str>) {
+        use std::io::IsTerminal;
+        let interactive =
+            || std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let own = match wished {
+            Some("always") => true,
+            Some("never") => false,
+            Some("auto") | None => interactive(),
+            Some(other) => {
+                self.check::<()>("tty", Err(format!("{other:?} is not auto, always or never")));
+                false
+            }
+        };
+        self.spec.terminal = if own { Terminal::Own } else { Terminal::None };
+    }
+}

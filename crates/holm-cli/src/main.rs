@@ -1,0 +1,56 @@
+//! The program `holm`: arguments, profiles, printing, exit codes. Everything it does is the library's work.
+//!
+//! As typed (`arguments`, `profile`) becomes as meant (`fill`) once. Its own failures exit with 125.
+
+mod arguments;
+mod explain;
+mod fill;
+mod generate;
+mod operations;
+mod profile;
+mod programs;
+mod report;
+mod supervise;
+mod terminal;
+mod values;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = match arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
+        }
+    };
+    match matches.subcommand() {
+        Some(("run", matches)) => run(matches),
+        Some(("generate", matches)) => generate::generate(matches),
+        _ => ExitCode::from(125),
+    }
+}
+
+fn run(matches: &clap::ArgMatches) -> ExitCode {
+    let wish = match fill::wish(matches) {
+        Ok(wish) => wish,
+        Err(faults) => return report::faults(&faults),
+    };
+    let explain = matches.get_one::<String>("explain").map(String::as_str);
+    let signals = match explain {
+        Some(_) => None,
+        None => match supervise::signals() {
+            Ok(signals) => Some(signals),
+            Err(error) => return report::own(&format!("cannot receive signals: {error}")),
+        },
+    };
+    let plan = match wish.spec.plan() {
+        Ok(plan) => plan,
+        Err(refusal) => return report::refusal(&refusal),
+    };
+    match (explain, signals) {
+        (Some(form), _) => explain::print(&plan, form),
+        (None, Some(signals)) => supervise::run(&wish, &plan, &signals),
+        (None, None) => ExitCode::from(125),
+    }
+}

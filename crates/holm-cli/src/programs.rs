@@ -1,0 +1,54 @@
+//! Roots of chosen programs, and what a root lacks for a program.
+
+use crate::report::Fault;
+use holm::spec::filesystem::Root;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The root with the programs of a list `A,B,...`, from the cache.
+pub(crate) fn root(list: &OsStr) -> Result<PathBuf, Fault> {
+    let origin = format!("--root bins:{}", list.display());
+    let fault = |message: String, hint: &str| Fault { message, origin: origin.clone(), hint: hint.to_owned() };
+    let names: Vec<OsString> = crate::values::split(list, b',').into_iter().filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Err(fault("cannot make a root without programs".to_owned(), "bins:bash,ls"));
+    }
+    let cache = cache().ok_or_else(|| {
+        fault("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(), "")
+    })?;
+    holm_root::programs::root(&names, &cache).map_err(|error| fault(error.to_string(), ""))
+}
+
+/// Where roots are kept: `/var/cache/holm` for root, else as the XDG base directory specification says.
+fn cache() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some("/var/cache/holm".into());
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache"))).map(|d| d.join("holm"))
+}
+
+/// What the root directory lacks to run the program, as a hint; `None` if nothing, or if the root is not a directory of
+/// the caller's.
+pub(crate) fn lacks(spec: &holm::Spec) -> Option<String> {
+    let Root::Directory(root) = &spec.root else { return None };
+    let name = &spec.program.name;
+    let inside = if name.as_encoded_bytes().contains(&b'/') {
+        PathBuf::from(name)
+    } else {
+        let on_path = |directory: &&&str| root.join(&directory[1..]).join(name).symlink_metadata().is_ok();
+        let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+        Path::new(places.iter().find(on_path)?).join(name)
+    };
+    let missing = holm_root::closure::missing(&inside, root);
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let program = name.display();
+    Some(format!(
+        "{program} needs {}, which {} lacks; --root bins:{program} makes a root that has all",
+        names.join(", "),
+        root.display()
+    ))
+}
