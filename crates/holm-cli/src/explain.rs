@@ -24,6 +24,7 @@ fn actor(actor: Actor) -> &'static str {
         Actor::Parent => "outside",
         Actor::ParentMeanwhile => "outside, while the child waits",
         Actor::Child => "inside",
+        Actor::Aide => "beside",
     }
 }
 

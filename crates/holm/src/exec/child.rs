@@ -13,7 +13,10 @@ use crate::sys::process::StringList;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
+    recvmsg, send, sendmsg,
+};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, set_thread_groups, set_thread_res_gid,
     set_thread_res_uid,
@@ -35,14 +38,20 @@ pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
 
 /// Where the child of a child that forked goes on.
 extern "C" fn go_on(context: &Context<'_>) -> ! {
-    let fork = context.program.steps.iter().position(|(_, op)| matches!(op, Op::Fork));
+    let fork = context.program.steps.iter().position(|(_, op)| matches!(op, Op::Fork(_)));
     walk(context, fork.map_or(0, |place| place + 1))
 }
 
 fn walk(context: &Context<'_>, from: usize) -> ! {
     let program = context.program;
     let mut state = State { context, root: None, terminal: None };
-    for (step, op) in &program.steps[from..] {
+    perform(&mut state, &program.steps[from..]);
+    exit(125)
+}
+
+fn perform(state: &mut State<'_>, steps: &[(u32, Op)]) {
+    let program = state.context.program;
+    for (step, op) in steps {
         let done = match program.fault {
             Some((number, errno)) if number == *step && !matches!(op, Op::Await) => {
                 Err(Errno::from_raw_os_error(errno))
@@ -53,7 +62,6 @@ fn walk(context: &Context<'_>, from: usize) -> ! {
             fail(program, *step, errno);
         }
     }
-    exit(125)
 }
 
 fn fail(program: &Program, step: u32, errno: Errno) -> ! {
@@ -84,8 +92,9 @@ impl State<'_> {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
-            Op::Unshare(flags) => crate::sys::namespace::unshare(*flags),
-            Op::Fork => self.fork(step),
+            Op::Fork(flags) => self.fork(step, *flags),
+            Op::MakeNetwork => crate::sys::namespace::unshare(libc::CLONE_NEWNET as u64),
+            Op::EnterNetwork => self.enter_network(),
             Op::Await => self.wait_for_parent(step),
             Op::WriteMaps { uid, gid } => {
                 write_once(c"/proc/self/uid_map", uid)?;
@@ -204,12 +213,41 @@ impl State<'_> {
         rustix::process::chdir(c"/")
     }
 
-    fn fork(&self, step: u32) -> Result<()> {
+    /// Starts the process inside, then does the aide's steps, hands over what they made, and ends.
+    fn fork(&mut self, step: u32, flags: u64) -> Result<()> {
         let program = self.context.program;
         let stack = program.fork_stack.as_ref().ok_or(Errno::NOMEM)?;
-        let child = start(0, Kind::Sibling, stack, go_on, self.context)?;
-        send_descriptor(program, Record::new(wire::MOVED, step, 0), child.pidfd.as_fd())?;
+        let child = start(flags, Kind::Sibling, stack, go_on, self.context)?;
+        send_descriptor(control(program), Record::new(wire::MOVED, step, 0), child.pidfd.as_fd())?;
+        perform(self, &program.aide);
+        if let Some((_, aide)) = program.aide_socket {
+            let made = openat(CWD, c"/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+            let socket = crate::sys::process::borrow(aide).ok_or(Errno::BADF)?;
+            // If the process inside is gone, it has said why.
+            let _ = send_descriptor(socket, Record::new(wire::MOVED, step, 0), made.as_fd());
+        }
         exit(0)
+    }
+
+    fn enter_network(&self) -> Result<()> {
+        let (child, aide) = self.context.program.aide_socket.ok_or(Errno::BADF)?;
+        // Only the aide's copy may keep the socket open, or its end would not be seen.
+        crate::sys::process::close_range(aide as u32, aide as u32)?;
+        let socket = crate::sys::process::borrow(child).ok_or(Errno::BADF)?;
+        let mut bytes = [0u8; wire::LENGTH];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+        rustix::io::retry_on_intr(|| recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
+        for part in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = part {
+                for namespace in descriptors {
+                    return crate::sys::namespace::enter(namespace.as_fd(), libc::CLONE_NEWNET as u64);
+                }
+            }
+        }
+        // The aide failed, and has said why.
+        exit(125)
     }
 
     fn wait_for_parent(&self, step: u32) -> Result<()> {
@@ -232,7 +270,7 @@ impl State<'_> {
         let peer =
             rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
         self.terminal = Some(rustix::pty::ioctl_tiocgptpeer(&controlling, peer)?);
-        send_descriptor(self.context.program, Record::new(wire::TERMINAL, step, 0), controlling.as_fd())
+        send_descriptor(control(self.context.program), Record::new(wire::TERMINAL, step, 0), controlling.as_fd())
     }
 
     fn descriptors(&self, kept: &[i32], gaps: &[(u32, u32)]) -> Result<()> {
@@ -263,7 +301,7 @@ impl State<'_> {
 }
 
 /// Sends a record with a descriptor (unix(7), `SCM_RIGHTS`).
-fn send_descriptor(program: &Program, record: Record, descriptor: BorrowedFd<'_>) -> Result<()> {
+fn send_descriptor(socket: BorrowedFd<'_>, record: Record, descriptor: BorrowedFd<'_>) -> Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = SendAncillaryBuffer::new(&mut space);
     let descriptors = [descriptor];
@@ -271,7 +309,7 @@ fn send_descriptor(program: &Program, record: Record, descriptor: BorrowedFd<'_>
         return Err(Errno::NOBUFS);
     }
     let bytes = record.to_bytes();
-    sendmsg(control(program), &[std::io::IoSlice::new(&bytes)], &mut message, SendFlags::NOSIGNAL)?;
+    sendmsg(socket, &[std::io::IoSlice::new(&bytes)], &mut message, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 

@@ -62,7 +62,10 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     };
     // Open in this process it would hide that the child has closed its own.
     drop(child_end);
-    let mut nursery = Nursery { plan, control: &ours, children: vec![child], terminal: None, kept: Vec::new() };
+    let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
+    let awaited = if forks { 2 } else { 1 };
+    let mut nursery =
+        Nursery { plan, control: &ours, children: vec![child], awaited, terminal: None, kept: Vec::new() };
     let raised = nursery.raise();
     if raised.is_err() {
         nursery.clear();
@@ -85,6 +88,8 @@ struct Nursery<'a> {
     control: &'a OwnedFd,
     /// In the order in which they started; the last one is the one that matters.
     children: Vec<Cloned>,
+    /// How many there will be.
+    awaited: usize,
     terminal: Option<OwnedFd>,
     kept: Vec<Kept>,
 }
@@ -92,22 +97,31 @@ struct Nursery<'a> {
 impl Nursery<'_> {
     /// Reads records and answers them until the program runs.
     fn raise(&mut self) -> std::result::Result<(), Stop> {
+        let (mut needed, mut started) = (None, false);
         loop {
             let Some((record, descriptor)) = self.receive() else { return Err(self.lost()) };
             match (record.kind, descriptor) {
-                (wire::STARTED, _) => return Ok(()),
+                (wire::STARTED, _) => started = true,
                 (wire::FAILED, _) => {
                     let errno = Errno::from_raw_os_error(record.value);
                     return Err(Stop::Failed(Failed { step: record.step as usize, errno }));
                 }
-                (wire::NEED, _) => {
-                    self.parent_steps().map_err(Stop::Failed)?;
-                    // If the child is gone, its record or its end comes next.
-                    let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
-                }
+                (wire::NEED, _) => needed = Some(record.step as usize),
                 (wire::MOVED, Some(pidfd)) => self.moved(pidfd),
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
                 _ => {}
+            }
+            // The process inside may be heard before the one that started it tells who it is.
+            if self.children.len() < self.awaited {
+                continue;
+            }
+            if started {
+                return Ok(());
+            }
+            if let Some(step) = needed.take() {
+                self.parent_steps(step).map_err(Stop::Failed)?;
+                // If the child is gone, its record or its end comes next.
+                let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
             }
         }
     }
@@ -117,13 +131,11 @@ impl Nursery<'_> {
         self.children.push(Cloned { pid, pidfd });
     }
 
-    /// The steps that only the parent can do.
-    fn parent_steps(&mut self) -> std::result::Result<(), Failed> {
+    /// The steps that only the parent can do, in a row from number `first` on.
+    fn parent_steps(&mut self, first: usize) -> std::result::Result<(), Failed> {
         let pid = self.children.last().map_or(0, |child| child.pid);
-        for (place, step) in self.plan.steps.iter().enumerate() {
-            if step.actor != Actor::ParentMeanwhile {
-                continue;
-            }
+        let row = self.plan.steps.iter().enumerate().skip(first - 1);
+        for (place, step) in row.take_while(|(_, step)| step.actor == Actor::ParentMeanwhile) {
             let number = place + 1;
             let failed = |errno| Failed { step: number, errno };
             if let Some((_, errno)) = self.plan.fault.filter(|&(fault, _)| fault == number) {

@@ -59,8 +59,9 @@ pub(crate) struct TmpfsOptions {
 /// What the child does in one step.
 pub(crate) enum Op {
     Enter { namespace: usize, flag: u64 },
-    Unshare(u64),
-    Fork,
+    Fork(u64),
+    MakeNetwork,
+    EnterNetwork,
     Await,
     WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
     OffsetTime(Vec<u8>),
@@ -98,6 +99,10 @@ pub(crate) enum Op {
 /// Everything the child reads.
 pub(crate) struct Program {
     pub(crate) steps: Vec<(u32, Op)>,
+    /// What the first child does after it has forked.
+    pub(crate) aide: Vec<(u32, Op)>,
+    /// The numbers of the child's and the aide's end of the socket between them.
+    pub(crate) aide_socket: Option<(i32, i32)>,
     pub(crate) fault: Option<(u32, i32)>,
     pub(crate) own: Own,
     pub(crate) namespaces: Vec<OwnedFd>,
@@ -114,13 +119,13 @@ pub(crate) struct Program {
     pub(crate) environment: Vec<CString>,
 }
 
-/// Turns `plan` into a program whose child speaks through `control`. The descriptor returned beside is the child's: it is
-/// to be open at the clone and closed after it.
+/// Turns `plan` into a program whose child speaks through `control`. The descriptors returned beside are the child's: they
+/// are to be open at the clone and closed after it.
 pub(crate) fn compile(
     plan: &Plan,
     control: BorrowedFd<'_>,
     stdio: [Option<OwnedFd>; 3],
-) -> std::result::Result<(Program, OwnedFd), Failed> {
+) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
     let last = plan.steps.len();
     let at = |errno| Failed { step: last, errno };
     let mut compiler = Compiler::new(plan);
@@ -144,25 +149,43 @@ pub(crate) fn compile(
             _ => compiler.step(number, step.actor, &step.act).map_err(|errno| Failed { step: number, errno })?,
         }
     }
-    let fork_stack = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork));
+    let fork_stack = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork(_)));
+    let mut handed_over = vec![control];
+    let mut aide_socket = None;
+    if !compiler.aide.is_empty() {
+        let (child, aide) = rustix::net::socketpair(
+            rustix::net::AddressFamily::UNIX,
+            rustix::net::SocketType::SEQPACKET,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(at)?;
+        aide_socket = Some((child.as_raw_fd(), aide.as_raw_fd()));
+        handed_over.extend([child, aide]);
+    }
     let program = Program {
         fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
         fork_stack: if fork_stack { Some(Stack::new().map_err(at)?) } else { None },
-        arguments: arguments(plan, &control, proc.as_ref()),
+        arguments: arguments(plan, &handed_over[0], proc.as_ref()),
+        aide: compiler.aide,
+        aide_socket,
         environment: environment(plan),
         steps: compiler.steps,
-        control: control.as_raw_fd(),
+        control: handed_over[0].as_raw_fd(),
         proc,
         init,
         stdio,
     };
-    Ok((program, control))
+    Ok((program, handed_over))
 }
 
 struct Compiler {
     steps: Vec<(u32, Op)>,
+    aide: Vec<(u32, Op)>,
+    /// Whether the step before was one of the parent's while the child waits.
+    waits: bool,
     namespaces: Vec<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
     kinds: Vec<u64>,
@@ -182,6 +205,8 @@ impl Compiler {
         let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
         Compiler {
             steps: Vec::new(),
+            aide: Vec::new(),
+            waits: false,
             namespaces: Vec::new(),
             kinds: Vec::new(),
             own: 0,
@@ -206,16 +231,19 @@ impl Compiler {
             Act::MakeDirectory(path) => return super::keep::make_directory(path),
             Act::Clone(_) | Act::Execute(_) => return Ok(()),
             _ if actor == Actor::ParentMeanwhile => {
-                // The first of the parent's steps is where the child waits for all of them.
-                if !self.steps.iter().any(|(_, op)| matches!(op, Op::Await)) {
+                // The child waits once for all steps of the parent in a row.
+                if !self.waits {
                     self.steps.push((number, Op::Await));
                 }
+                self.waits = true;
                 return Ok(());
             }
             _ => {}
         }
+        self.waits = false;
         let op = self.op(act)?;
-        self.steps.push((number, op));
+        let list = if actor == Actor::Aide { &mut self.aide } else { &mut self.steps };
+        list.push((number, op));
         Ok(())
     }
 
@@ -226,8 +254,9 @@ impl Compiler {
                 let namespace = self.kinds.iter().position(|k| *k == flag).ok_or(Errno::BADF)?;
                 Op::Enter { namespace, flag }
             }
-            Act::Unshare(set) => Op::Unshare(set.flags()),
-            Act::Fork => Op::Fork,
+            Act::Fork(set) => Op::Fork(set.flags()),
+            Act::MakeNetwork => Op::MakeNetwork,
+            Act::EnterNetwork => Op::EnterNetwork,
             Act::WriteMaps { uid, gid, .. } => {
                 Op::WriteMaps { uid: super::maps::lines(uid), gid: super::maps::lines(gid) }
             }

@@ -22,10 +22,12 @@ pub(crate) struct Causes {
 /// The hint for a failed step; empty if there is none.
 pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
     let text: &str = match (act, errno) {
-        (Act::Clone(_) | Act::Unshare(_), Errno::NOSPC | Errno::USERS) if causes.max_user_namespaces == Some(0) => {
+        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::NOSPC | Errno::USERS)
+            if causes.max_user_namespaces == Some(0) =>
+        {
             "user namespaces are switched off: sysctl user.max_user_namespaces is 0; as root: sysctl -w user.max_user_namespaces=10000"
         }
-        (Act::Clone(_) | Act::Unshare(_), Errno::NOSPC | Errno::USERS) => {
+        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::NOSPC | Errno::USERS) => {
             "a limit of namespaces is reached: see sysctl user.max_user_namespaces and its neighbours, or nesting deeper than 32"
         }
         (Act::Clone(_), Errno::PERM) if causes.userns_clone == Some(0) => {

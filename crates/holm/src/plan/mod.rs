@@ -70,11 +70,11 @@ impl Plan {
         let mut steps = Vec::new();
         namespaces::prepare(spec, &mut steps);
         root::prepare(spec, &mut steps);
-        namespaces::make(spec, host, &mut steps);
+        namespaces::make(spec, &mut steps);
         identity::map(spec, host, &mut steps);
-        namespaces::keep(spec, &mut steps);
         namespaces::fill(spec, &mut steps);
         root::build(spec, host, &mut steps);
+        namespaces::finish(spec, &mut steps);
         life::settle(spec, host, &mut steps);
         Ok(Plan { steps, launch: life::launch(spec, host), fault: None })
     }

@@ -2,7 +2,6 @@
 
 use super::push;
 use super::step::{Act, Actor, Step};
-use crate::host::Host;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
@@ -16,35 +15,50 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
     }
 }
 
-/// Starts the child in the new namespaces.
-pub(super) fn make(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+/// Starts the child in the new namespaces, by way of an aide where one is needed.
+///
+/// A pid namespace takes in only processes started after it was joined, and namespaces made after joining a user namespace
+/// belong to that one: both need a process between. A new network namespace takes as long as all else: the aide makes it
+/// while the child builds the root.
+pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
-    let joins_user = matches!(spec.namespaces.choice(Namespace::User), Choice::Join(..));
-    let at_start = if joins_user { NamespaceSet::default() } else { new };
-    let why = match (joins_user, host.privileged) {
-        (true, _) => "the namespaces of its own must belong to the user namespace that it joins first",
-        (false, true) => "one clone3 makes them all: the user namespace first, so that it owns the others",
-        (false, false) => "one clone3 makes them all: the user namespace gives the right to make the others",
+    let joins = |kind| matches!(spec.namespaces.choice(kind), Choice::Join(..));
+    let aide = new.contains(Namespace::Net) || joins(Namespace::User) || joins(Namespace::Pid);
+    let rest = new.without(Namespace::User).without(Namespace::Net);
+    let (first, why) = match aide {
+        true if new.contains(Namespace::User) => (
+            [Namespace::User].into_iter().collect(),
+            "the user namespace first: it gives the right to make the others, and owns them",
+        ),
+        true => (NamespaceSet::default(), "an aide, which starts the process inside"),
+        false => {
+            (new, "one clone3 makes them all: the user namespace gives the right to make the others, and owns them")
+        }
     };
-    push(steps, Actor::Parent, Act::Clone(at_start), why, "");
-    let all: Vec<_> = joined(spec).collect();
-    for (namespace, _, origin) in all.iter().filter(|(n, ..)| *n != Namespace::Mount) {
-        push(steps, Actor::Child, Act::Enter(*namespace), "joined instead of made", origin);
+    push(steps, Actor::Parent, Act::Clone(first), why, "");
+    for (namespace, _, origin) in joined(spec) {
+        let why = match namespace {
+            Namespace::Mount => "last, since paths mean something else after it",
+            _ => "joined instead of made",
+        };
+        push(steps, Actor::Child, Act::Enter(namespace), why, origin);
     }
-    if joins_user && new != NamespaceSet::default() {
-        push(steps, Actor::Child, Act::Unshare(new), "they belong to the joined user namespace", "");
+    if aide {
+        let why = "a pid namespace takes in only processes started for it; the others are made with it";
+        push(steps, Actor::Child, Act::Fork(rest), why, "");
     }
-    if let Some((namespace, _, origin)) = all.iter().find(|(n, ..)| *n == Namespace::Mount) {
-        push(steps, Actor::Child, Act::Enter(*namespace), "last, since paths mean something else after it", origin);
-    }
-    let joins_pid = matches!(spec.namespaces.choice(Namespace::Pid), Choice::Join(..));
-    if joins_pid || joins_user && new.contains(Namespace::Pid) {
-        push(steps, Actor::Child, Act::Fork, "a pid namespace takes in only processes started after (setns(2))", "");
+    if new.contains(Namespace::Net) {
+        let why = "the dearest single part, so the first child makes it while the one inside builds the root";
+        push(steps, Actor::Aide, Act::MakeNetwork, why, "");
+        push(steps, Actor::Aide, Act::Loopback, "a new network namespace has a loopback that is down", "");
     }
 }
 
-/// Keeps what is wished to be kept.
-pub(super) fn keep(spec: &Spec, steps: &mut Vec<Step>) {
+/// Enters what the aide has made, and keeps what is wished to be kept.
+pub(super) fn finish(spec: &Spec, steps: &mut Vec<Step>) {
+    if spec.namespaces.new_kinds().contains(Namespace::Net) {
+        push(steps, Actor::Child, Act::EnterNetwork, "it is ready by now", "");
+    }
     for keep in &spec.namespaces.keep {
         let act = Act::Keep { namespace: keep.namespace, path: keep.path.clone() };
         push(
@@ -63,9 +77,6 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
     if let (true, Some(offsets)) = (new.contains(Namespace::Time), spec.namespaces.time) {
         let why = "offsets can be set only before a process is in it; the program is forked into it later";
         push(steps, Actor::Child, Act::OffsetTime(offsets), why, "--time-offset");
-    }
-    if new.contains(Namespace::Net) {
-        push(steps, Actor::Child, Act::Loopback, "a new network namespace has a loopback that is down", "");
     }
     if let Some(name) = hostname(spec) {
         let origin = if spec.hostname.is_some() { "--hostname" } else { "" };

@@ -17,6 +17,8 @@ pub enum Actor {
     ParentMeanwhile,
     /// The child, inside.
     Child,
+    /// The first child, beside the one inside.
+    Aide,
 }
 
 /// One step.
@@ -77,10 +79,12 @@ pub enum Act {
     Clone(NamespaceSet),
     /// Moves the child into an opened namespace.
     Enter(Namespace),
-    /// Makes these namespaces after a user namespace was joined.
-    Unshare(NamespaceSet),
-    /// Starts the process that is really in the pid namespace.
-    Fork,
+    /// Starts the process inside, from the first child, in these new namespaces.
+    Fork(NamespaceSet),
+    /// Makes a network namespace.
+    MakeNetwork,
+    /// Enters the network namespace that was made beside.
+    EnterNetwork,
     /// Writes the id maps.
     WriteMaps {
         /// Who writes.
@@ -181,8 +185,10 @@ impl fmt::Display for Act {
             Act::Clone(set) if *set == NamespaceSet::default() => f.write_str("start the child"),
             Act::Clone(set) => write!(f, "start the child in new namespaces: {set}"),
             Act::Enter(namespace) => write!(f, "enter the {namespace} namespace"),
-            Act::Unshare(set) => write!(f, "make new namespaces: {set}"),
-            Act::Fork => f.write_str("start the process inside the pid namespace"),
+            Act::Fork(set) if *set == NamespaceSet::default() => f.write_str("start the process inside"),
+            Act::Fork(set) => write!(f, "start the process inside, in new namespaces: {set}"),
+            Act::MakeNetwork => f.write_str("make a new net namespace"),
+            Act::EnterNetwork => f.write_str("enter the new net namespace"),
             Act::WriteMaps { uid, gid, writer } => {
                 let by = if *writer == MapWriter::Helpers { " by newuidmap and newgidmap" } else { "" };
                 write!(f, "map users {} and groups {}{by}", list(uid), list(gid))
