@@ -223,10 +223,10 @@ impl Fill {
     }
 
     fn identity(&mut self, typed: &Typed, place: &str) {
-        if let Some(text) = &typed.user {
-            if let Some(user) = self.check(&format!("{place}user {text}"), values::user(text)) {
-                self.spec.identity.user = user;
-            }
+        if let Some(text) = &typed.user
+            && let Some(user) = self.check(&format!("{place}user {text}"), values::user(text))
+        {
+            self.spec.identity.user = user;
         }
         let (mut uid, mut gid, mut auto) = (Vec::new(), Vec::new(), false);
         for text in &typed.map {

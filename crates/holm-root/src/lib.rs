@@ -1,1 +1,14 @@
-//! x
+//! Root directories: a directory that a program can live in with nothing of the host around it.
+//!
+//! - [`closure`] answers "what must be there for this program to start?" by reading ELF files. Nothing is
+//!   executed: running a file's own loader, as `ldd` does, hands control to whoever wrote the file.
+//! - [`programs`] copies such a closure into a directory and keeps it in a cache, so that the second start costs
+//!   some stat calls.
+//!
+//! This crate reads and copies files. It makes no namespaces and no mounts; that is the crate `holm`.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod closure;
+pub mod programs;

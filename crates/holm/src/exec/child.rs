@@ -240,10 +240,10 @@ impl State<'_> {
         let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
         rustix::io::retry_on_intr(|| recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
         for part in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = part {
-                for namespace in descriptors {
-                    return crate::sys::namespace::enter(namespace.as_fd(), libc::CLONE_NEWNET as u64);
-                }
+            if let RecvAncillaryMessage::ScmRights(mut descriptors) = part
+                && let Some(namespace) = descriptors.next()
+            {
+                return crate::sys::namespace::enter(namespace.as_fd(), libc::CLONE_NEWNET as u64);
             }
         }
         // The aide failed, and has said why.

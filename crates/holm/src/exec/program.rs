@@ -112,7 +112,7 @@ pub(crate) struct Program {
     pub(crate) proc: Option<OwnedFd>,
     pub(crate) init: OwnedFd,
     /// What becomes descriptors 0, 1 and 2, where they are not just inherited; all above 2.
-    pub(crate) stdio: [Option<OwnedFd>; 3],
+    pub(crate) stdio: Three,
     /// A second stack, for a child that forks.
     pub(crate) fork_stack: Option<Stack>,
     pub(crate) arguments: Vec<CString>,
@@ -124,7 +124,7 @@ pub(crate) struct Program {
 pub(crate) fn compile(
     plan: &Plan,
     control: BorrowedFd<'_>,
-    stdio: [Option<OwnedFd>; 3],
+    stdio: Three,
 ) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
     let last = plan.steps.len();
     let at = |errno| Failed { step: last, errno };
@@ -470,8 +470,11 @@ fn environment(plan: &Plan) -> Vec<CString> {
     plan.launch.environment.iter().map(line).collect()
 }
 
+/// One descriptor, or none, for each of standard input, output and error.
+pub(crate) type Three = [Option<OwnedFd>; 3];
+
 /// Opens what the standard descriptors will be; the ends for the caller are returned beside.
-pub(crate) fn open_stdio(wishes: [Stdio; 3]) -> Result<([Option<OwnedFd>; 3], [Option<OwnedFd>; 3])> {
+pub(crate) fn open_stdio(wishes: [Stdio; 3]) -> Result<(Three, Three)> {
     use rustix::fs::{Mode, OFlags, open};
     use rustix::pipe::{PipeFlags, pipe_with};
     let (mut inside, mut outside) = ([const { None }; 3], [const { None }; 3]);

@@ -262,12 +262,9 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
     for Entry { operation, origin } in &spec.filesystem {
         inside(operation.at(), origin, found);
         match operation {
-            Operation::Bind { source: Source::Path(path), missing, .. } => {
-                if !(*missing == Missing::Skip && matches!(host.source(path), Some(Err(Errno::NOENT | Errno::NOTDIR))))
-                {
-                    present(path, "bind", origin, host, found);
-                }
-            }
+            Operation::Bind { source: Source::Path(path), missing: Missing::Skip, .. }
+                if matches!(host.source(path), Some(Err(Errno::NOENT | Errno::NOTDIR))) => {}
+            Operation::Bind { source: Source::Path(path), .. } => present(path, "bind", origin, host, found),
             Operation::Overlay { lower, upper, .. } => {
                 if lower.is_empty() || lower.len() < 2 && *upper == Upper::None {
                     let message = "cannot mount a read-only overlay of less than two directories, or one of none";

@@ -1,0 +1,11 @@
+//! What the crate promises, tried on made-up trees and on this machine's own programs.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod against_ld_so;
+mod closures;
+mod fixture;
+mod hostile;
+mod missing;
+mod roots;
+mod scripts;

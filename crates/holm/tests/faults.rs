@@ -1,0 +1,90 @@
+//! Each step of several plans is made to fail in turn. The failure names that step, and nothing is left behind: no
+//! descriptor, mount, process or control group.
+
+use holm::model::namespace::Namespace;
+use holm::spec::filesystem::{Access, Content, Entry, Missing, Operation, Source, Upper, Writes};
+use holm::spec::identity::{Maps, User};
+use holm::spec::life::{Stdio, Terminal};
+use holm::spec::namespaces::{Keep, TimeOffsets};
+use holm::{Error, Spec};
+use std::path::PathBuf;
+use testkit::{Scratch, Traces};
+
+const EIO: i32 = 5;
+
+fn fail_each_step(spec: &Spec) -> usize {
+    let plan = spec.plan().expect("the wish can be planned");
+    let steps = plan.steps().len();
+    let before = Traces::now();
+    for number in 1..=steps {
+        let mut plan = plan.clone();
+        plan.fail_step(number, EIO);
+        let error = plan.spawn().err().unwrap_or_else(|| panic!("step {number} did not fail"));
+        let Error::Failed(failure) = &error else { panic!("step {number}: {error}") };
+        assert_eq!((failure.step, failure.errno), (number, EIO), "{error}");
+        let expected = plan.steps()[number - 1].act.to_string();
+        assert_eq!(failure.act, expected);
+        assert_eq!(Traces::now(), before, "after step {number}: {expected}");
+    }
+    steps
+}
+
+#[test]
+fn every_step_that_fails_is_named_and_leaves_nothing() {
+    // One test: others in the same process would be seen as traces.
+    let scratch = Scratch::new("faults");
+    assert!(fail_each_step(&Spec::new("true")) > 30);
+
+    let mut rich = Spec::new("true");
+    let at = |path: &str| PathBuf::from(path);
+    let source = scratch.join("source");
+    std::fs::create_dir(&source).expect("the scratch directory can be written");
+    let operations = [
+        Operation::Bind {
+            source: Source::Path(source.clone()),
+            at: at("/s"),
+            access: Access::ReadWrite,
+            missing: Missing::Refuse,
+        },
+        Operation::Tmpfs { at: at("/m"), size: None, mode: 0o755 },
+        Operation::Overlay { at: at("/o"), lower: vec![source.clone()], upper: Upper::Temporary },
+        Operation::File { at: at("/f"), content: Content::Bytes(vec![1]), mode: 0o644 },
+        Operation::BindData { at: at("/g"), content: Content::Bytes(vec![2]), mode: 0o644, access: Access::ReadOnly },
+        Operation::Symlink { target: at("f"), at: at("/l") },
+        Operation::Chmod { at: at("/f"), mode: 0o600 },
+        Operation::Mask { at: at("/f") },
+        Operation::RemountReadOnly { at: at("/m") },
+        Operation::Mqueue { at: at("/q") },
+    ];
+    rich.filesystem = operations.map(|operation| Entry { operation, origin: "a test".into() }).to_vec();
+    rich.namespaces.time = Some(TimeOffsets { boot: 5_000_000_000, monotonic: -1 });
+    rich.identity.user = User::Ids { uid: 0, gid: 0 };
+    rich.terminal = Terminal::Own;
+    fail_each_step(&rich);
+
+    let mut directory = Spec::new("true");
+    directory.root = holm::spec::filesystem::Root::Directory(source.clone());
+    directory.stdio = [Stdio::Piped, Stdio::Piped, Stdio::Null];
+    fail_each_step(&directory);
+
+    let kept = scratch.join("kept");
+    std::fs::create_dir(&kept).expect("the scratch directory can be written");
+    let mut overlay = Spec::new("true");
+    overlay.writes = Writes::Kept(kept);
+    fail_each_step(&overlay);
+
+    if testkit::is_root() {
+        let mut keep = Spec::new("true");
+        let path = scratch.join("net");
+        keep.namespaces.keep = vec![Keep { namespace: Namespace::Net, path: path.clone(), origin: String::new() }];
+        fail_each_step(&keep);
+        assert!(!path.exists(), "the file for the namespace is gone, too");
+    } else {
+        let mut ranges = Spec::new("true");
+        ranges.identity.maps = Maps::Subordinate;
+        match ranges.plan() {
+            Ok(_) => drop(fail_each_step(&ranges)),
+            Err(refusal) => testkit::skip(&refusal.to_string()),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What holm's tests share: the binary under test, the ordinary user, gates for what a machine may lack, and checks
+//! that nothing is left behind.
+//!
+//! Tests run as root and as an ordinary user: the whole test program is run twice. A gate skips with a reason; with `CI`
+//! set it fails instead.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The binary `holm`: `HOLM` names it, else it is beside the test program.
+///
+/// # Panics
+/// There is none; `cargo build` makes it.
+pub fn holm() -> PathBuf {
+    let named = std::env::var_os("HOLM").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| {
+        let own = std::env::current_exe().expect("a test program has a path");
+        own.ancestors().nth(2).expect("it is in target/PROFILE/deps").join("holm")
+    });
+    assert!(path.exists(), "{} is missing: cargo build makes it", path.display());
+    path
+}
+
+/// A command that runs `holm run`.
+pub fn run() -> Command {
+    let mut command = Command::new(holm());
+    command.arg("run");
+    command
+}
+
+/// Whether the test runs as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Says why a test is skipped; fails in CI, where everything must be there.
+///
+/// # Panics
+/// `CI` is set.
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "skipped in CI: {reason}");
+    eprintln!("skipped: {reason}");
+}
+
+/// What a sandbox could leave behind in this process and on this machine.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub struct Traces {
+    /// Open descriptors of this process, with what they are open on.
+    pub descriptors: BTreeSet<String>,
+    /// Children of this process, zombies included.
+    pub children: BTreeSet<String>,
+    /// Mounts of this mount namespace.
+    pub mounts: String,
+    /// Control groups that bear holm's name.
+    pub cgroups: BTreeSet<PathBuf>,
+}
+
+impl Traces {
+    /// Looks.
+    pub fn now() -> Traces {
+        let descriptors = std::fs::read_dir("/proc/self/fd")
+            .expect("/proc is there")
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let target = std::fs::read_link(&path).ok()?;
+                let own = target.starts_with(format!("/proc/{}/fd", std::process::id()));
+                (!own).then(|| format!("{} -> {}", path.display(), target.display()))
+            })
+            .collect();
+        let mut children = BTreeSet::new();
+        for task in std::fs::read_dir("/proc/self/task").expect("/proc is there").flatten() {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            children.extend(text.split_whitespace().map(str::to_owned));
+        }
+        let mut cgroups = BTreeSet::new();
+        find_holm(Path::new("/sys/fs/cgroup"), 3, &mut cgroups);
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc is there");
+        Traces { descriptors, children, mounts, cgroups }
+    }
+}
+
+fn find_holm(directory: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if entry.file_name().to_string_lossy().contains("holm") {
+                found.insert(entry.path());
+            }
+            if depth > 1 {
+                find_holm(&entry.path(), depth - 1, found);
+            }
+        }
+    }
+}
+
+/// A directory of this test, gone when dropped.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one; `name` tells tests apart.
+    ///
+    /// # Panics
+    /// The temporary directory can't be written.
+    pub fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("holm-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
+        Scratch(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A path in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

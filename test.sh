@@ -1,0 +1,52 @@
+#!/bin/bash
+# Installs what the tests need on Debian and runs all of them: as root, and as an ordinary user made for it.
+# The user `holm-test` has ranges in /etc/subuid; it stays, so that a second run need not make it again.
+set -euo pipefail
+cd "$(dirname "$0")"
+[ "$(id -u)" = 0 ] || { echo "test.sh: run it as root: it installs packages and makes a user" >&2; exit 1; }
+
+step() { printf '\n== %s\n' "$*"; }
+
+step packages
+missing=()
+for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+fi
+command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+
+step user
+id holm-test >/dev/null 2>&1 || useradd --create-home --shell /bin/bash holm-test
+grep -q '^holm-test:' /etc/subuid || usermod --add-subuids 300000-365535 --add-subgids 300000-365535 holm-test
+
+step "format, lints, licences, sources"
+cargo fmt --all --check
+cargo clippy --workspace --all-targets -- -D warnings
+cargo deny --log-level error check bans licenses sources
+
+step build
+cargo build --workspace
+tests=$(cargo test --workspace --no-run --message-format=json 2>/dev/null |
+    sed -n 's/.*"executable":"\([^"]*\/deps\/[^"]*\)".*/\1/p' | sort -u)
+
+step "tests as root"
+cargo test --workspace
+
+step "tests as an ordinary user"
+place=$(mktemp -d /tmp/holm-tests-XXXXXX)
+trap 'rm -rf "$place"' EXIT
+chmod 755 "$place"
+target=$(dirname "$(dirname "$(printf '%s\n' "$tests" | head -n 1)")")
+install -m 755 "$target/holm" "$place/holm"
+cp -r docs "$place/docs"
+for test in $tests; do
+    name=$(basename "$test")
+    case $name in floors-*|holm_bench-*) continue ;; esac  # they read the sources only
+    install -m 755 "$test" "$place/$name"
+    printf '\n-- %s\n' "${name%-*}"
+    # A login's environment and nothing else of this one's.
+    su holm-test -s /bin/bash -c "cd && HOLM='$place/holm' HOLM_DOCS='$place/docs' CI='${CI:-}' '$place/$name'"
+done
