@@ -41,12 +41,7 @@ fn run() -> Command {
         command = command.arg(arg.help_heading("File system, done in the order given"));
     }
     let program = Arg::new("program").value_name("PROGRAM").required(true).num_args(1..).trailing_var_arg(true);
-    command.arg(
-        program
-            .allow_hyphen_values(true)
-            .value_parser(OsStringValueParser::new())
-            .help("The program and its arguments"),
-    )
+    command.arg(program.value_parser(OsStringValueParser::new()).help("The program and its arguments"))
 }
 
 fn single(name: &'static str, value: &'static str, help: &'static str) -> Arg {

@@ -53,6 +53,8 @@ pub struct Host {
     pub user: Option<Account>,
     /// The group's name in /etc/group.
     pub group: Option<String>,
+    /// Whether setgroups(2) was given up in the caller's user namespace, for it and all below (user_namespaces(7)).
+    pub setgroups_denied: bool,
     /// Whether the caller has CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID (capabilities(7)).
     pub privileged: bool,
     /// The current directory.
@@ -102,6 +104,7 @@ impl Host {
             gid,
             groups: rustix::process::getgroups().is_ok_and(|all| all.iter().any(|g| g.as_raw() != gid)),
             group: group_name(gid),
+            setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),
@@ -251,7 +254,9 @@ fn root(spec: &Spec) -> Option<Result<RootFacts, rustix::io::Errno>> {
 
 fn exists_inside(root: &OwnedFd, at: &Path) -> bool {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, at, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).is_ok()
+    // A symbolic link is something, too: mounting on it is refused later, not covered up.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, at, flags, Mode::empty(), resolve).is_ok()
 }
 
 fn closed(spec: &Spec) -> Vec<i32> {

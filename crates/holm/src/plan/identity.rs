@@ -49,6 +49,7 @@ pub(super) fn writer(spec: &Spec, host: &Host) -> MapWriter {
 /// Whether supplementary groups can be dropped: not after setgroups was given up.
 pub(super) fn can_drop_groups(spec: &Spec, host: &Host) -> bool {
     match spec.namespaces.choice(Namespace::User) {
+        _ if host.setgroups_denied => false,
         Choice::New => writer(spec, host) != MapWriter::Child,
         Choice::Share => host.privileged,
         Choice::Join(..) => false,

@@ -15,25 +15,22 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
     }
 }
 
-/// Starts the child in the new namespaces, by way of an aide where one is needed.
+/// Starts the child in the new namespaces, by way of a process between where one is needed.
 ///
-/// A pid namespace takes in only processes started after it was joined, and namespaces made after joining a user namespace
-/// belong to that one: both need a process between. A new network namespace takes as long as all else: the aide makes it
-/// while the child builds the root.
+/// What is joined is entered before a user namespace is made, since the rights of the caller count there; a pid namespace
+/// takes in only processes started after it was joined. A new network namespace takes as long as all else: an aide makes
+/// it while the child builds the root.
 pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
-    let joins = |kind| matches!(spec.namespaces.choice(kind), Choice::Join(..));
-    let aide = new.contains(Namespace::Net) || joins(Namespace::User) || joins(Namespace::Pid);
-    let rest = new.without(Namespace::User).without(Namespace::Net);
-    let (first, why) = match aide {
-        true if new.contains(Namespace::User) => (
-            [Namespace::User].into_iter().collect(),
-            "the user namespace first: it gives the right to make the others, and owns them",
-        ),
-        true => (NamespaceSet::default(), "an aide, which starts the process inside"),
-        false => {
-            (new, "one clone3 makes them all: the user namespace gives the right to make the others, and owns them")
-        }
+    let joins = joined(spec).next().is_some();
+    let (first, rest, why) = if joins {
+        (NamespaceSet::default(), new, "a process that enters what is joined, with the caller's rights")
+    } else if beside(spec) {
+        let first: NamespaceSet = new.iter().filter(|&kind| kind == Namespace::User).collect();
+        let rest = new.without(Namespace::User).without(Namespace::Net);
+        (first, rest, "the user namespace first: it gives the right to make the others, and owns them")
+    } else {
+        (new, NamespaceSet::default(), "one clone3 makes them all; the user namespace owns the others")
     };
     push(steps, Actor::Parent, Act::Clone(first), why, "");
     for (namespace, _, origin) in joined(spec) {
@@ -43,20 +40,27 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
         };
         push(steps, Actor::Child, Act::Enter(namespace), why, origin);
     }
-    if aide {
+    if joins || beside(spec) {
         let why = "a pid namespace takes in only processes started for it; the others are made with it";
         push(steps, Actor::Child, Act::Fork(rest), why, "");
     }
-    if new.contains(Namespace::Net) {
+    if beside(spec) {
         let why = "the dearest single part, so the first child makes it while the one inside builds the root";
         push(steps, Actor::Aide, Act::MakeNetwork, why, "");
-        push(steps, Actor::Aide, Act::Loopback, "a new network namespace has a loopback that is down", "");
+        push(steps, Actor::Aide, Act::Loopback, LOOPBACK, "");
     }
+}
+
+const LOOPBACK: &str = "a new network namespace has a loopback that is down";
+
+/// Whether the network namespace is made beside: it must belong to the same user namespace as the others.
+fn beside(spec: &Spec) -> bool {
+    spec.namespaces.new_kinds().contains(Namespace::Net) && joined(spec).next().is_none()
 }
 
 /// Enters what the aide has made, and keeps what is wished to be kept.
 pub(super) fn finish(spec: &Spec, steps: &mut Vec<Step>) {
-    if spec.namespaces.new_kinds().contains(Namespace::Net) {
+    if beside(spec) {
         push(steps, Actor::Child, Act::EnterNetwork, "it is ready by now", "");
     }
     for keep in &spec.namespaces.keep {
@@ -77,6 +81,9 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
     if let (true, Some(offsets)) = (new.contains(Namespace::Time), spec.namespaces.time) {
         let why = "offsets can be set only before a process is in it; the program is forked into it later";
         push(steps, Actor::Child, Act::OffsetTime(offsets), why, "--time-offset");
+    }
+    if new.contains(Namespace::Net) && !beside(spec) {
+        push(steps, Actor::Child, Act::Loopback, LOOPBACK, "");
     }
     if let Some(name) = hostname(spec) {
         let origin = if spec.hostname.is_some() { "--hostname" } else { "" };
