@@ -41,7 +41,7 @@ trap 'rm -rf "$place"' EXIT
 chmod 755 "$place"
 target=$(dirname "$(dirname "$(printf '%s\n' "$tests" | head -n 1)")")
 install -m 755 "$target/holm" "$place/holm"
-cp -r docs "$place/docs"
+[ ! -d docs ] || cp -r docs "$place/docs"
 for test in $tests; do
     name=$(basename "$test")
     case $name in floors-*|holm_bench-*) continue ;; esac  # they read the sources only

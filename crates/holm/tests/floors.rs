@@ -25,8 +25,10 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The module that a file belongs to, and the lines of its code, numbered, without comments.
-fn files() -> Vec<(String, PathBuf, Vec<(usize, String)>)> {
+/// The module that a file belongs to, its path, and the lines of its code, numbered, without comments.
+type File = (String, PathBuf, Vec<(usize, String)>);
+
+fn files() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     sources(&root, &mut found);
