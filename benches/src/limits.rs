@@ -1,0 +1,119 @@
+//! The project's limits for holm, and which of them a report breaks.
+//!
+//! A number that is missing breaks its limit: what wasn't measured isn't kept.
+
+use crate::mounts::{COUNT, Growth, Mounts};
+use crate::peer::Peer;
+use crate::report::Report;
+use crate::start::Starts;
+use crate::throughput::Rate;
+
+/// Of the floor's median.
+const START_RATIO: f64 = 1.15;
+const PEAK_KIB: u64 = 4096;
+const STARTS_PER_SECOND: f64 = 450.0;
+/// Over the floor's growth, for all the mounts.
+const MOUNTS_MS: f64 = 0.3;
+
+pub(crate) fn breaches(report: &Report) -> Vec<String> {
+    let starts = report.starts.iter().flat_map(|starts| [start_time(starts), peak(starts)]);
+    let rest = [throughput(&report.rates), mounts(&report.mounts)];
+    starts.chain(rest).filter_map(Result::err).collect()
+}
+
+fn start_time(starts: &Starts) -> Result<(), String> {
+    let what = format!("start as uid {}", starts.user_id);
+    let (Some(holm), Some(floor)) = (starts.of(Peer::Holm), starts.of(Peer::Floor)) else {
+        return Err(format!("{what}: not measured"));
+    };
+    let ratio = holm.median() / floor.median();
+    keep(ratio <= START_RATIO, || format!("{what}: {ratio:.2} times the floor's median, at most {START_RATIO} allowed"))
+}
+
+fn peak(starts: &Starts) -> Result<(), String> {
+    let what = format!("peak memory as uid {}", starts.user_id);
+    let holm = starts.of(Peer::Holm).ok_or_else(|| format!("{what}: not measured"))?;
+    let peak = holm.peak_kib();
+    keep(peak <= PEAK_KIB, || format!("{what}: {peak} KiB, at most {PEAK_KIB} allowed"))
+}
+
+fn throughput(rates: &[Rate]) -> Result<(), String> {
+    let holm = rates.iter().find(|rate| rate.peer == Peer::Holm).ok_or("throughput: not measured")?;
+    let rate = holm.starts_per_second;
+    keep(rate >= STARTS_PER_SECOND, || format!("throughput: {rate:.0} starts/s, at least {STARTS_PER_SECOND} wanted"))
+}
+
+fn mounts(mounts: &Mounts) -> Result<(), String> {
+    let what = format!("{COUNT} more mounts");
+    let growths: &[Growth] = match mounts {
+        Mounts::Measured { growths, .. } => growths,
+        Mounts::Skipped { .. } => &[],
+    };
+    let of = |peer| growths.iter().find(|growth| growth.peer == peer).map(Growth::difference);
+    let (Some(holm), Some(floor)) = (of(Peer::Holm), of(Peer::Floor)) else {
+        return Err(format!("{what}: not measured"));
+    };
+    keep(holm <= floor + MOUNTS_MS, || {
+        format!("{what}: {holm:+.2} ms, floor {floor:+.2} ms, at most {MOUNTS_MS} ms more allowed")
+    })
+}
+
+fn keep(kept: bool, breach: impl FnOnce() -> String) -> Result<(), String> {
+    if kept { Ok(()) } else { Err(breach()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::Record;
+    use crate::series::Series;
+    use std::time::Duration;
+
+    fn series(peer: Peer, micros: u64, peak_kib: u64) -> Series {
+        let record = Record { runs: 1, wall: Duration::from_micros(micros), cpu: Duration::ZERO, peak_kib };
+        Series { peer, records: vec![record] }
+    }
+
+    fn starts(holm_micros: u64, peak_kib: u64) -> Starts {
+        let series = vec![series(Peer::Floor, 2000, 600), series(Peer::Holm, holm_micros, peak_kib)];
+        Starts { user_id: 7, series }
+    }
+
+    #[test]
+    fn a_start_over_the_ratio_is_a_breach() {
+        assert_eq!(start_time(&starts(2300, 0)), Ok(()));
+        let breach = "start as uid 7: 1.20 times the floor's median, at most 1.15 allowed";
+        assert_eq!(start_time(&starts(2400, 0)), Err(breach.into()));
+    }
+
+    #[test]
+    fn a_peak_over_four_mebibytes_is_a_breach() {
+        assert_eq!(peak(&starts(1, 4096)), Ok(()));
+        assert!(peak(&starts(1, 4097)).is_err());
+    }
+
+    #[test]
+    fn too_few_starts_a_second_are_a_breach() {
+        let rate = |starts_per_second| [Rate { peer: Peer::Holm, starts_per_second }];
+        assert_eq!(throughput(&rate(450.0)), Ok(()));
+        assert!(throughput(&rate(449.0)).is_err());
+    }
+
+    #[test]
+    fn growing_faster_than_the_floor_is_a_breach() {
+        let growth = |peer, with| Growth { peer, without: 2.0, with };
+        let measured = |holm| Mounts::Measured {
+            namespace: String::new(),
+            growths: vec![growth(Peer::Floor, 5.0), growth(Peer::Holm, holm)],
+        };
+        assert_eq!(mounts(&measured(5.2)), Ok(()));
+        assert!(mounts(&measured(5.4)).is_err());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_a_breach() {
+        assert!(throughput(&[]).is_err());
+        assert!(mounts(&Mounts::Skipped { reason: String::new() }).is_err());
+        assert!(peak(&Starts { user_id: 0, series: Vec::new() }).is_err());
+    }
+}
