@@ -98,6 +98,9 @@ fn ids_inside_are_as_wished() {
 #[test]
 fn ranges_of_ids_are_mapped() {
     if testkit::is_root() {
+        // The caller's own id is mapped nowhere here: the program is nobody outside.
+        let away = ["--user", "1000:1000", "--map", "1000:100000:1"];
+        assert_eq!(shown(&away, "id -u; touch /tmp/x ~/x && stat -c %u /tmp/x"), "1000\n1000");
         let maps = ["--map", "0:0:1", "--map", "1:100000:1000"];
         assert_eq!(shown(&maps, "wc -l < /proc/self/uid_map"), "2");
         assert_eq!(shown(&[&maps[..], &["--user", "5:5"]].concat(), "id -u; touch ~/x && stat -c %u ~/x"), "5\n5");

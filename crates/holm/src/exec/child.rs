@@ -313,19 +313,19 @@ fn send_descriptor(socket: BorrowedFd<'_>, record: Record, descriptor: BorrowedF
     Ok(())
 }
 
-/// Becomes another user; capabilities stay permitted, for `drop_privileges` to drop for good.
+/// Becomes another user; capabilities stay, for what is still to be set up and for `drop_privileges` to drop for good.
 fn take_ids(uid: u32, gid: u32) -> Result<()> {
     rustix::thread::set_keep_capabilities(true)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
-    set_thread_res_uid(uid, uid, uid)
+    set_thread_res_uid(uid, uid, uid)?;
+    let held = rustix::thread::capabilities(None)?;
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
 }
 
 /// Empties all five capability sets and locks the way back (capabilities(7)).
 fn drop_privileges() -> Result<()> {
     let held = rustix::thread::capabilities(None)?;
-    let raised = CapabilitySets { effective: held.permitted, ..held };
-    rustix::thread::set_capabilities(None, raised)?;
     if held.permitted.contains(CapabilitySet::SETPCAP) {
         for number in 0..64 {
             match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {

@@ -157,8 +157,6 @@ impl Drop for Scratch {
 pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
     let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let directory = |path: &CStr| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    // Layers are named by descriptor numbers relative to /proc/self/fd: short, exact, and free of ':' and ','.
-    rustix::process::chdir(c"/proc/self/fd")?;
     let mut names = Names::new();
     if layers.so_far {
         names.add(root.ok_or(Errno::BADF)?.as_raw_fd())?;
@@ -173,7 +171,6 @@ pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<O
     if layers.lower.len() > MOST {
         return Err(Errno::TOOBIG);
     }
-    fsconfig_set_string(context.as_fd(), c"lowerdir", names.text()?)?;
     let mut scratch = None;
     let upper = match &layers.upper {
         UpperLayer::None => None,
@@ -183,6 +180,9 @@ pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<O
         }
         UpperLayer::Kept { upper, work } => Some((directory(upper)?, directory(work)?)),
     };
+    // Layers are named by descriptor numbers relative to /proc/self/fd: short, exact, and free of ':' and ','.
+    let _there = Elsewhere::enter(c"/proc/self/fd")?;
+    fsconfig_set_string(context.as_fd(), c"lowerdir", names.text()?)?;
     if let Some((upper, work)) = &upper {
         for (key, layer) in [(c"upperdir", upper), (c"workdir", work)] {
             let mut name = Names::new();
@@ -196,6 +196,23 @@ pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<O
     fsconfig_create(context.as_fd())?;
     let read_only = if upper.is_none() { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, PLAIN | read_only)
+}
+
+/// Another working directory, until dropped: the caller's relative paths count from the one before.
+struct Elsewhere(OwnedFd);
+
+impl Elsewhere {
+    fn enter(path: &CStr) -> Result<Elsewhere> {
+        let before = open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::process::chdir(path)?;
+        Ok(Elsewhere(before))
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = rustix::process::fchdir(&self.0);
+    }
 }
 
 /// Descriptor numbers joined by ':', as overlayfs lists layers. An option's value is at most 255 bytes (fsconfig(2)).
@@ -308,7 +325,7 @@ pub(crate) fn chmod(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> 
     // fchmodat on an O_PATH descriptor by its magic link: fchmodat2 with AT_EMPTY_PATH is Linux 6.6.
     let mut name = Names::new();
     name.add(at.as_raw_fd())?;
-    rustix::process::chdir(c"/proc/self/fd")?;
+    let _there = Elsewhere::enter(c"/proc/self/fd")?;
     rustix::fs::chmodat(CWD, name.text()?, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 

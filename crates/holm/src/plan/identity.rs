@@ -69,4 +69,16 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         MapWriter::Helpers => (Actor::ParentMeanwhile, "set-user-id helpers may map the ranges in /etc/subuid"),
     };
     push(steps, actor, Act::WriteMaps { writer, uid, gid }, why, &spec.identity.origin);
+    if loses_own_ids(spec, host) {
+        let (uid, gid) = ids(spec, host);
+        let why = "the caller's ids have no place inside, so nothing could be made with them";
+        push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, "--user");
+    }
+}
+
+/// Whether the caller's ids are mapped nowhere: then the child takes the program's before it makes anything.
+pub(super) fn loses_own_ids(spec: &Spec, host: &Host) -> bool {
+    let (users, groups) = maps(spec, host);
+    let mapped = |maps: &[IdMap], own: u32| maps.iter().any(|m| own >= m.outside && own - m.outside < m.count);
+    *spec.namespaces.choice(Namespace::User) == Choice::New && !(mapped(&users, host.uid) && mapped(&groups, host.gid))
 }

@@ -20,7 +20,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         push(steps, Actor::Child, Act::DropGroups, "the caller's groups would give it the caller's rights", "");
     }
     let (uid, gid) = identity::ids(spec, host);
-    if changes_ids(spec, host) {
+    if changes_ids(spec, host) && !identity::loses_own_ids(spec, host) {
         push(steps, Actor::Child, Act::TakeIds { uid, gid }, "set-up is over; the program runs as this user", "--user");
     }
     let why = "no_new_privs, empty capability sets, locked securebits: no program inside can gain any";
