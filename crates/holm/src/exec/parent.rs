@@ -179,13 +179,16 @@ impl Nursery<'_> {
         let kill = |child: &Cloned| {
             let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
         };
-        self.children.iter().for_each(kill);
-        while let Some((record, descriptor)) = self.receive() {
-            if let (wire::MOVED, Some(pidfd)) = (record.kind, descriptor) {
-                self.moved(pidfd);
-                self.children.last().into_iter().for_each(kill);
+        // Killed between starting another and telling of it, the first child would leave one that nobody knows to reap.
+        while self.children.len() < self.awaited {
+            match self.receive() {
+                Some((Record { kind: wire::MOVED, .. }, Some(pidfd))) => self.moved(pidfd),
+                Some(_) => {}
+                None => break,
             }
         }
+        self.children.iter().for_each(kill);
+        while self.receive().is_some() {}
         for child in self.children.drain(..) {
             let _ = reap(&child);
         }
