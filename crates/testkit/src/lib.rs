@@ -121,6 +121,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if std::fs::remove_dir_all(&self.0).is_err() {
+            // overlayfs leaves a directory of mode 000 in its work directory.
+            let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(&self.0).status();
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
