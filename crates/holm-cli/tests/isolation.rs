@@ -43,6 +43,60 @@ fn nothing_of_the_hosts_data_is_seen() {
 }
 
 #[test]
+fn no_way_leads_up_from_any_root() {
+    let scratch = Scratch::new("up");
+    let directory = |name: &str| {
+        fs::create_dir(scratch.join(name)).expect("scratch is ours");
+        text(&scratch.join(name)).to_owned()
+    };
+    let (bare, kept, again) = (directory("bare"), format!("--overlay={}", directory("kept")), directory("again"));
+    for name in ["usr", "proc", "dev", "tmp"] {
+        fs::create_dir_all(scratch.join("whole").join(name)).expect("scratch is ours");
+    }
+    let whole = text(&scratch.join("whole")).to_owned();
+    for root in [&bare, &whole] {
+        for name in ["bin", "lib", "lib64"] {
+            symlink(format!("usr/{name}"), Path::new(root).join(name)).expect("scratch is ours");
+        }
+    }
+    let upper = format!("--overlay={again}");
+    let roots: [&[&str]; 9] = [
+        &[],
+        &["--overlay"],
+        &[&kept],
+        &["--root", "bins:sh,ls,stat,test"],
+        &["--root", &bare, "--bind", "/usr"],
+        &["--root", &bare, "--bind", "/usr", "--overlay"],
+        &["--root", &bare, "--bind", "/usr", &upper],
+        &["--root", &whole, "--bind", "/usr"],
+        &["--root", &whole, "--bind", "/usr", "--rw"],
+    ];
+    let escape = scratch.join("escaped");
+    let script = format!(
+        "stat -c '%d:%i' / /.. /../.. /../../..; ls -A / | tr '\n' ' '; echo; ls -A /.. | tr '\n' ' '; echo; \
+         touch /..{} 2>/dev/null || true",
+        escape.display()
+    );
+    for options in roots {
+        let seen = shown(options, &script);
+        let lines: Vec<&str> = seen.lines().collect();
+        assert!(lines[..4].iter().all(|id| *id == lines[0]), "{options:?}: {seen}");
+        assert_eq!(lines[4].trim_end(), lines[5].trim_end(), "{options:?}");
+        assert!(!escape.exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn the_hosts_settings_cannot_be_written() {
+    for options in [&[][..], &["--user", "root"], &["--share", "net"], &["--share", "pid"]] {
+        for name in ["kernel/core_pattern", "kernel/hostname", "vm/swappiness", "net/ipv4/ip_forward"] {
+            let script = format!("( : >> /proc/sys/{name} ) 2>/dev/null && echo open || echo refused");
+            assert_eq!(shown(options, &script), "refused", "{options:?} {name}");
+        }
+    }
+}
+
+#[test]
 fn only_the_sandboxs_processes_are_seen() {
     assert_eq!(shown(&[], "echo /proc/[0-9]* | wc -w"), "4", "init, sh, the subshell's two");
     assert_eq!(shown(&[], "echo $$"), "2");

@@ -50,6 +50,8 @@ const EACCES: i32 = 13;
 const ENOTDIR: i32 = 20;
 const TIOCSCTTY: usize = 0x540e;
 const TIOCSPGRP: usize = 0x5410;
+/// The kernel's `struct sigaction` with SIG_DFL.
+static DEFAULT: [usize; 4] = [0; 4];
 
 core::arch::global_asm!(
     ".globl _start",
@@ -79,6 +81,9 @@ extern "C" fn main(stack: *const usize) -> ! {
     call(PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
     call(PRCTL, [15, c"holm-init".as_ptr() as usize, 0, 0, 0, 0]); // PR_SET_NAME
     call(FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
+    // A caller that ignores SIGCHLD hands that down even to cleared handlers (clone(2), CLONE_CLEAR_SIGHAND), and then no
+    // end of a child would be told (wait(2)).
+    call(SIGACTION, [SIGCHLD, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
     if task.flags & flags::FOREIGN_PIDS != 0 {
         call(FCNTL, [task.proc, 2, 1, 0, 0, 0]);
         call(PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
@@ -150,9 +155,8 @@ fn become_program(task: &Task, errno: *mut i32) -> ! {
     } else if task.flags & flags::NEW_SESSION != 0 {
         call(SETSID, [0; 6]);
     }
-    let default = [0usize; 4];
     for signal in 1..=64 {
-        call(SIGACTION, [signal, default.as_ptr() as usize, 0, 8, 0, 0]);
+        call(SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
     }
     let none = 0u64;
     call(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
@@ -217,9 +221,11 @@ fn reap(task: &Task, program: isize, alive: &mut bool) {
         // WNOHANG | WUNTRACED | __WALL
         let pid = call(WAIT4, [usize::MAX, &raw mut status as usize, 0x4000_0003, 0, 0, 0]);
         let stopped = status & 0xff == 0x7f;
-        if pid == program && stopped {
+        // Once the program has ended, its number may be another child's.
+        let of_program = pid == program && *alive;
+        if of_program && stopped {
             send(task, Record::new(wire::STOPPED, 0, status >> 8 & 0xff));
-        } else if pid == program {
+        } else if of_program {
             *alive = false;
             send(task, Record::new(wire::EXITED, 0, status));
             if task.flags & flags::WAIT_ALL == 0 {
@@ -280,6 +286,8 @@ fn exit(code: usize) -> ! {
     }
 }
 
+/// Always inlined: the child of `start` uses its sleeping parent's stack, so the clone may not return from a frame below.
+#[inline(always)]
 fn call(number: usize, arguments: [usize; 6]) -> isize {
     // SAFETY: every caller passes what its system call takes, with pointers to live locals, statics or the stack's top.
     unsafe { raw::syscall(number, arguments) }

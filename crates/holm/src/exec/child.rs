@@ -4,7 +4,7 @@
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
 use super::mounts;
-use super::place::{Inside, Make, write_once};
+use super::place::{Inside, Make, mount_id, write_once};
 use super::program::{Op, Program, READ_ONLY};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
@@ -206,11 +206,22 @@ impl State<'_> {
     }
 
     /// pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off.
+    ///
+    /// What was stacked on the old root comes up with it and hides it, so one umount is not enough: `/..` must lead to the
+    /// new root itself, and is looked at until it does.
     fn pivot(&self) -> Result<()> {
-        rustix::process::fchdir(self.inside()?.root)?;
+        const MOST: usize = 64;
+        let root = self.inside()?.root;
+        rustix::process::fchdir(root)?;
         rustix::process::pivot_root(c".", c".")?;
-        unmount(c".", UnmountFlags::DETACH)?;
-        rustix::process::chdir(c"/")
+        for _ in 0..MOST {
+            let above = openat(CWD, c"/..", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            if mount_id(above.as_fd())? == mount_id(root)? {
+                return rustix::process::chdir(c"/");
+            }
+            unmount(c"/..", UnmountFlags::DETACH)?;
+        }
+        Err(Errno::BUSY)
     }
 
     /// Starts the process inside, then does the aide's steps, hands over what they made, and ends.

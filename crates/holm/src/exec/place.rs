@@ -59,7 +59,8 @@ impl Own {
     }
 }
 
-fn mount_id(file: BorrowedFd<'_>) -> Result<u64> {
+/// The kernel's id of the mount that a descriptor is on.
+pub(crate) fn mount_id(file: BorrowedFd<'_>) -> Result<u64> {
     Ok(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 

@@ -76,6 +76,14 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
 }
 
+/// Whether a process inside can be user 0 outside, with the rights of the owner over the host's files.
+pub(super) fn reaches_root(spec: &Spec, host: &Host) -> bool {
+    match spec.namespaces.choice(Namespace::User) {
+        Choice::New => maps(spec, host).0.iter().any(|map| map.outside == 0),
+        Choice::Share | Choice::Join(..) => host.uid == 0,
+    }
+}
+
 /// Whether the caller's ids are mapped nowhere: then the child takes the program's before it makes anything.
 pub(super) fn loses_own_ids(spec: &Spec, host: &Host) -> bool {
     let (users, groups) = maps(spec, host);

@@ -277,7 +277,12 @@ impl Build<'_> {
             }
             _ => (Operation::Proc { at }, "shows the processes of this pid namespace only"),
         };
+        let at = operation.at().clone();
         self.operate(operation, why, origin, steps);
+        if identity::reaches_root(self.spec, self.host) {
+            let why = "user 0 outside is mapped inside and owns the host's settings in /proc/sys";
+            self.operate(Operation::RemountReadOnly { at }, why, origin, steps);
+        }
     }
 
     fn operate(&self, operation: Operation, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
