@@ -140,8 +140,8 @@ fn other_options() -> Vec<Arg> {
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("table")
-                .value_parser(["table", "json"])
-                .help("Print the steps and do nothing: a table (default) or json"),
+                .value_parser(["table", "json", "sh"])
+                .help("Print the steps and do nothing: a table (default), json, or sh for a script"),
         ],
     )
 }

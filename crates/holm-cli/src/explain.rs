@@ -1,4 +1,4 @@
-//! The plan for people and as JSON.
+//! The plan for people, as JSON, and as a script that does it by hand.
 
 use crate::report;
 use holm::plan::Plan;
@@ -6,13 +6,14 @@ use holm::plan::step::Actor;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Prints `plan` in this form: `table` or `json`.
+/// Prints `plan` in this form: `table`, `json` or `sh`.
 pub(crate) fn print(plan: &Plan, form: &str) -> ExitCode {
     let text = match form {
-        "json" => json(plan),
-        _ => table(plan),
+        "json" => json(plan).into_bytes(),
+        "sh" => plan.script(),
+        _ => table(plan).into_bytes(),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(&text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report::own(&format!("cannot print the plan: {}", crate::values::cause(&error))),
     }

@@ -193,6 +193,14 @@ fn binds_are_read_only_down_to_every_mount_below() {
 }
 
 #[test]
+fn modes_inside_are_the_wished_ones_whatever_the_callers_umask() {
+    let script =
+        format!("umask 077; {} run --dir /a:1777 --dir /b/c stat -c %a /a /b /b/c /etc", testkit::holm().display());
+    let done = output(Command::new("sh").args(["-c", &script]));
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "1777\n755\n755\n755\n");
+}
+
+#[test]
 fn operations_are_done_in_the_order_of_the_options() {
     let seen =
         shown(&["--tmpfs", "/a", "--dir", "/a/b:700", "--symlink", "b:/a/l", "--mask", "/a/b"], "ls /a; ls -A /a/b");

@@ -44,6 +44,8 @@ extern "C" fn go_on(context: &Context<'_>) -> ! {
 
 fn walk(context: &Context<'_>, from: usize) -> ! {
     let program = context.program;
+    // Modes inside are the wished ones: the caller's mask is taken off what it makes, not off what is made for it.
+    rustix::process::umask(Mode::empty());
     let mut state = State { context, root: None, terminal: None };
     perform(&mut state, &program.steps[from..]);
     exit(125)

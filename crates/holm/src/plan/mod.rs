@@ -11,6 +11,7 @@ mod identity;
 mod life;
 mod namespaces;
 mod root;
+mod shell;
 
 pub mod step;
 

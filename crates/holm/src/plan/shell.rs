@@ -1,0 +1,571 @@
+//! The plan as a shell script, for people who want to see what really happens and to do it by hand.
+//!
+//! The script uses the tools of Debian 12 (util-linux 2.38). It must never do more than the plan; where the shell can
+//! do only less it says `# not the same:`. Every path and argument is quoted, and comments hold no raw bytes.
+//!
+//! Four processes take part, since a tool can be started only where it exists, and in the new root it may not:
+//! `outside` has the caller's rights and writes id maps; `BESIDE` is a shell in the new user namespace only, which
+//! becomes the process inside; that one gives up its rights and waits. Meanwhile `BUILD` enters the mount namespace
+//! from beside, builds the root and pivots, which moves the waiting process along (pivot_root(2)). Who enters a mount
+//! namespace stands on the topmost mount at its `/` (setns(2)): that is then the old root, with all tools, until it is
+//! taken off.
+
+mod root;
+mod text;
+
+use self::root::{Build, TOOLS};
+use self::text::{Text, source, word};
+use super::Plan;
+use super::step::{Act, MapWriter, Opener};
+use crate::model::id::IdMap;
+use crate::model::namespace::{Namespace, NamespaceSet};
+use crate::model::text::escape;
+use crate::spec::filesystem::{Content, Operation, Source};
+use crate::spec::life::{Stdio, Terminal};
+use crate::spec::namespaces::{Target, TimeOffsets};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+impl Plan {
+    /// The plan as a commented POSIX shell script that does the same by hand, with the tools of Debian 12.
+    ///
+    /// It is meant for the caller that the plan was made for, in the same directory. Where it differs from
+    /// [`Plan::spawn`] it says so in a comment that starts with `not the same`.
+    pub fn script(&self) -> Vec<u8> {
+        let script = Script::new(self);
+        let mut text = Text::default();
+        text.add(HEAD);
+        match script.new.contains(Namespace::Mount) {
+            true => script.with_root(&mut text),
+            false => script.without_root(&mut text),
+        }
+        text.0
+    }
+}
+
+const HEAD: &str = "#!/bin/sh
+# What `holm run` does, by hand: with unshare, nsenter, setpriv, mount and pivot_root of util-linux 2.38 (Debian 12).
+# Each step has the number that `holm run --explain` gives it. Meant for the same caller in the same directory.
+set -eu
+umask 022
+PATH=$PATH:/usr/sbin:/sbin
+here=$PWD
+export PATH here
+";
+
+/// Whether sh hands on a variable of this name as it is.
+fn survives(name: &[u8]) -> bool {
+    let own: [&[u8]; 4] = [b"PWD", b"OLDPWD", b"IFS", b"PPID"];
+    let is_name = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    is_name && name.first().is_some_and(|b| !b.is_ascii_digit()) && !own.contains(&name)
+}
+
+/// In which part of the script a step is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Before,
+    Outside,
+    Start,
+    Inside,
+    Build,
+    Last,
+}
+
+/// Numbers of the pipes' ends by which processes wait for each other: BESIDE tells `outside`, which answers; the
+/// process inside is ready, and is told to go.
+#[derive(Clone, Copy)]
+struct Pipes {
+    tell: i32,
+    answer: i32,
+    ready: i32,
+    go: i32,
+}
+
+struct Script<'a> {
+    plan: &'a Plan,
+    joined: Vec<(Namespace, &'a Target)>,
+    new: NamespaceSet,
+    maps: Option<(MapWriter, &'a [IdMap], &'a [IdMap])>,
+    /// The program's ids, if they are to be taken, and whether the root is built with them.
+    ids: Option<(u32, u32, bool)>,
+    pipes: Pipes,
+    used: BTreeSet<i32>,
+}
+
+impl<'a> Script<'a> {
+    fn new(plan: &'a Plan) -> Script<'a> {
+        let (mut new, mut joined, mut maps, mut ids, mut mapped) = (Vec::new(), Vec::new(), None, None, None);
+        for (place, step) in plan.steps.iter().enumerate() {
+            match &step.act {
+                Act::OpenNamespace { namespace, target } => joined.push((*namespace, target)),
+                Act::Clone(set) | Act::Fork(set) => new.extend(set.iter()),
+                Act::MakeNetwork => new.push(Namespace::Net),
+                Act::WriteMaps { writer, uid, gid } => {
+                    (maps, mapped) = (Some((*writer, &uid[..], &gid[..])), Some(place + 1));
+                }
+                Act::TakeIds { uid, gid } => ids = Some((*uid, *gid, mapped == Some(place))),
+                _ => {}
+            }
+        }
+        new.extend(plan.launch.new_time.then_some(Namespace::Time));
+        let used = used_descriptors(plan);
+        let free: Vec<i32> = (3..10).rev().filter(|number| !used.contains(number)).collect();
+        let pipes = match free[..] {
+            [go, ready, answer, tell, ..] => Pipes { tell, answer, ready, go },
+            _ => Pipes { tell: 6, answer: 7, ready: 8, go: 9 },
+        };
+        Script { plan, joined, new: new.into_iter().collect(), maps, ids, pipes, used }
+    }
+
+    fn part(&self, act: &Act) -> Part {
+        let starts = |set: &NamespaceSet| set.contains(Namespace::User) || !self.joined.is_empty();
+        match act {
+            Act::MakeDirectory(_) => Part::Before,
+            Act::WriteMaps { .. } if self.mapped_outside() => Part::Outside,
+            Act::Keep { .. } => Part::Outside,
+            Act::OpenNamespace { .. } | Act::Enter(_) | Act::WriteMaps { .. } => Part::Start,
+            Act::Clone(set) if starts(set) => Part::Start,
+            Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork | Act::OffsetTime(_) | Act::Private => Part::Inside,
+            Act::TakeIds { .. } if self.built_with().is_some() => Part::Build,
+            Act::Loopback | Act::Hostname(_) | Act::RootTmpfs | Act::RootBind { .. } => Part::Build,
+            Act::RootOverlay { .. } | Act::Operate { .. } | Act::Seal | Act::Pivot => Part::Build,
+            _ => Part::Last,
+        }
+    }
+
+    fn mapped_outside(&self) -> bool {
+        matches!(self.maps, Some((MapWriter::Parent | MapWriter::Helpers, ..)))
+    }
+
+    /// The ids with which the root is built, if not the caller's.
+    fn built_with(&self) -> Option<(u32, u32)> {
+        let (uid, gid, early) = self.ids?;
+        (early && self.new.contains(Namespace::Mount)).then_some((uid, gid))
+    }
+
+    /// The steps of a part: number and act.
+    fn steps(&self, part: Part) -> impl Iterator<Item = (usize, &'a Act)> {
+        let numbered = self.plan.steps.iter().enumerate().map(|(place, step)| (place + 1, &step.act));
+        numbered.filter(move |(_, act)| self.part(act) == part)
+    }
+
+    /// The comment of step `number`, with what differs. One line each: nothing that the caller wrote is raw in it.
+    fn comment(&self, number: usize, text: &mut Text) {
+        let step = &self.plan.steps[number - 1];
+        let mut line = format!("# {number}. {}: {}", step.act, step.why);
+        if !step.origin.is_empty() {
+            line += " (from ";
+            let _ = escape(OsStr::new(&step.origin), &mut line);
+            line.push(')');
+        }
+        let indent = if self.part(&step.act) == Part::Outside { "    " } else { "" };
+        text.line(&format!("{indent}{line}"));
+        for (_, difference) in self.differences(&step.act).iter().filter(|(differs, _)| *differs) {
+            text.line(&format!("{indent}# not the same: {difference}"));
+        }
+    }
+
+    fn comments(&self, part: Part, text: &mut Text) {
+        self.steps(part).for_each(|(number, _)| self.comment(number, text));
+    }
+
+    fn differences(&self, act: &Act) -> Vec<(bool, &'static str)> {
+        let launch = &self.plan.launch;
+        let Pipes { tell, answer, ready, go } = self.pipes;
+        match act {
+            Act::OpenNamespace { .. } => vec![(true, "a pid could mean another process by now")],
+            Act::Enter(Namespace::User) => {
+                vec![(true, "later tools have capabilities there only as user 0 inside: nsenter can't hand them on")]
+            }
+            Act::Enter(Namespace::Mount) => vec![(true, "the tools of later steps must exist in there")],
+            Act::Keep { .. } => vec![(true, "it stays if a later step fails")],
+            Act::OffsetTime(TimeOffsets { boot, monotonic }) => {
+                vec![([boot, monotonic].iter().any(|n| *n % 1_000_000_000 != 0), "unshare takes whole seconds")]
+            }
+            Act::DropPrivileges => {
+                let joined = self.joined.iter().any(|(kind, _)| *kind == Namespace::User);
+                vec![
+                    (true, "setpriv has no lock for ambient capabilities; but there are none left to raise"),
+                    (joined, "the bounding set stays if the joined user namespace gave no capabilities"),
+                ]
+            }
+            Act::OpenTerminal => vec![(true, "the caller's terminal stays: no tool opens one of the new root")],
+            Act::Descriptors(_) => {
+                let taken = [tell, answer, ready, go].iter().any(|number| self.used.contains(number));
+                vec![
+                    (true, "descriptors above 9 stay open, as sh can't name them"),
+                    (taken, "descriptors 6 to 9 are this script's own: the caller's use more than it can leave alone"),
+                ]
+            }
+            Act::Init => vec![
+                (
+                    true,
+                    "it is a shell, which passes no signal on (kill -9 of this script ends it all) and can be traced",
+                ),
+                (launch.wait_all, "all ends with the program: sh can't wait for what others have started"),
+                (!launch.own_pids, "what the program leaves behind goes on; holm's init finds and ends it"),
+                (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
+            ],
+            Act::Execute(name) => {
+                let odd = launch.environment.iter().any(|(name, _)| !survives(name.as_bytes()));
+                vec![
+                    (launch.arguments.first() != Some(name), "sh can't give a zeroth argument other than the name"),
+                    (odd, "sh drops variables that are its own (PWD, OLDPWD, IFS, PPID) or no names to it"),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Descriptors of the caller that the plan uses.
+fn used_descriptors(plan: &Plan) -> BTreeSet<i32> {
+    let mut used: BTreeSet<i32> = plan.launch.descriptors.iter().copied().collect();
+    for wish in &plan.launch.stdio {
+        used.extend(if let Stdio::Descriptor(n) = wish { Some(*n) } else { None });
+    }
+    for step in &plan.steps {
+        used.extend(match &step.act {
+            Act::OpenNamespace { target: Target::Descriptor(n), .. } => Some(*n),
+            Act::Operate { operation: Operation::Bind { source: Source::Descriptor(n), .. }, .. }
+            | Act::Operate { operation: Operation::File { content: Content::Descriptor(n), .. }, .. }
+            | Act::Operate { operation: Operation::BindData { content: Content::Descriptor(n), .. }, .. } => Some(*n),
+            _ => None,
+        });
+    }
+    used
+}
+
+/// The processes.
+impl Script<'_> {
+    fn with_root(&self, text: &mut Text) {
+        self.before(text);
+        self.outside(text);
+        let Pipes { ready, go, .. } = self.pipes;
+        let separate = self.new.contains(Namespace::User) || !self.joined.is_empty();
+        let mut beside = Text::default();
+        if separate {
+            beside.line(&format!("exec {go}<&-"));
+        }
+        if self.mapped_outside() {
+            beside.line(&self.await_maps());
+        }
+        self.inside(&mut beside);
+        self.build(&mut beside);
+        beside.line("");
+        self.comments(Part::Last, &mut beside);
+        beside.line("build &");
+        let mut rows = vec![b"inside".to_vec()];
+        self.last(Some((ready, go)), &mut rows);
+        beside.rows(&rows);
+        text.line("");
+        self.comments(Part::Start, text);
+        if separate {
+            let shell = format!("sh -eu /proc/self/fd/{go} {go}").into_bytes();
+            text.here(&[b"exec ", &*self.start().join(&b' '), b" ", &*shell].concat(), "BESIDE", &beside);
+        } else {
+            text.0.extend(beside.0);
+        }
+    }
+
+    /// One chain of commands: every tool exists until the end.
+    fn without_root(&self, text: &mut Text) {
+        self.before(text);
+        let outside = self.steps(Part::Outside).next().is_some();
+        if outside {
+            self.outside(text);
+        }
+        text.line("");
+        [Part::Start, Part::Inside, Part::Build, Part::Last].iter().for_each(|part| self.comments(*part, text));
+        let mut rows = vec![b"exec".to_vec()];
+        rows.extend(self.start());
+        if self.mapped_outside() {
+            rows.push([b"sh -euc ", &*word(format!("{}; exec \"$@\"", self.await_maps())), b" sh"].concat());
+        }
+        let forked = |kind: &Namespace| matches!(kind, Namespace::Pid | Namespace::Time);
+        let early: NamespaceSet = self.new.iter().filter(|k| !forked(k) && *k != Namespace::User).collect();
+        if early != NamespaceSet::default() {
+            rows.push(format!("unshare {}--", options(early)).into_bytes());
+        }
+        for (_, act) in self.steps(Part::Build) {
+            match act {
+                Act::Hostname(name) => {
+                    rows.push([b"sh -euc 'hostname -- \"$1\"; shift; exec \"$@\"' sh ", &*word(name)].concat());
+                }
+                Act::Loopback => rows.push(b"sh -euc 'ip link set lo up; exec \"$@\"' sh".to_vec()),
+                _ => {}
+            }
+        }
+        let late = options(self.new.iter().filter(forked).collect());
+        rows.push(format!("unshare {late}{}--fork --kill-child --", self.offsets()).into_bytes());
+        self.last(outside.then_some((self.pipes.tell, self.pipes.answer)), &mut rows);
+        text.rows(&rows);
+    }
+
+    /// Directories of the caller's.
+    fn before(&self, text: &mut Text) {
+        for (number, act) in self.steps(Part::Before) {
+            if let Act::MakeDirectory(path) = act {
+                text.line("");
+                self.comment(number, text);
+                text.words(&[b"[ -d", &source(path), b"] || mkdir", &source(path)]);
+            }
+        }
+    }
+
+    /// The process with the caller's rights, and the pipes.
+    fn outside(&self, text: &mut Text) {
+        let Pipes { tell, answer, .. } = self.pipes;
+        let pipes = if self.new.contains(Namespace::Mount) { "tell answer ready go" } else { "tell answer" };
+        text.line("\n# An empty directory to mount on, and pipes by which processes wait for each other.");
+        text.line("room=$(realpath \"$(mktemp -d)\")\nexport room\nchmod 711 \"$room\"");
+        text.line(&format!("(cd \"$room\" && mkfifo -m 600 {pipes})"));
+        text.line(&format!("clean() {{\n    (cd \"$room\" && rm {pipes})\n    rmdir \"$room\"\n}}"));
+        text.line("\n# What is left to a process outside. This one, number $$, becomes all the others in turn.");
+        text.line("outside() {\n    trap clean EXIT");
+        for (number, act) in self.steps(Part::Outside) {
+            if let Act::WriteMaps { writer, uid, gid } = act {
+                text.line("    read -r there");
+                self.comment(number, text);
+                text.line(&map_command(*writer, "uid", uid));
+                text.line(&map_command(*writer, "gid", gid));
+                text.line("    echo mapped");
+            }
+        }
+        text.line("    read -r built");
+        for (number, act) in self.steps(Part::Outside) {
+            if let Act::Keep { namespace, path } = act {
+                self.comment(number, text);
+                let path = source(path);
+                text.words(&[b"    [ -e", &path, b"] || (umask 333; : >", &path, b")"]);
+                text.words(&[b"    [ \"$(stat -f -c %T --", &path, b")\" != nsfs ] # or one is kept there already"]);
+                text.words(&[b"    mount --bind", format!("/proc/$$/ns/{}", file(*namespace)).as_bytes(), &path]);
+            }
+        }
+        text.line("    clean\n    trap - EXIT\n    echo go\n}");
+        text.line("outside <\"$room/tell\" >\"$room/answer\" &");
+        text.line(&format!("exec {tell}>\"$room/tell\" {answer}<\"$room/answer\""));
+    }
+
+    fn await_maps(&self) -> String {
+        format!("echo there >&{}; read -r mapped <&{} || exit 125", self.pipes.tell, self.pipes.answer)
+    }
+
+    /// The commands that enter what is joined, and make the user namespace.
+    fn start(&self) -> Vec<Vec<u8>> {
+        let mut rows = Vec::new();
+        if !self.joined.is_empty() {
+            let mut row = b"nsenter".to_vec();
+            for (namespace, target) in &self.joined {
+                row.extend(format!(" --{}=", namespace.long_name()).into_bytes());
+                row.extend(match target {
+                    Target::Path(path) => source(path),
+                    Target::Process(pid) => format!("/proc/{pid}/ns/{namespace}").into_bytes(),
+                    Target::Descriptor(number) => format!("/proc/self/fd/{number}").into_bytes(),
+                });
+                row.extend_from_slice(match namespace {
+                    Namespace::User => b" --preserve-credentials",
+                    Namespace::Pid => b" --no-fork",
+                    _ => b"",
+                });
+            }
+            row.extend(b" --");
+            rows.push(row);
+        }
+        // Without --keep-caps each exec by a user other than 0 would lose them (capabilities(7)).
+        match self.maps {
+            Some((MapWriter::Child, [user], [group])) => {
+                let (uid, gid) = (user.inside, group.inside);
+                rows.push(format!("unshare --user --map-user={uid} --map-group={gid} --keep-caps --").into_bytes());
+            }
+            Some(_) => rows.push(b"unshare --user --keep-caps --".to_vec()),
+            None => {}
+        }
+        rows
+    }
+
+    /// Options of unshare(1) for clocks.
+    fn offsets(&self) -> String {
+        let set = self.plan.steps.iter().find_map(|s| if let Act::OffsetTime(by) = s.act { Some(by) } else { None });
+        set.map_or(String::new(), |TimeOffsets { boot, monotonic }| {
+            let seconds = |nanoseconds: i64| nanoseconds.div_euclid(1_000_000_000);
+            format!("--boottime={} --monotonic={} ", seconds(boot), seconds(monotonic))
+        })
+    }
+
+    /// The function that starts the process inside.
+    fn inside(&self, text: &mut Text) {
+        let Pipes { tell, answer, ready, go } = self.pipes;
+        text.line("");
+        self.comments(Part::Inside, text);
+        let options = options(self.new.without(Namespace::User)) + &self.offsets();
+        text.line(&format!("inside() {{\n    exec unshare {options}--fork --kill-child -- \"$@\" \\"));
+        text.line(&format!("        {tell}>&- {answer}<&- {ready}>\"$room/ready\" {go}<\"$room/go\"\n}}"));
+    }
+
+    /// The function that builds the root from beside.
+    fn build(&self, text: &mut Text) {
+        let Pipes { tell, answer, ready, go } = self.pipes;
+        text.line(
+            "\n# The process inside has its rights taken already and waits; from beside, the root is made for it.",
+        );
+        text.line(&format!(
+            "build() {{\n    exec {ready}<\"$room/ready\" {go}>\"$room/go\"\n    read -r ready <&{ready}"
+        ));
+        text.line("    pids=/proc/$$/ns/pid_for_children\n    export pids");
+        let unentered = |kind: &Namespace| matches!(kind, Namespace::User | Namespace::Pid | Namespace::Time);
+        let entered = options(self.new.iter().filter(|kind| !unentered(kind)).collect());
+        let mounter = self.mounter();
+        text.here(format!("    nsenter --target $$ {entered}-- {mounter}sh -euC ").as_bytes(), "BUILD", &self.root());
+        text.line(
+            "    # Whoever enters now stands on the old root, which lies on top. The process inside keeps the new one.",
+        );
+        text.line(&format!("    nsenter --target $$ --mount -- {mounter}umount --lazy /"));
+        text.line(&format!("    echo built >&{tell}; read -r go <&{answer}\n    echo go >&{go}\n}}"));
+    }
+
+    /// What stands before a shell that mounts. mount(8) refuses a user other than 0 who could become user 0.
+    fn mounter(&self) -> String {
+        let mut before = String::new();
+        if let Some((uid, gid)) = self.built_with() {
+            before += &format!("setpriv --reuid={uid} --regid={gid} --keep-groups -- ");
+        }
+        let single = matches!(self.maps, Some((_, [IdMap { count: 1, .. }], _)));
+        if self.mapped_outside() && !single {
+            before += "setpriv --inh-caps=-setuid --ambient-caps=-setuid -- ";
+        }
+        before
+    }
+
+    /// The chain from the process inside to the program.
+    fn last(&self, pipes: Option<(i32, i32)>, rows: &mut Vec<Vec<u8>>) {
+        let launch = &self.plan.launch;
+        rows.push(self.drop_privileges());
+        if launch.terminal == Terminal::None {
+            rows.push(b"setsid".to_vec());
+        }
+        rows.push(b"env --ignore-environment --default-signal --".to_vec());
+        for (name, value) in &launch.environment {
+            rows.push(word(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat())));
+        }
+        let mut shell = String::from("\n(\n");
+        if let Some((tell, answer)) = pipes {
+            shell += &format!("    echo ready >&{tell}; read -r go <&{answer} || exit 125\n");
+        }
+        if self.new.contains(Namespace::Mount) {
+            shell += "    [ / -ef /.. ] || exit 125 # or the old root is still there\n";
+        }
+        let mut directory = Path::new("/");
+        for (_, act) in self.steps(Part::Last) {
+            match act {
+                Act::Umask(mask) => shell += &format!("    umask {mask:03o}\n"),
+                Act::ChangeDirectory { path, or_root } => {
+                    directory = path;
+                    shell +=
+                        if *or_root { "    cd -- \"$1\" 2>&- || cd /\n" } else { "    cd -- \"$1\" || exit 125\n" };
+                }
+                Act::Descriptors(kept) => {
+                    let closed = (3..10).filter(|number| !kept.contains(number)).map(|n| format!(" {n}<&-"));
+                    shell += &format!("    exec{}\n", closed.collect::<String>());
+                }
+                _ => {}
+            }
+        }
+        // Where no variable says it, sh is to search where the plan does.
+        shell += "    PATH=${PATH-$2}\n    unset PWD OLDPWD\n    shift 2\n    exec \"$@\"\n)\nexit \"$?\"\n";
+        let searched: Vec<&[u8]> =
+            launch.paths.iter().filter_map(|p| Some(p.parent()?.as_os_str().as_bytes())).collect();
+        let searched = OsString::from_vec(searched.join(&b':'));
+        rows.push([b"/bin/sh -c ", &*word(shell), b" sh ", &*word(directory), b" ", &*word(searched)].concat());
+        let arguments = launch.arguments.iter().skip(1).map(word);
+        let mut row: Vec<Vec<u8>> = std::iter::once(word(&launch.name)).chain(arguments).collect();
+        for (number, wish) in launch.stdio.iter().enumerate() {
+            let arrow = if number == 0 { "<" } else { [">", "2>"][number - 1] };
+            match wish {
+                Stdio::Null => row.push(format!("{arrow}/dev/null").into_bytes()),
+                Stdio::Descriptor(n @ 0..10) => row.push(format!("{arrow}&{n}").into_bytes()),
+                Stdio::Descriptor(n) => row.push(format!("{arrow}/proc/self/fd/{n}").into_bytes()),
+                Stdio::Inherit | Stdio::Piped => {}
+            }
+        }
+        rows.push(row.join(&b' '));
+    }
+
+    /// The command that gives up rights, and takes ids.
+    fn drop_privileges(&self) -> Vec<u8> {
+        const SETPCAP: &str = "--bounding-set=-all \
+            --securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked,+keep_caps_locked";
+        let mut always = String::from("--no-new-privs --inh-caps=-all --ambient-caps=-all ");
+        if let Some((uid, gid, _)) = self.ids {
+            // Changing ids makes the kernel forget what --kill-child has set (prctl(2), PR_SET_PDEATHSIG).
+            always += &format!("--reuid={uid} --regid={gid} --pdeathsig=KILL ");
+        }
+        let drops_groups = self.steps(Part::Last).any(|(_, act)| *act == Act::DropGroups);
+        if drops_groups || self.ids.is_some() {
+            always += if drops_groups { "--clear-groups " } else { "--keep-groups " };
+        }
+        if self.maps.is_some() || self.new != NamespaceSet::default() {
+            return format!("setpriv {always}\\\n        {SETPCAP} --").into_bytes();
+        }
+        // Without anything new the caller may have rights or not.
+        let more = format!("if setpriv --securebits=+noroot true 2>&-; then set -- {SETPCAP} -- \"$@\"; fi");
+        [b"sh -euc ", &*word(format!("{more}; exec setpriv {always}\"$@\"")), b" sh"].concat()
+    }
+
+    /// What is done in the new mount namespace.
+    fn root(&self) -> Text {
+        let mut build = Build { script: self, number: 0, text: Text::default(), tools: BTreeSet::new() };
+        for (number, act) in self.steps(Part::Build) {
+            build.number = number;
+            build.text.line("");
+            self.comment(number, &mut build.text);
+            build.act(act);
+        }
+        let mut text = Text::default();
+        for block in TOOLS.split("\n\n") {
+            let name = block.lines().find_map(|line| line.strip_suffix("() {"));
+            if name.is_some_and(|name| build.tools.contains(name)) {
+                text.line(&format!("{}\n", block.trim_end()));
+            }
+        }
+        text.line("# A place to work in, seen here only; it goes away with the old root.");
+        text.line("mount -t tmpfs -o mode=755 tmpfs \"$room\"");
+        text.line("new=$room/root\nmkdir \"$new\" \"$room/directory\"\n: >\"$room/file\"");
+        let by_parent = |act: &Act| match act {
+            Act::Operate { operation: Operation::Bind { .. }, opener } | Act::RootBind { opener, .. } => {
+                *opener == Opener::Parent
+            }
+            _ => false,
+        };
+        if self.steps(Part::Build).any(|(_, act)| by_parent(act)) {
+            text.line(
+                "# not the same: what is bound is opened with the rights of the ids inside; holm opens it outside.",
+            );
+        }
+        text.0.extend(build.text.0);
+        text
+    }
+}
+
+fn options(kinds: NamespaceSet) -> String {
+    kinds.iter().map(|kind| format!("--{} ", kind.long_name())).collect()
+}
+
+/// The file of /proc/PID/ns that is the new namespace; some are entered only by a process forked later.
+fn file(kind: Namespace) -> &'static str {
+    match kind {
+        Namespace::Pid => "pid_for_children",
+        Namespace::Time => "time_for_children",
+        other => other.name(),
+    }
+}
+
+fn map_command(writer: MapWriter, kind: &str, maps: &[IdMap]) -> String {
+    let lines: Vec<String> = maps.iter().map(|m| format!("{} {} {}", m.inside, m.outside, m.count)).collect();
+    match writer {
+        MapWriter::Helpers => format!("    new{kind}map $$ {}", lines.join(" ")),
+        _ => format!("    printf '{}\\n' >/proc/$$/{kind}_map", lines.join("\\n")),
+    }
+}
