@@ -113,7 +113,7 @@ fn program_options() -> Vec<Arg> {
             single("chdir", "DIR", "Start in this directory inside [default: the current one, else /]"),
             repeated("env", "NAME[=VALUE]", "Set a variable, or pass the caller's value on"),
             flag("env-all", "Pass the whole environment on"),
-            single("arg0", "TEXT", "The zeroth argument"),
+            single("arg0", "TEXT", "The zeroth argument").allow_hyphen_values(true),
             repeated("pass-fd", "N", "Keep descriptor N open"),
             Arg::new("tty")
                 .short('t')

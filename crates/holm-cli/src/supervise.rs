@@ -5,10 +5,11 @@ use crate::terminal::Relay;
 use crate::{programs, report};
 use holm::plan::Plan;
 use holm::run::{Event, Whom};
-use holm::signal::{Arrived, Signals, stop_self};
+use holm::signal::{Arrived, Signals};
 use holm::{Child, Exit};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{PidfdFlags, Signal, getppid, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ const FORWARDED: [Signal; 12] = [
     Signal::IO,
 ];
 
+/// Those that end holm itself once the program has none to handle them.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
 /// Takes the signals that are passed on, from now on.
 pub(crate) fn signals() -> io::Result<Signals> {
     Signals::take(&FORWARDED.map(Signal::as_raw))
@@ -43,7 +47,10 @@ pub(crate) fn run(wish: &Wish, plan: &Plan, signals: &Signals) -> ExitCode {
         }
     };
     let relay = child.terminal.take().map(Relay::new);
-    let mut session = Session { child: &mut child, signals, parent, relay };
+    if relay.is_none() {
+        let_go();
+    }
+    let mut session = Session { child: &mut child, signals, parent, relay, halt: Halt::Runs, ended: None };
     match session.stay() {
         Ok(exit) => {
             drop(session);
@@ -61,6 +68,20 @@ pub(crate) fn run(wish: &Wish, plan: &Plan, signals: &Signals) -> ExitCode {
     }
 }
 
+/// Leaves standard input and output to the program alone: whoever is at their other ends sees when it closes them.
+fn let_go() {
+    if let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Stops this process until it is continued, but not where no shell would do that: SIGSTOP would stop a process of an
+/// orphaned group, too (setpgid(2)). SIGTSTP, which would not, is blocked.
+fn stop_self() {
+    let _ = kill_process(getpid(), Signal::TTOU);
+}
+
 /// The process that started this one. A descriptor tells its end; a parent-death signal (prctl(2)) would also come when
 /// just the thread that started this process ends.
 struct Parent(Option<OwnedFd>);
@@ -72,6 +93,22 @@ impl Parent {
         // If it is still the parent now, the descriptor is its.
         Parent(open.filter(|_| getppid() == parent))
     }
+
+    fn wanted(&self) -> Option<PollFd<'_>> {
+        self.0.as_ref().map(|parent| PollFd::new(parent, PollFlags::IN))
+    }
+}
+
+/// How often a job in the background looks whether it is in front.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// Whether the program is stopped.
+enum Halt {
+    Runs,
+    /// It was asked to stop, and holm will when it has.
+    Asked,
+    /// It has stopped, but not on a key.
+    Told,
 }
 
 struct Session<'a> {
@@ -79,6 +116,9 @@ struct Session<'a> {
     signals: &'a Signals,
     parent: Parent,
     relay: Option<Relay>,
+    halt: Halt,
+    /// How the program ended, once it has.
+    ended: Option<Exit>,
 }
 
 impl Session<'_> {
@@ -88,24 +128,16 @@ impl Session<'_> {
             while let Some(signal) = self.signals.next()? {
                 self.pass_on(signal);
             }
-            if let Some(relay) = &mut self.relay {
-                relay.turn([ready[3], ready[4], ready[5]]);
-            }
+            self.turn([ready[3], ready[4], ready[5]]);
             if !ready[2].is_empty() {
                 self.child.kill()?;
                 self.parent.0 = None;
             }
-            if !ready[1].is_empty() {
-                match self.child.event()? {
-                    Event::Stopped(_) if self.relay.is_some() => self.stop(),
-                    Event::Ended(exit) if self.child.is_over() => {
-                        if let Some(relay) = &mut self.relay {
-                            relay.finish();
-                        }
-                        return Ok(exit);
-                    }
-                    _ => {}
-                }
+            if !ready[1].is_empty()
+                && let Some(exit) = self.hear()?
+            {
+                self.finish()?;
+                return Ok(exit);
             }
         }
     }
@@ -113,51 +145,113 @@ impl Session<'_> {
     /// Waits for anything: signals, records, the parent's end, and the relay's three.
     fn wait(&self) -> io::Result<[PollFlags; 6]> {
         let (stdin, stdout) = (io::stdin(), io::stdout());
+        let (three, pause) = match &self.relay {
+            Some(relay) => (relay.wanted(&stdin, &stdout), relay.waits_for_keys().then_some(&LOOK)),
+            None => ([const { None }; 3], None),
+        };
+        let [input, output, terminal] = three;
+        let records = PollFd::from_borrowed_fd(self.child.events(), PollFlags::IN);
+        self.poll([Some(records), self.parent.wanted(), input, output, terminal], pause)
+    }
+
+    /// Waits for signals or any of these.
+    fn poll(&self, others: [Option<PollFd<'_>>; 5], pause: Option<&Timespec>) -> io::Result<[PollFlags; 6]> {
         let nothing = PollFlags::empty();
-        let mut wanted = vec![
-            PollFd::new(self.signals, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.child.events(), PollFlags::IN),
-            match &self.parent.0 {
-                Some(parent) => PollFd::new(parent, PollFlags::IN),
-                None => PollFd::new(self.signals, nothing),
-            },
-        ];
-        if let Some(relay) = &self.relay {
-            wanted.extend(relay.wanted(&stdin, &stdout));
+        let [a, b, c, d, e] = others.map(|other| other.unwrap_or(PollFd::new(self.signals, nothing)));
+        let mut wanted = [PollFd::new(self.signals, PollFlags::IN), a, b, c, d, e];
+        match poll(&mut wanted, pause) {
+            Ok(_) => Ok(wanted.map(|polled| polled.revents())),
+            Err(Errno::INTR) => Ok([nothing; 6]),
+            Err(errno) => Err(errno.into()),
         }
-        match poll(&mut wanted, None) {
-            Err(rustix::io::Errno::INTR) | Ok(_) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let mut ready = [nothing; 6];
-        for (flags, polled) in ready.iter_mut().zip(&wanted) {
-            *flags = polled.revents();
-        }
-        Ok(ready)
     }
 
     fn pass_on(&mut self, signal: Arrived) {
         let whom = if signal.from_kernel { Whom::Group } else { Whom::Program };
-        match (signal.number, &self.relay) {
-            (libc_winch, Some(relay)) if libc_winch == Signal::WINCH.as_raw() => relay.resize(),
-            (number, None) if number == Signal::TSTP.as_raw() => {
-                let _ = self.child.signal(Signal::STOP.as_raw(), Whom::Group);
-                stop_self();
-                let _ = self.child.signal(Signal::CONT.as_raw(), Whom::Group);
+        let named = Signal::from_named_raw(signal.number);
+        match (named, &mut self.relay) {
+            (Some(Signal::WINCH), Some(relay)) => relay.resize(),
+            (Some(Signal::TSTP), None) => self.ask_to_stop(),
+            (Some(ending), _) if self.ended.is_some() && ENDING.contains(&ending) => drop(self.child.kill()),
+            (named, relay) => {
+                if named == Some(Signal::CONT) {
+                    self.halt = Halt::Runs;
+                    relay.as_mut().map(Relay::was_stopped);
+                }
+                // A signal that can't be delivered has nobody left to get it.
+                let _ = self.child.signal(signal.number, whom);
             }
-            // A signal that can't be delivered has nobody left to get it.
-            (number, _) => drop(self.child.signal(number, whom)),
         }
     }
 
-    /// The program was stopped at its terminal: gives the caller its own back, and stops, too.
-    fn stop(&mut self) {
-        if let Some(relay) = &self.relay {
-            relay.restore();
-            stop_self();
-            relay.raw();
-            relay.resize();
+    /// Moves bytes between the terminals, or hangs the program's up if the caller's is gone.
+    fn turn(&mut self, ready: [PollFlags; 3]) {
+        let Some(relay) = &mut self.relay else { return };
+        relay.take_keys();
+        relay.turn(ready);
+        if relay.is_cut() {
+            self.relay = None;
+            // The kernel tells the leader of the session only, which is the init.
+            for signal in [Signal::HUP, Signal::CONT] {
+                let _ = self.child.signal(signal.as_raw(), Whom::Group);
+            }
         }
+    }
+
+    /// Takes what has happened inside; the exit if the sandbox is over.
+    fn hear(&mut self) -> io::Result<Option<Exit>> {
+        match self.child.event()? {
+            Event::Stopped(_) if self.relay.is_some() || matches!(self.halt, Halt::Asked) => self.stop(),
+            Event::Stopped(_) => self.halt = Halt::Told,
+            Event::Ended(exit) if self.child.is_over() => return Ok(Some(exit)),
+            Event::Ended(exit) => self.ended = Some(exit),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Stops the program at the caller's terminal, and holm once it has stopped: until then it reads what is typed there.
+    fn ask_to_stop(&mut self) {
+        // In a session of its own SIGTSTP would do nothing (setpgid(2), orphaned process groups).
+        let _ = self.child.signal(Signal::STOP.as_raw(), Whom::Group);
+        match self.halt {
+            Halt::Told => self.stop(),
+            // What is left of it can't be stopped.
+            _ if self.ended.is_some() => self.stop(),
+            _ => self.halt = Halt::Asked,
+        }
+    }
+
+    /// The program is stopped: gives the caller its terminal back, and stops, too.
+    fn stop(&mut self) {
+        self.relay.as_mut().map(Relay::restore);
+        stop_self();
+        self.relay.as_mut().map(Relay::take_keys);
+        self.halt = Halt::Runs;
         let _ = self.child.signal(Signal::CONT.as_raw(), Whom::Group);
+    }
+
+    /// Passes on what the program wrote before it ended. Where nobody takes it, a signal or the parent's end is the end.
+    fn finish(&mut self) -> io::Result<()> {
+        while let Some(relay) = &mut self.relay
+            && relay.has_rest()
+            && !relay.is_cut()
+        {
+            let stdout = io::stdout();
+            let output = Some(PollFd::new(&stdout, PollFlags::OUT));
+            let ready = self.poll([self.parent.wanted(), output, None, None, None], None)?;
+            if !ready[2].is_empty() {
+                self.relay.as_mut().map(Relay::write);
+                continue;
+            }
+            let mut over = !ready[1].is_empty();
+            while let Some(signal) = self.signals.next()? {
+                over |= ENDING.iter().any(|ending| ending.as_raw() == signal.number);
+            }
+            if over {
+                break;
+            }
+        }
+        Ok(())
     }
 }

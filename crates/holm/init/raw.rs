@@ -10,6 +10,7 @@ compile_error!("holm knows the system call convention of x86-64 only");
 ///
 /// # Safety
 /// The arguments must be what this system call takes; pointers must stay valid for the call.
+#[inline(always)]
 pub(crate) unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     let result: isize;
     // SAFETY: the caller vouches for the arguments; the kernel clobbers rcx and r11 only.

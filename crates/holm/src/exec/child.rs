@@ -29,10 +29,15 @@ pub(crate) struct Context<'a> {
     pub(crate) program: &'a Program,
     pub(crate) arguments: StringList<'a>,
     pub(crate) environment: StringList<'a>,
+    /// The number of the parent's end of the socket.
+    pub(crate) owner: i32,
 }
 
 /// Where the child starts.
 pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
+    // Open here, it would hide its end from a child that waits: a parent killed meanwhile would leave that for ever.
+    let owner = context.owner as u32;
+    let _ = crate::sys::process::close_range(owner, owner);
     walk(context, 0)
 }
 

@@ -20,7 +20,7 @@ use rustix::net::{
 };
 use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A running sandbox.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         program: &program,
         arguments: StringList::new(program.arguments.iter().map(|s| s.as_c_str())),
         environment: StringList::new(program.environment.iter().map(|s| s.as_c_str())),
+        owner: ours.as_raw_fd(),
     };
     let dumpable = crate::sys::process::dumpable();
     let child = {
@@ -215,7 +216,6 @@ pub(crate) fn wait_for(pidfd: &OwnedFd, options: WaitIdOptions) -> Result<Option
 
 /// The pid of a process in the caller's pid namespace (pidfd_open(2), "/proc/PID/fdinfo").
 fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
-    use std::os::fd::AsRawFd;
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
 }

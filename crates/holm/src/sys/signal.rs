@@ -30,6 +30,22 @@ fn set_mask(mask: u64, before: &mut u64) {
     let _ = check(unsafe { raw::syscall(libc::SYS_rt_sigprocmask as usize, arguments) });
 }
 
+/// Gives SIGCHLD its default disposition, if it is ignored; a handler stays.
+fn default_child_end() -> std::io::Result<()> {
+    // The kernel's struct sigaction: handler, flags, restorer, mask. SIG_DFL is 0 and SIG_IGN is 1.
+    let (mut before, default) = ([0usize; 4], [0usize; 4]);
+    let signal = libc::SIGCHLD as usize;
+    let ask = [signal, 0, before.as_mut_ptr() as usize, 8, 0, 0];
+    // SAFETY: a struct sigaction to write to, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_rt_sigaction as usize, ask) })?;
+    if before[0] == libc::SIG_IGN {
+        let set = [signal, default.as_ptr() as usize, 0, 8, 0, 0];
+        // SAFETY: a whole struct sigaction, alive for the call; it names no handler.
+        check(unsafe { raw::syscall(libc::SYS_rt_sigaction as usize, set) })?;
+    }
+    Ok(())
+}
+
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {
@@ -44,13 +60,15 @@ pub struct Arrived {
 pub struct Signals(OwnedFd);
 
 impl Signals {
-    /// Blocks all of `numbers` in the calling thread, so that they arrive here and do nothing else.
+    /// Blocks all of `numbers` in the calling thread, so that they arrive here and do nothing else. A SIGCHLD that the
+    /// caller ignores is so no longer: without it no child could be waited for (wait(2)).
     ///
     /// Call it before any other thread starts: a thread that doesn't block them would take them.
     ///
     /// # Errors
     /// No descriptor is free (signalfd(2)).
     pub fn take(numbers: &[i32]) -> std::io::Result<Signals> {
+        default_child_end()?;
         let mask = numbers.iter().fold(0u64, |mask, n| mask | 1 << (n - 1));
         let mut before = 0;
         set_mask(mask, &mut before);
@@ -85,9 +103,4 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-/// Stops the calling process, as Ctrl-Z would, until it is continued.
-pub fn stop_self() {
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
 }
