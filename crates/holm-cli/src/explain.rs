@@ -15,7 +15,7 @@ pub(crate) fn print(plan: &Plan, form: &str) -> ExitCode {
     };
     match std::io::stdout().write_all(&text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report::own(&format!("cannot print the plan: {}", crate::values::cause(&error))),
+        Err(error) => report::own(&format!("cannot print the plan: {}", holm::model::text::cause(&error))),
     }
 }
 

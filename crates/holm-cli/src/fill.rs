@@ -15,11 +15,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What is wished, and what the program does about it outside the library.
-pub(crate) struct Wish {
-    pub(crate) spec: Spec,
-}
-
 /// Options as typed, from one place.
 #[derive(Default)]
 struct Typed {
@@ -46,7 +41,7 @@ struct Typed {
 }
 
 /// Reads the profile and the command line.
-pub(crate) fn wish(matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
+pub(crate) fn wish(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
     let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new() };
     fill.spec.program.arguments = program.collect();
@@ -65,7 +60,7 @@ pub(crate) fn wish(matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
     tty = typed.tty.clone().or(tty);
     fill.take(typed);
     fill.terminal(tty.as_deref());
-    if fill.faults.is_empty() { Ok(Wish { spec: fill.spec }) } else { Err(fill.faults) }
+    if fill.faults.is_empty() { Ok(fill.spec) } else { Err(fill.faults) }
 }
 
 fn from_matches(matches: &ArgMatches) -> Typed {

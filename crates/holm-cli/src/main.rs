@@ -32,8 +32,8 @@ fn main() -> ExitCode {
 }
 
 fn run(matches: &clap::ArgMatches) -> ExitCode {
-    let wish = match fill::wish(matches) {
-        Ok(wish) => wish,
+    let spec = match fill::wish(matches) {
+        Ok(spec) => spec,
         Err(faults) => return report::faults(&faults),
     };
     let explain = matches.get_one::<String>("explain").map(String::as_str);
@@ -44,13 +44,13 @@ fn run(matches: &clap::ArgMatches) -> ExitCode {
             Err(error) => return report::own(&format!("cannot receive signals: {error}")),
         },
     };
-    let plan = match wish.spec.plan() {
+    let plan = match spec.plan() {
         Ok(plan) => plan,
         Err(refusal) => return report::refusal(&refusal),
     };
     match (explain, signals) {
         (Some(form), _) => explain::print(&plan, form),
-        (None, Some(signals)) => supervise::run(&wish, &plan, &signals),
+        (None, Some(signals)) => supervise::run(&spec, &plan, &signals),
         (None, None) => ExitCode::from(125),
     }
 }

@@ -89,7 +89,7 @@ fn content(value: &OsStr) -> Parsed<(Content, PathBuf, u32)> {
         [fd, number, rest @ ..] if fd == "fd" => (Content::Descriptor(values::number(number)?), rest),
         [source, rest @ ..] => {
             let bytes = std::fs::read(source)
-                .map_err(|e| format!("cannot read {}: {}", source.display(), values::cause(&e)))?;
+                .map_err(|e| format!("cannot read {}: {}", source.display(), holm::model::text::cause(&e)))?;
             (Content::Bytes(bytes), rest)
         }
         [] => return Err("it is empty".to_owned()),

@@ -76,7 +76,7 @@ pub(crate) fn read(path: &Path) -> Result<Profile, Fault> {
     let origin = format!("--profile {}", path.display());
     let fault = |message: String| Fault { message, origin: origin.clone(), hint: String::new() };
     let text = std::fs::read_to_string(path)
-        .map_err(|e| fault(format!("cannot read {}: {}", path.display(), crate::values::cause(&e))))?;
+        .map_err(|e| fault(format!("cannot read {}: {}", path.display(), holm::model::text::cause(&e))))?;
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map(|span| position(&text, span.start)).unwrap_or_default();
         let cause = error.message().trim_end().replace('\n', " ");

@@ -37,8 +37,7 @@ pub(crate) fn lacks(spec: &holm::Spec) -> Option<String> {
         PathBuf::from(name)
     } else {
         let on_path = |directory: &&&str| root.join(&directory[1..]).join(name).symlink_metadata().is_ok();
-        let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-        Path::new(places.iter().find(on_path)?).join(name)
+        Path::new(holm_root::closure::PATH.iter().find(on_path)?).join(name)
     };
     let missing = holm_root::closure::missing(&inside, root);
     let names: Vec<String> = missing.iter().map(ToString::to_string).collect();

@@ -60,7 +60,10 @@ fn one(message: &str, step: &str, origin: &str, hint: &str) {
 
 /// Without control characters: names come from anywhere.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let mut shown = String::new();
+    // A string takes everything.
+    let _ = holm::model::text::escape(text.as_ref(), &mut shown);
+    shown
 }
 
 fn short(text: &str) -> String {

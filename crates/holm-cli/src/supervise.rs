@@ -1,12 +1,11 @@
 //! Stays with the sandbox: passes signals and terminal traffic on, ends it with its own parent, returns its exit code.
 
-use crate::fill::Wish;
 use crate::terminal::Relay;
 use crate::{programs, report};
 use holm::plan::Plan;
 use holm::run::{Event, Whom};
 use holm::signal::{Arrived, Signals};
-use holm::{Child, Exit};
+use holm::{Child, Exit, Spec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
@@ -38,12 +37,12 @@ pub(crate) fn signals() -> io::Result<Signals> {
 }
 
 /// Starts the program and stays until the sandbox is over.
-pub(crate) fn run(wish: &Wish, plan: &Plan, signals: &Signals) -> ExitCode {
+pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals) -> ExitCode {
     let parent = Parent::new();
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
-            return report::start(&error, if error.exit_code() == 127 { programs::lacks(&wish.spec) } else { None });
+            return report::start(&error, if error.exit_code() == 127 { programs::lacks(spec) } else { None });
         }
     };
     let relay = child.terminal.take().map(Relay::new);
@@ -55,7 +54,7 @@ pub(crate) fn run(wish: &Wish, plan: &Plan, signals: &Signals) -> ExitCode {
         Ok(exit) => {
             drop(session);
             if exit == Exit::Code(127)
-                && let Some(hint) = programs::lacks(&wish.spec)
+                && let Some(hint) = programs::lacks(spec)
             {
                 eprintln!("hint: {}", report::plain(&hint));
             }
@@ -63,7 +62,7 @@ pub(crate) fn run(wish: &Wish, plan: &Plan, signals: &Signals) -> ExitCode {
         }
         Err(error) => {
             drop(session);
-            report::own(&format!("cannot wait for the sandbox: {}", crate::values::cause(&error)))
+            report::own(&format!("cannot wait for the sandbox: {}", holm::model::text::cause(&error)))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
+use holm::model::text::cause;
 use holm::spec::identity::User;
 use holm::spec::namespaces::{Target, TimeOffsets};
 use std::ffi::{OsStr, OsString};
@@ -178,13 +179,6 @@ pub(crate) fn map(text: &str) -> Parsed<(Of, IdMap)> {
             Err(format!("{text:?} is no map: it needs auto, or INSIDE:OUTSIDE:COUNT, perhaps with u: or g: before it"))
         }
     }
-}
-
-/// The system's words for an error, in lower case and without Rust's number behind.
-pub(crate) fn cause(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
 }
 
 #[cfg(test)]

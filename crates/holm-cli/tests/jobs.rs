@@ -32,15 +32,20 @@ fn settle() {
     std::thread::sleep(Duration::from_millis(400));
 }
 
+/// Presses Ctrl-Z and waits until the shell has the terminal back.
+fn suspend(screen: &mut Screen) {
+    screen.keys("\x1a");
+    screen.expect("Stopped");
+    screen.expect("P> ");
+}
+
 #[test]
 fn job_control_works_inside() {
     let mut screen = Screen::new(&[&holm().display().to_string(), "run", "--env", "PS1", "bash", "--norc", "-i"]);
     screen.keys("echo ready$((1+1)); sleep 100\n");
     screen.expect("ready2");
     settle();
-    screen.keys("\x1a");
-    screen.expect("Stopped");
-    screen.expect("P> ");
+    suspend(&mut screen);
     screen.keys("jobs | grep -c sleep; echo listed$((1+1))\n");
     screen.expect("1\r\nlisted2");
     screen.keys("fg\n");
@@ -61,9 +66,7 @@ fn ctrl_z_on_a_program_stops_holm_and_gives_the_terminal_back() {
     screen.expect_raw();
     screen.keys("hello\n");
     screen.expect("hello\r\nhello");
-    screen.keys("\x1a");
-    screen.expect("Stopped");
-    screen.expect("P> ");
+    suspend(&mut screen);
     enter(&mut screen, "stty -a | tr ';' '\\n' | grep -c -- -icanon; echo cooked$((1+1))");
     screen.expect("0\r\ncooked2");
     enter(&mut screen, "fg");
@@ -83,9 +86,7 @@ fn a_new_size_of_the_terminal_meanwhile_is_seen_when_it_goes_on() {
     let mut screen = shell();
     enter(&mut screen, "holm run -t bash -c 'cat; stty size'");
     screen.expect_raw();
-    screen.keys("\x1a");
-    screen.expect("Stopped");
-    screen.expect("P> ");
+    suspend(&mut screen);
     screen.resize(33, 44);
     enter(&mut screen, "fg");
     screen.expect_raw();
@@ -101,9 +102,7 @@ fn a_stopped_program_can_be_ended_from_the_background() {
     let mut screen = shell();
     enter(&mut screen, "holm run -t cat");
     screen.expect_raw();
-    screen.keys("\x1a");
-    screen.expect("Stopped");
-    screen.expect("P> ");
+    suspend(&mut screen);
     end_job(&mut screen);
     enter(&mut screen, "stty -a | grep -c -- ' icanon'; exit 0");
     screen.expect("1\r\n");
@@ -174,9 +173,7 @@ fn without_a_terminal_of_its_own_keys_stop_continue_and_end_the_program() {
     enter(&mut screen, "holm run --tty=never cat");
     screen.keys("hello\n");
     screen.expect("hello\r\nhello");
-    screen.keys("\x1a");
-    screen.expect("Stopped");
-    screen.expect("P> ");
+    suspend(&mut screen);
     enter(&mut screen, "fg");
     screen.expect("never cat");
     screen.keys("again\n");

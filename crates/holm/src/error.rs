@@ -45,7 +45,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.act, crate::plan::cause(Errno::from_raw_os_error(self.errno)))
+        write!(f, "cannot {}: {}", self.act, crate::model::text::cause(&std::io::Error::from_raw_os_error(self.errno)))
     }
 }
 

@@ -10,7 +10,6 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What is at a path.
@@ -34,8 +33,6 @@ pub enum Top {
 /// The directory a root is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootFacts {
-    /// The user id that owns it.
-    pub owner: u32,
     /// Which of the paths that will be mounted on don't exist in it.
     pub missing: Vec<PathBuf>,
 }
@@ -74,7 +71,7 @@ pub struct Host {
     /// Small files of /etc with their contents.
     pub etc_files: Vec<(PathBuf, Vec<u8>)>,
     /// Files and directories of /etc that are bound.
-    pub etc_binds: Vec<PathBuf>,
+    pub etc_binds: Vec<(PathBuf, Kind)>,
     /// The sources that the wish names, and what is there.
     pub sources: Vec<(PathBuf, Result<Kind, rustix::io::Errno>)>,
     /// The root directory that the wish names.
@@ -120,7 +117,8 @@ impl Host {
         host.user = user;
         if matches!(spec.root, Root::Host | Root::Programs(_)) {
             host.tops = tops();
-            (host.etc_files, host.etc_binds) = etc();
+            host.etc_files = etc_files();
+            host.etc_binds = etc_binds();
         }
         host.sources = sources(spec);
         host.root = root(spec);
@@ -179,7 +177,8 @@ fn subordinate(file: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     ranges
 }
 
-fn helper(name: &str) -> Option<PathBuf> {
+/// Where a set-user-id helper is: never on the caller's PATH.
+pub(crate) fn helper(name: &str) -> Option<PathBuf> {
     ["/usr/bin", "/bin", "/usr/local/bin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists())
 }
 
@@ -196,8 +195,13 @@ fn tops() -> Vec<(PathBuf, Top)> {
 
 /// Files of the host's /etc that programs need to find libraries, names, certificates and the time of day, and none
 /// that tells about the host's users or services.
-fn etc() -> (Vec<(PathBuf, Vec<u8>)>, Vec<PathBuf>) {
+fn etc_files() -> Vec<(PathBuf, Vec<u8>)> {
     let small = ["/etc/resolv.conf", "/etc/localtime"];
+    small.iter().filter_map(|path| Some((PathBuf::from(path), std::fs::read(path).ok()?))).collect()
+}
+
+/// What is too large to be copied, on the same terms.
+fn etc_binds() -> Vec<(PathBuf, Kind)> {
     let bound = [
         "/etc/ld.so.cache",
         "/etc/alternatives",
@@ -206,9 +210,7 @@ fn etc() -> (Vec<(PathBuf, Vec<u8>)>, Vec<PathBuf>) {
         "/etc/pki/tls/certs",
         "/etc/pki/ca-trust",
     ];
-    let read = |path: &&str| Some((PathBuf::from(path), std::fs::read(path).ok()?));
-    let files = small.iter().filter_map(read).collect();
-    (files, bound.iter().map(PathBuf::from).filter(|p| p.exists()).collect())
+    bound.iter().filter_map(|path| Some((PathBuf::from(path), kind(Path::new(path)).ok()?))).collect()
 }
 
 fn sources(spec: &Spec) -> Vec<(PathBuf, Result<Kind, rustix::io::Errno>)> {
@@ -228,27 +230,27 @@ fn sources(spec: &Spec) -> Vec<(PathBuf, Result<Kind, rustix::io::Errno>)> {
     if let Writes::Kept(directory) = &spec.writes {
         paths.push(directory);
     }
-    let kind = |path: &PathBuf| match rustix::fs::stat(path) {
-        Ok(found) if rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() => Ok(Kind::Directory),
-        Ok(_) => Ok(Kind::Other),
-        Err(errno) => Err(errno),
-    };
     paths.into_iter().map(|path| (path.clone(), kind(path))).collect()
+}
+
+/// What is at a path, links followed.
+fn kind(path: &Path) -> Result<Kind, rustix::io::Errno> {
+    let found = rustix::fs::stat(path)?;
+    let is_directory = rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir();
+    Ok(if is_directory { Kind::Directory } else { Kind::Other })
 }
 
 fn root(spec: &Spec) -> Option<Result<RootFacts, rustix::io::Errno>> {
     let (Root::Directory(path) | Root::Programs(path)) = &spec.root else { return None };
-    let open = || -> Result<(OwnedFd, u32), rustix::io::Errno> {
+    let open = || -> Result<OwnedFd, rustix::io::Errno> {
         let root = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         // A directory that can't be searched is useless as a root; say so before anything starts.
         rustix::fs::accessat(&root, ".", rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)?;
-        let owner = std::fs::metadata(path).map_or(u32::MAX, |m| m.uid());
-        Ok((root, owner))
+        Ok(root)
     };
-    Some(open().map(|(root, owner)| {
+    Some(open().map(|root| {
         let wanted = crate::spec::filesystem::mount_points(spec);
-        let missing = wanted.into_iter().filter(|at| !exists_inside(&root, at)).collect();
-        RootFacts { owner, missing }
+        RootFacts { missing: wanted.into_iter().filter(|at| !exists_inside(&root, at)).collect() }
     }))
 }
 

@@ -8,7 +8,6 @@ use crate::spec::Spec;
 use crate::sys::init::wire::{self, Record};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::WaitIdOptions;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -165,15 +164,14 @@ impl Child {
                 }
             }
             Ok(_) => self.over(),
-            Err(Errno::CONNRESET | Errno::INTR) => Ok(Event::None),
-            Err(Errno::AGAIN) => Ok(Event::None),
+            Err(Errno::CONNRESET | Errno::INTR | Errno::AGAIN) => Ok(Event::None),
             Err(errno) => Err(errno.into()),
         }
     }
 
     /// The init is gone or going: waits for its end.
     fn over(&mut self) -> io::Result<Event> {
-        parent::wait_for(&self.pidfd, WaitIdOptions::EXITED)?;
+        parent::reap(&self.pidfd)?;
         let exit = self.program.map_or(Exit::Lost, Exit::from_status);
         self.exit = Some(exit);
         Ok(Event::Ended(exit))
@@ -195,7 +193,7 @@ impl AsFd for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.exit.is_none() && self.kill().is_ok() {
-            let _ = parent::wait_for(&self.pidfd, WaitIdOptions::EXITED);
+            let _ = parent::reap(&self.pidfd);
         }
     }
 }

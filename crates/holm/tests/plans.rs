@@ -43,7 +43,7 @@ fn an_empty_root_for_an_ordinary_user() {
 fn root_drops_groups_and_opens_sources_outside() {
     let host = Host { privileged: true, ..Host::default() };
     let root = Root::Directory("/srv/root".into());
-    let host = Host { root: Some(Ok(RootFacts { owner: 0, missing: Vec::new() })), ..host };
+    let host = Host { root: Some(Ok(RootFacts { missing: Vec::new() })), ..host };
     let acts = acts(&Spec { root, ..Spec::new("true") }, &host);
     assert!(acts.contains(&"drop supplementary groups".to_owned()), "{acts:#?}");
     assert!(acts.contains(&"bind /srv/root as the new root, read-only".to_owned()), "{acts:#?}");
@@ -51,7 +51,7 @@ fn root_drops_groups_and_opens_sources_outside() {
 
 #[test]
 fn mount_points_that_a_directory_lacks_are_laid_over_it() {
-    let facts = RootFacts { owner: 1000, missing: vec!["/proc".into(), "/tmp".into()] };
+    let facts = RootFacts { missing: vec!["/proc".into(), "/tmp".into()] };
     let host = Host { root: Some(Ok(facts)), ..alice() };
     let mut spec = Spec { root: Root::Directory("/srv/root".into()), ..Spec::new("true") };
     let overlay = "mount an overlay as the new root, of what was made so far over /srv/root, read-only";

@@ -295,7 +295,7 @@ fn a_step_that_fails_ends_the_script_and_leaves_nothing() {
 
 #[test]
 fn every_step_is_commented_once_with_its_number() {
-    let facts = RootFacts { owner: 1000, missing: vec!["/proc".into()] };
+    let facts = RootFacts { missing: vec!["/proc".into()] };
     let host = Host {
         uid: 1000,
         gid: 1000,

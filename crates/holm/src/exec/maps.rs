@@ -3,7 +3,6 @@
 use crate::model::id::IdMap;
 use crate::plan::step::MapWriter;
 use rustix::io::{Errno, Result};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The lines for /proc/PID/uid_map.
@@ -28,8 +27,7 @@ pub(crate) fn write(writer: MapWriter, pid: i32, uid: &[IdMap], gid: &[IdMap]) -
 
 fn help(helper: &str, pid: i32, maps: &[IdMap]) -> Result<()> {
     let numbers = maps.iter().flat_map(|m| [m.inside, m.outside, m.count]).map(|n| n.to_string());
-    let found = ["/usr/bin", "/bin", "/usr/local/bin"].iter().map(|d| Path::new(d).join(helper)).find(|p| p.exists());
-    let mut command = Command::new(found.ok_or(Errno::NOENT)?);
+    let mut command = Command::new(crate::host::helper(helper).ok_or(Errno::NOENT)?);
     command.arg(pid.to_string()).args(numbers).stdin(Stdio::null()).stdout(Stdio::null());
     match command.status() {
         Ok(status) if status.success() => Ok(()),

@@ -78,7 +78,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     let terminal = nursery.terminal.take();
     let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
     for helper in &nursery.children {
-        let _ = reap(helper);
+        let _ = reap(&helper.pidfd);
     }
     Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes })
 }
@@ -191,26 +191,22 @@ impl Nursery<'_> {
         self.children.iter().for_each(kill);
         while self.receive().is_some() {}
         for child in self.children.drain(..) {
-            let _ = reap(&child);
+            let _ = reap(&child.pidfd);
         }
     }
 
     fn lost(&mut self) -> Stop {
-        self.children.pop().map_or(Stop::Lost(0), |child| Stop::Lost(reap(&child).unwrap_or(0)))
+        self.children.pop().map_or(Stop::Lost(0), |child| Stop::Lost(reap(&child.pidfd).unwrap_or(0)))
     }
 }
 
-/// Waits for the end of a child; its wait status.
-pub(crate) fn reap(child: &Cloned) -> Result<i32> {
-    wait_for(&child.pidfd, WaitIdOptions::EXITED).map(|status| status.unwrap_or(0))
-}
-
-/// Waits for a child by its descriptor; `None` if it goes on and `options` say not to wait.
-pub(crate) fn wait_for(pidfd: &OwnedFd, options: WaitIdOptions) -> Result<Option<i32>> {
-    let ended = rustix::io::retry_on_intr(|| waitid(rustix::process::WaitId::PidFd(pidfd.as_fd()), options))?;
-    Ok(ended.map(|status| match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => code << 8,
-        (None, signal) => signal.unwrap_or(0),
+/// Waits for the end of a child by its descriptor; its wait status.
+pub(crate) fn reap(pidfd: &OwnedFd) -> Result<i32> {
+    let child = rustix::process::WaitId::PidFd(pidfd.as_fd());
+    let ended = rustix::io::retry_on_intr(|| waitid(child.clone(), WaitIdOptions::EXITED))?;
+    Ok(ended.map_or(0, |status| match status.exit_status() {
+        Some(code) => code << 8,
+        None => status.terminating_signal().unwrap_or(0),
     }))
 }
 

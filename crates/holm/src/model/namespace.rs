@@ -60,20 +60,6 @@ impl Namespace {
         }
     }
 
-    /// What a process in a new one no longer sees or changes.
-    pub fn isolates(self) -> &'static str {
-        match self {
-            Namespace::User => "ids and capabilities: rights count inside only",
-            Namespace::Cgroup => "control group paths: the host's hierarchy is not shown",
-            Namespace::Ipc => "System V and POSIX message queues, semaphores and shared memory",
-            Namespace::Uts => "host name",
-            Namespace::Net => "network: no interface but a loopback, no abstract socket of the host",
-            Namespace::Pid => "process ids: no process outside can be seen or signalled",
-            Namespace::Time => "boot and monotonic clocks",
-            Namespace::Mount => "mounts: nothing mounted inside is seen outside",
-        }
-    }
-
     /// Its CLONE_NEW* bit (clone(2)).
     pub(crate) fn flag(self) -> u64 {
         let flag = match self {

@@ -17,6 +17,17 @@ pub fn escape(text: &OsStr, to: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
+/// The system's words for an error, beginning in lower case and without Rust's number behind.
+pub fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut words = text[..end].to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    words
+}
+
 /// `text` quoted for a POSIX shell, byte for byte.
 pub fn quote(text: &OsStr) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt;

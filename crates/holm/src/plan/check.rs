@@ -5,6 +5,7 @@ use super::step::MapWriter;
 use crate::host::Host;
 use crate::model::id::IdMap;
 use crate::model::namespace::Namespace;
+use crate::model::text::cause;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::{Maps, User};
@@ -237,7 +238,7 @@ fn root(spec: &Spec, host: &Host, found: &mut Found) {
                     Errno::NOTDIR => "it must be a directory",
                     _ => "",
                 };
-                found.add("--root", format!("cannot use {shown} as the root: {}", cause(*errno)), hint);
+                found.add("--root", format!("cannot use {shown} as the root: {}", cause(&(*errno).into())), hint);
             }
             Some(Ok(facts)) if spec.writes == Writes::Through => {
                 for at in &facts.missing {
@@ -319,21 +320,10 @@ fn present(path: &Path, verb: &str, origin: &str, host: &Host, found: &mut Found
         Some(Err(Errno::NOENT)) => "make it first",
         _ => "",
     };
-    let cause = cause(host.source(path).and_then(Result::err).unwrap_or(Errno::NOENT));
+    let cause = cause(&host.source(path).and_then(Result::err).unwrap_or(Errno::NOENT).into());
     let shown = match path.as_os_str().len() {
         0..=200 => path.display().to_string(),
         length => format!("a path of {length} bytes"),
     };
     found.add(origin, format!("cannot {verb} {shown}: {cause}"), hint);
-}
-
-/// The kernel's words for an errno, in lower case and without Rust's number behind.
-pub(crate) fn cause(errno: Errno) -> String {
-    let text = std::io::Error::from(errno).to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    let mut words = text[..end].to_owned();
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
-    words
 }

@@ -15,7 +15,6 @@ mod shell;
 
 pub mod step;
 
-pub(crate) use check::cause;
 pub use check::{Reason, Refusal};
 
 use crate::host::Host;

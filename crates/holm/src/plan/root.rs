@@ -125,12 +125,18 @@ impl Build<'_> {
     fn missing(&self, steps: &mut Vec<Step>) {
         let Some(Ok(facts)) = &self.host.root else { return };
         for at in &facts.missing {
-            let operation = match self.point(at) {
-                Kind::Directory => Operation::Directory { at: at.clone(), mode: 0o755 },
-                Kind::Other => Operation::File { at: at.clone(), content: Content::Bytes(Vec::new()), mode: 0o444 },
-            };
-            self.operate(operation, "something is mounted here later", "", steps);
+            self.mount_point(at, self.point(at), steps);
         }
+    }
+
+    /// Something for a later mount to stand on.
+    fn mount_point(&self, at: &Path, kind: Kind, steps: &mut Vec<Step>) {
+        let at = at.to_owned();
+        let operation = match kind {
+            Kind::Directory => Operation::Directory { at, mode: 0o755 },
+            Kind::Other => Operation::File { at, content: Content::Bytes(Vec::new()), mode: 0o444 },
+        };
+        self.operate(operation, "something is mounted here later", "", steps);
     }
 
     /// What has to stand where the wish mounts something.
@@ -170,19 +176,9 @@ impl Build<'_> {
             let file = Operation::File { at, content: Content::Bytes(bytes), mode: 0o644 };
             self.operate(file, "programs read it; it tells nothing about the host's users", "", steps);
         }
-        for at in self.etc_binds() {
-            let is_directory = at.extension().is_none();
-            let mode = if is_directory { 0o755 } else { 0o444 };
-            let point = match is_directory {
-                true => Operation::Directory { at, mode },
-                false => Operation::File { at, content: Content::Bytes(Vec::new()), mode },
-            };
-            self.operate(point, "something is mounted here later", "", steps);
+        for (at, kind) in &self.host.etc_binds {
+            self.mount_point(at, *kind, steps);
         }
-    }
-
-    fn etc_binds(&self) -> Vec<PathBuf> {
-        self.host.etc_binds.clone()
     }
 
     /// The small files of /etc.
@@ -218,17 +214,17 @@ impl Build<'_> {
             self.host_directories(steps);
         }
         if matches!(self.spec.root, Root::Host | Root::Programs(_)) {
-            for at in self.etc_binds() {
+            for (at, _) in &self.host.etc_binds {
                 let why = "found by name in /etc, the host's, read-only";
-                self.operate(bind(&at, &at, Access::ReadOnly), why, "", steps);
+                self.operate(bind(at, at, Access::ReadOnly), why, "", steps);
             }
             let (_, home, _) = life::account(self.spec, self.host);
-            let writable = self.spec.writes == Writes::Refused;
+            let read_only = self.spec.writes == Writes::Refused;
             for (at, mode, why) in [
                 (PathBuf::from("/run"), 0o755, "sockets and locks of this sandbox only"),
                 (home, 0o700, "a home without the host's secrets"),
             ] {
-                if writable && at != Path::new("/") {
+                if read_only && at != Path::new("/") {
                     self.operate(Operation::Tmpfs { at, size: None, mode }, why, "", steps);
                 }
             }
@@ -271,14 +267,12 @@ impl Build<'_> {
     }
 
     fn proc(&self, at: PathBuf, origin: &str, steps: &mut Vec<Step>) {
-        let (operation, why) = match self.spec.namespaces.choice(Namespace::Pid) {
-            Choice::Share => {
-                (bind(Path::new("/proc"), &at, Access::ReadOnly), "the pid namespace is the host's, so is its /proc")
-            }
-            _ => (Operation::Proc { at }, "shows the processes of this pid namespace only"),
-        };
-        let at = operation.at().clone();
-        self.operate(operation, why, origin, steps);
+        if *self.spec.namespaces.choice(Namespace::Pid) == Choice::Share {
+            let why = "the pid namespace is the host's, so is its /proc";
+            return self.operate(bind(Path::new("/proc"), &at, Access::ReadOnly), why, origin, steps);
+        }
+        let why = "shows the processes of this pid namespace only";
+        self.operate(Operation::Proc { at: at.clone() }, why, origin, steps);
         if identity::reaches_root(self.spec, self.host) {
             let why = "user 0 outside is mapped inside and owns the host's settings in /proc/sys";
             self.operate(Operation::RemountReadOnly { at }, why, origin, steps);
