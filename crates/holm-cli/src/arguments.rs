@@ -32,7 +32,8 @@ fn run() -> Command {
         .about("Runs a program in new namespaces with a root of its own")
         .override_usage("holm run [OPTIONS] PROGRAM [ARGUMENT]...")
         .after_help(EXAMPLES);
-    let groups = [root_options(), namespace_options(), identity_options(), program_options(), other_options()];
+    let groups =
+        [root_options(), namespace_options(), identity_options(), policy_options(), program_options(), other_options()];
     for arg in groups.into_iter().flatten() {
         command = command.arg(arg);
     }
@@ -101,6 +102,21 @@ fn identity_options() -> Vec<Arg> {
             single("user", "USER", "root, UID or UID:GID inside [default: the caller's]")
                 .value_parser(value_parser!(String)),
             repeated("map", "MAP", "auto for the ranges in /etc/subuid, or [u:|g:]INSIDE:OUTSIDE:COUNT")
+                .value_parser(value_parser!(String)),
+        ],
+    )
+}
+
+fn policy_options() -> Vec<Arg> {
+    under(
+        "Policy: the default refuses what ordinary programs don't need; each of these but strict is weaker",
+        vec![
+            repeated("cap-add", "NAME,...", "Keep these capabilities over the sandbox's namespaces, or all")
+                .value_parser(value_parser!(String)),
+            single("seccomp", "FILTER", "System calls: default, strict, none, or a file in OCI's JSON form"),
+            flag("allow-userns", "Let the program make user namespaces, and mount in them"),
+            flag("new-privs", "Let set-user-id programs and file capabilities work"),
+            single("sys", "VIEW", "What is on /sys: none (default), or ro for the host's, read-only")
                 .value_parser(value_parser!(String)),
         ],
     )

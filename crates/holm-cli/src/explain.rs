@@ -36,10 +36,18 @@ fn table(plan: &Plan) -> String {
             if step.origin.is_empty() { String::new() } else { format!(" (from {})", report::plain(&step.origin)) };
         text += &format!("     {}: {}{origin}\n", actor(step.actor), step.why);
     }
+    if !plan.weaker().is_empty() {
+        text.push('\n');
+    }
+    for weaker in plan.weaker() {
+        let origin = if weaker.origin.is_empty() { "" } else { &format!(" (from {})", report::plain(&weaker.origin)) };
+        text += &format!("  weaker than the default: {}{origin}\n", report::plain(&weaker.message));
+    }
     text
 }
 
-/// `{"version": 1, "steps": [{"number", "where", "act", "why", "from"}]}`; `from` is null for a default.
+/// `{"version": 1, "steps": [{"number", "where", "act", "why", "from"}], "weaker": [{"what", "from"}]}`; `from` is null for
+/// a default.
 fn json(plan: &Plan) -> String {
     let steps: Vec<serde_json::Value> = plan
         .steps()
@@ -56,6 +64,13 @@ fn json(plan: &Plan) -> String {
             })
         })
         .collect();
-    let whole = serde_json::json!({ "version": 1, "steps": steps });
+    let weaker: Vec<serde_json::Value> = plan
+        .weaker()
+        .iter()
+        .map(
+            |one| serde_json::json!({ "what": one.message, "from": Some(&one.origin).filter(|from| !from.is_empty()) }),
+        )
+        .collect();
+    let whole = serde_json::json!({ "version": 1, "steps": steps, "weaker": weaker });
     format!("{whole:#}\n")
 }

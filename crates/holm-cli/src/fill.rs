@@ -1,6 +1,7 @@
 //! From options as typed, in a profile and on the command line, to a wish as meant: defaults < profile < flags.
 
 use crate::operations::{self, OPTIONS};
+use crate::policy;
 use crate::profile::{self, Overlay, Profile};
 use crate::report::Fault;
 use crate::values::{self, Of, Parsed};
@@ -37,6 +38,7 @@ struct Typed {
     pass_fd: Vec<OsString>,
     tty: Option<String>,
     wait_all: bool,
+    policy: policy::Typed,
     operations: Vec<(&'static str, OsString)>,
 }
 
@@ -76,6 +78,13 @@ fn from_matches(matches: &ArgMatches) -> Typed {
         }
     }
     operations.sort_by_key(|(index, ..)| *index);
+    // `--proc` names a view of every /proc, or a place for one.
+    let mut views = Vec::new();
+    operations.retain(|(_, name, value)| {
+        let view = value.to_str().filter(|word| *name == "proc" && policy::PROC_VIEWS.contains(word));
+        views.extend(view.map(str::to_owned));
+        view.is_none()
+    });
     Typed {
         place: "--".to_owned(),
         root: one("root"),
@@ -95,6 +104,14 @@ fn from_matches(matches: &ArgMatches) -> Typed {
         pass_fd: many("pass-fd"),
         tty: matches.get_one::<String>("tty").cloned(),
         wait_all: matches.get_flag("wait-all"),
+        policy: policy::Typed {
+            cap_add: texts("cap-add"),
+            seccomp: one("seccomp"),
+            allow_userns: matches.get_flag("allow-userns"),
+            new_privs: matches.get_flag("new-privs"),
+            proc: views.pop(),
+            sys: matches.get_one::<String>("sys").cloned(),
+        },
         operations: operations.into_iter().map(|(_, name, value)| (name, value)).collect(),
     }
 }
@@ -124,6 +141,14 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
         pass_fd: profile.pass_fd.iter().map(|n| n.to_string().into()).collect(),
         tty: profile.tty,
         wait_all: profile.wait_all,
+        policy: policy::Typed {
+            cap_add: profile.cap_add,
+            seccomp: profile.seccomp.map(OsString::from),
+            allow_userns: profile.allow_userns,
+            new_privs: profile.new_privs,
+            proc: profile.proc,
+            sys: profile.sys,
+        },
         operations: profile.mounts.into_iter().map(|m| (m.name, m.value.into())).collect(),
     }
 }
@@ -151,6 +176,11 @@ impl Fill {
         self.namespaces(&typed);
         self.identity(&typed, &place);
         self.program(&typed, &place);
+        let faults = &mut self.faults;
+        typed.policy.fill(&mut self.spec.policy, &place, |origin, cause| {
+            let message = format!("cannot use the value of {origin}: {cause}");
+            faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
+        });
         for (name, value) in &typed.operations {
             let origin = origin(name, value);
             if let Some(operation) = self.check(&origin, operations::parse(name, value)) {

@@ -55,7 +55,12 @@ pub(crate) const OPTIONS: &[Option] = &[
     option("file", "SRC:AT[:MODE]", "Make a file with the content of a file or fd:N", file),
     option("symlink", "TARGET:AT", "Make a symbolic link", symlink),
     option("chmod", "MODE:AT", "Change permission bits", chmod),
-    option("proc", "AT", "Mount proc", |v| Ok(Operation::Proc { at: v.into() })),
+    option(
+        "proc",
+        "VIEW|AT",
+        "What every /proc shows: guarded (default), pids or full; or mount one more there",
+        |v| Ok(Operation::Proc { at: v.into() }),
+    ),
     option("dev", "AT", "Make a small /dev", |v| Ok(Operation::Dev { at: v.into() })),
     option("mqueue", "AT", "Mount POSIX message queues", |v| Ok(Operation::Mqueue { at: v.into() })),
     option("remount-ro", "AT", "Make a mount read-only, without those below it", |v| {

@@ -27,6 +27,13 @@ pub(crate) struct Profile {
     pub(crate) pass_fd: Vec<i32>,
     pub(crate) tty: Option<String>,
     pub(crate) wait_all: bool,
+    pub(crate) cap_add: Vec<String>,
+    pub(crate) seccomp: Option<String>,
+    pub(crate) allow_userns: bool,
+    pub(crate) new_privs: bool,
+    /// The view of every /proc.
+    pub(crate) proc: Option<String>,
+    pub(crate) sys: Option<String>,
     /// Operations in order: `{ bind = "/opt" }`.
     pub(crate) mounts: Vec<Mount>,
 }

@@ -54,6 +54,8 @@ pub struct Host {
     pub setgroups_denied: bool,
     /// Whether the caller has CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID (capabilities(7)).
     pub privileged: bool,
+    /// The version of Landlock's interface, 0 if there is none (landlock(7)).
+    pub landlock: u32,
     /// The current directory.
     pub directory: Option<PathBuf>,
     /// The environment.
@@ -103,6 +105,7 @@ impl Host {
             group: group_name(gid),
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
+            landlock: crate::sys::landlock::version(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),
             ..Host::default()

@@ -3,9 +3,9 @@
 //!
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
-use super::mounts;
 use super::place::{Inside, Make, mount_id, write_once};
 use super::program::{Op, Program, READ_ONLY};
+use super::{guard, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, set_attributes};
@@ -17,10 +17,9 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
     recvmsg, send, sendmsg,
 };
-use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
-};
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::set_thread_groups;
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -112,12 +111,20 @@ impl State<'_> {
                 crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
                 write_once(c"/proc/self/timens_offsets", lines)
             }
+            Op::LimitNamespaces => write_once(c"/proc/sys/user/max_user_namespaces", b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::OpenTerminal => self.open_terminal(step),
             Op::DropGroups => set_thread_groups(&[]),
-            Op::TakeIds { uid, gid } => take_ids(*uid, *gid),
-            Op::DropPrivileges => drop_privileges(),
+            Op::TakeIds { uid, gid } => privileges::take_ids(*uid, *gid),
+            Op::JoinKeyring => crate::sys::policy::join_session_keyring(),
+            Op::RefuseCores => {
+                let none = Rlimit { current: Some(0), maximum: Some(0) };
+                rustix::process::setrlimit(Resource::Core, none)
+            }
+            Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
+            Op::Confine => self.confine(),
+            Op::FilterCalls(filter) => crate::sys::policy::filter(filter),
             Op::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
@@ -154,11 +161,13 @@ impl State<'_> {
             }
             Op::Bind { tree, at, attributes } => {
                 let tree = mounts::prepare(tree, *attributes)?;
-                mounts::attach_inside(tree.as_fd(), self.inside()?, at)
+                mounts::attach_inside(tree.as_fd(), self.inside()?, at)?;
+                if attributes & READ_ONLY == 0 { self.writable(tree.as_fd()) } else { Ok(()) }
             }
             Op::Tmpfs { at, options } => {
                 let made = mounts::tmpfs(&options.mode, Some(options))?;
                 mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
+                self.writable(made.as_fd())?;
                 self.context.program.own.add(made.as_fd())
             }
             Op::Overlay { at, layers } => {
@@ -166,20 +175,31 @@ impl State<'_> {
                 mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
                 match layers.upper {
                     super::program::UpperLayer::None => Ok(()),
-                    _ => self.context.program.own.add(made.as_fd()),
+                    _ => {
+                        self.writable(made.as_fd())?;
+                        self.context.program.own.add(made.as_fd())
+                    }
                 }
             }
             Op::Directory { at, mode } => mounts::directory(self.inside()?, at, *mode),
             Op::File { at, bytes, mode } => mounts::file(self.inside()?, at, bytes, *mode),
             Op::BindData { at, bytes, mode, attributes } => {
                 let made = mounts::data(bytes, *mode, *attributes)?;
-                mounts::attach_inside(made.as_fd(), self.inside()?, at)
+                mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
+                if attributes & READ_ONLY == 0 { self.writable(made.as_fd()) } else { Ok(()) }
             }
             Op::Symlink { target, at } => mounts::symlink(self.inside()?, at, target),
             Op::Chmod { at, mode } => mounts::chmod(self.inside()?, at, *mode),
-            Op::Proc { at } => self.put_plain(c"proc", at),
-            Op::Mqueue { at } => self.put_plain(c"mqueue", at),
-            Op::Dev { at } => mounts::dev(self.inside()?, at),
+            Op::Proc { at, processes_only } => {
+                let option = if *processes_only { Some((c"subset", c"pid")) } else { None };
+                self.put_plain(c"proc", option, at)
+            }
+            Op::GuardProc { at } => guard::proc(self.inside()?, at),
+            Op::Mqueue { at } => self.put_plain(c"mqueue", None, at),
+            Op::Dev { at } => {
+                let made = mounts::dev(self.inside()?, at)?;
+                self.writable(made.as_fd())
+            }
             Op::RemountReadOnly { at } => {
                 let at = self.inside()?.open(at, Make::Nothing)?;
                 set_attributes(at.as_fd(), Reach::One, READ_ONLY)
@@ -205,11 +225,32 @@ impl State<'_> {
         Ok(())
     }
 
-    fn put_plain(&self, kind: &std::ffi::CStr, at: &super::place::Place) -> Result<()> {
+    fn put_plain(&self, kind: &CStr, option: Option<(&CStr, &CStr)>, at: &super::place::Place) -> Result<()> {
         let flags =
             MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let made = mounts::plain(kind, flags)?;
-        mounts::attach_inside(made.as_fd(), self.inside()?, at)
+        let made = mounts::plain(kind, option, flags)?;
+        mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
+        self.writable(made.as_fd())
+    }
+
+    /// Something writable was mounted: the second wall lets it be written.
+    fn writable(&self, place: BorrowedFd<'_>) -> Result<()> {
+        self.context.program.wall.as_ref().map_or(Ok(()), |wall| wall.open(place))
+    }
+
+    fn confine(&self) -> Result<()> {
+        let program = self.context.program;
+        let wall = program.wall.as_ref().ok_or(Errno::BADF)?;
+        for number in 0..3 {
+            let given = program.stdio[number].as_ref().map(AsFd::as_fd);
+            if let Some(descriptor) = given.or_else(|| crate::sys::process::borrow(number as i32)) {
+                wall.open_again(descriptor)?;
+            }
+        }
+        for descriptor in program.kept.iter().filter_map(|&number| crate::sys::process::borrow(number)) {
+            wall.open_again(descriptor)?;
+        }
+        wall.close()
     }
 
     /// pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off.
@@ -329,39 +370,4 @@ fn send_descriptor(socket: BorrowedFd<'_>, record: Record, descriptor: BorrowedF
     let bytes = record.to_bytes();
     sendmsg(socket, &[std::io::IoSlice::new(&bytes)], &mut message, SendFlags::NOSIGNAL)?;
     Ok(())
-}
-
-/// Becomes another user; capabilities stay, for what is still to be set up and for `drop_privileges` to drop for good.
-fn take_ids(uid: u32, gid: u32) -> Result<()> {
-    rustix::thread::set_keep_capabilities(true)?;
-    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    set_thread_res_gid(gid, gid, gid)?;
-    set_thread_res_uid(uid, uid, uid)?;
-    let held = rustix::thread::capabilities(None)?;
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
-}
-
-/// Empties all five capability sets and locks the way back (capabilities(7)).
-fn drop_privileges() -> Result<()> {
-    let held = rustix::thread::capabilities(None)?;
-    if held.permitted.contains(CapabilitySet::SETPCAP) {
-        for number in 0..64 {
-            match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
-                Err(Errno::INVAL) => break,
-                done => done?,
-            }
-        }
-        let bits = CapabilitiesSecureBits::NO_ROOT
-            | CapabilitiesSecureBits::NO_ROOT_LOCKED
-            | CapabilitiesSecureBits::NO_SETUID_FIXUP
-            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
-            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
-            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
-        rustix::thread::set_capabilities_secure_bits(bits)?;
-    }
-    rustix::thread::clear_ambient_capability_set()?;
-    let none = CapabilitySet::empty();
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    rustix::thread::set_no_new_privs(true)
 }

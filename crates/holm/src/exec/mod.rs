@@ -5,12 +5,15 @@
 //! reads the records; `keep` undoes what the parent made if a later step fails.
 
 mod child;
+mod guard;
 mod keep;
 mod maps;
 mod mounts;
 pub(crate) mod parent;
 mod place;
+mod privileges;
 pub(crate) mod program;
+mod wall;
 
 /// A step that the kernel refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

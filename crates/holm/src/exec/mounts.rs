@@ -105,9 +105,12 @@ pub(crate) fn attach_inside(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Pl
     attach(tree, at.as_fd())
 }
 
-/// A detached file system of this kind without options.
-pub(crate) fn plain(kind: &CStr, flags: MountAttrFlags) -> Result<OwnedFd> {
+/// A detached file system of this kind, perhaps with an option.
+pub(crate) fn plain(kind: &CStr, option: Option<(&CStr, &CStr)>, flags: MountAttrFlags) -> Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if let Some((key, value)) = option {
+        fsconfig_set_string(context.as_fd(), key, value)?;
+    }
     fsconfig_create(context.as_fd())?;
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
 }
@@ -256,7 +259,7 @@ pub(crate) fn data(bytes: &[u8], mode: u32, attributes: u64) -> Result<OwnedFd> 
 }
 
 /// The small /dev, in place.
-pub(crate) fn dev(inside: Inside<'_>, place: &Place) -> Result<()> {
+pub(crate) fn dev(inside: Inside<'_>, place: &Place) -> Result<OwnedFd> {
     let dev = tmpfs(c"755", None)?;
     attach_inside(dev.as_fd(), inside, place)?;
     for name in [c"null", c"zero", c"full", c"random", c"urandom", c"tty"] {
@@ -285,11 +288,12 @@ pub(crate) fn dev(inside: Inside<'_>, place: &Place) -> Result<()> {
         rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
         move_mount(&mount, c"", &dev, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     }
-    set_attributes(dev.as_fd(), Reach::One, READ_ONLY)
+    set_attributes(dev.as_fd(), Reach::One, READ_ONLY)?;
+    Ok(dev)
 }
 
 /// A detached mount of one device node of the caller's /dev.
-fn device(name: &CStr) -> Result<OwnedFd> {
+pub(crate) fn device(name: &CStr) -> Result<OwnedFd> {
     let mut path = [0u8; 16];
     path[..5].copy_from_slice(b"/dev/");
     path[5..5 + name.count_bytes()].copy_from_slice(name.to_bytes());

@@ -5,13 +5,16 @@
 
 use super::Failed;
 use super::place::{Own, Place};
+use super::wall::Wall;
 use crate::plan::Plan;
 use crate::plan::step::{Act, Actor, Layer, Opener};
 use crate::spec::filesystem::{Access, Content, Operation, Source, Upper};
 use crate::spec::life::{Stdio, Terminal};
 use crate::spec::namespaces::{Target, TimeOffsets};
+use crate::spec::policy::{NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
 use crate::sys::init::{self, flags};
+use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use std::ffi::{CString, OsStr};
@@ -65,6 +68,7 @@ pub(crate) enum Op {
     Await,
     WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
     OffsetTime(Vec<u8>),
+    LimitNamespaces,
     Loopback,
     Hostname(Vec<u8>),
     Private,
@@ -79,7 +83,8 @@ pub(crate) enum Op {
     BindData { at: Place, bytes: Vec<u8>, mode: u32, attributes: u64 },
     Symlink { target: CString, at: Place },
     Chmod { at: Place, mode: u32 },
-    Proc { at: Place },
+    Proc { at: Place, processes_only: bool },
+    GuardProc { at: Place },
     Dev { at: Place },
     Mqueue { at: Place },
     RemountReadOnly { at: Place },
@@ -89,7 +94,11 @@ pub(crate) enum Op {
     OpenTerminal,
     DropGroups,
     TakeIds { uid: u32, gid: u32 },
-    DropPrivileges,
+    JoinKeyring,
+    RefuseCores,
+    DropPrivileges { kept: u64, new: NewPrivileges },
+    Confine,
+    FilterCalls(Vec<policy::Instruction>),
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
@@ -111,6 +120,10 @@ pub(crate) struct Program {
     /// A /proc, for an init that has to end its children itself.
     pub(crate) proc: Option<OwnedFd>,
     pub(crate) init: OwnedFd,
+    /// Restrictions that grow with the root.
+    pub(crate) wall: Option<Wall>,
+    /// Descriptors of the caller that the program keeps.
+    pub(crate) kept: Vec<i32>,
     /// What becomes descriptors 0, 1 and 2, where they are not just inherited; all above 2.
     pub(crate) stdio: Three,
     /// A second stack, for a child that forks.
@@ -172,6 +185,8 @@ pub(crate) fn compile(
         aide: compiler.aide,
         aide_socket,
         environment: environment(plan),
+        wall: compiler.wall,
+        kept: plan.launch.descriptors.clone(),
         steps: compiler.steps,
         control: handed_over[0].as_raw_fd(),
         proc,
@@ -194,6 +209,9 @@ struct Compiler {
     /// The owner of file systems in memory, if the program's ids are not those of the child.
     owner: Option<(u32, u32)>,
     new_user: bool,
+    /// Attributes of every bind.
+    safe: u64,
+    wall: Option<Wall>,
 }
 
 impl Compiler {
@@ -203,6 +221,8 @@ impl Compiler {
             _ => None,
         });
         let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
+        let gains = |act: &Act| matches!(act, Act::DropPrivileges { new: NewPrivileges::Allowed, .. });
+        let suid = plan.steps.iter().any(|s| gains(&s.act));
         Compiler {
             steps: Vec::new(),
             aide: Vec::new(),
@@ -213,6 +233,8 @@ impl Compiler {
             fixed: Vec::new(),
             owner,
             new_user,
+            safe: if suid { libc::MOUNT_ATTR_NODEV } else { SAFE },
+            wall: None,
         }
     }
 
@@ -261,6 +283,7 @@ impl Compiler {
                 Op::WriteMaps { uid: super::maps::lines(uid), gid: super::maps::lines(gid) }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
+            Act::LimitNamespaces => Op::LimitNamespaces,
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
             Act::Private => Op::Private,
@@ -269,8 +292,8 @@ impl Compiler {
                 Op::RootTmpfs
             }
             Act::RootBind { source, access, opener } => Op::RootBind {
-                tree: self.tree(&Source::Path(source.clone()), *opener, attributes(*access))?,
-                attributes: attributes(*access),
+                tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
+                attributes: self.attributes(*access),
             },
             Act::RootOverlay { lower, upper } => {
                 self.own += 1;
@@ -282,12 +305,31 @@ impl Compiler {
                 Op::RootOverlay(self.layers(directories, so_far, upper))
             }
             Act::Operate { operation, opener } => self.operation(operation, *opener)?,
+            Act::MountProc { at, view } => {
+                Op::Proc { at: Place::new(at), processes_only: *view == ProcView::Processes }
+            }
+            Act::GuardProc { at } => Op::GuardProc { at: Place::new(at) },
             Act::Seal => Op::Seal,
             Act::Pivot => Op::Pivot,
             Act::OpenTerminal => Op::OpenTerminal,
             Act::DropGroups => Op::DropGroups,
             Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
-            Act::DropPrivileges => Op::DropPrivileges,
+            Act::JoinKeyring => Op::JoinKeyring,
+            Act::RefuseCores => Op::RefuseCores,
+            Act::DropPrivileges { kept, new } => {
+                Op::DropPrivileges { kept: kept.iter().map(|one| one.bit()).fold(0, std::ops::BitOr::bitor), new: *new }
+            }
+            Act::Confine(rules) => {
+                self.wall = Some(Wall::new(*rules)?);
+                Op::Confine
+            }
+            Act::FilterCalls(filter) => Op::FilterCalls(
+                filter
+                    .instructions()
+                    .iter()
+                    .map(|i| policy::Instruction { code: i.code, jt: i.if_true, jf: i.if_false, k: i.value })
+                    .collect(),
+            ),
             Act::Umask(mask) => Op::Umask(*mask),
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
@@ -304,7 +346,8 @@ impl Compiler {
         let at = Place::new(operation.at());
         Ok(match operation {
             Operation::Bind { source, access, .. } => {
-                Op::Bind { tree: self.tree(source, opener, attributes(*access))?, at, attributes: attributes(*access) }
+                let attributes = self.attributes(*access);
+                Op::Bind { tree: self.tree(source, opener, attributes)?, at, attributes }
             }
             Operation::Tmpfs { size, mode, .. } => {
                 self.own += 1;
@@ -317,16 +360,25 @@ impl Compiler {
             Operation::Directory { mode, .. } => Op::Directory { at, mode: *mode },
             Operation::File { content, mode, .. } => Op::File { at, bytes: bytes(content)?, mode: *mode },
             Operation::BindData { content, mode, access, .. } => {
-                Op::BindData { at, bytes: bytes(content)?, mode: *mode, attributes: attributes(*access) | SAFE }
+                let attributes = self.attributes(*access) | SAFE;
+                Op::BindData { at, bytes: bytes(content)?, mode: *mode, attributes }
             }
             Operation::Symlink { target, .. } => Op::Symlink { target: text(target.as_os_str()), at },
             Operation::Chmod { mode, .. } => Op::Chmod { at, mode: *mode },
-            Operation::Proc { .. } => Op::Proc { at },
+            Operation::Proc { .. } => unreachable!("planning mounts it by another act"),
             Operation::Dev { .. } => Op::Dev { at },
             Operation::Mqueue { .. } => Op::Mqueue { at },
             Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
             Operation::Mask { .. } => Op::Mask { at },
         })
+    }
+
+    fn attributes(&self, access: Access) -> u64 {
+        match access {
+            Access::ReadOnly => READ_ONLY | self.safe,
+            Access::ReadWrite => self.safe,
+            Access::Devices => self.safe & libc::MOUNT_ATTR_NOSUID,
+        }
     }
 
     fn tree(&self, source: &Source, opener: Opener, attributes: u64) -> Result<Tree> {
@@ -368,14 +420,6 @@ impl Compiler {
 /// `text` for the kernel. Planning refuses NUL bytes.
 pub(crate) fn text(text: &OsStr) -> CString {
     CString::new(text.as_bytes()).expect("planning refuses NUL bytes")
-}
-
-fn attributes(access: Access) -> u64 {
-    match access {
-        Access::ReadOnly => READ_ONLY | SAFE,
-        Access::ReadWrite => SAFE,
-        Access::Devices => libc::MOUNT_ATTR_NOSUID,
-    }
 }
 
 fn bytes(content: &Content) -> Result<Vec<u8>> {

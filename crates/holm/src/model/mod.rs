@@ -1,5 +1,9 @@
 //! Floor 1: small values with the kernel's names; they parse and print themselves and do no I/O.
 
+pub mod capability;
+pub mod filters;
 pub mod id;
+pub mod landlock;
 pub mod namespace;
+pub mod seccomp;
 pub mod text;

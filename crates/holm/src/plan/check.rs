@@ -1,7 +1,7 @@
 //! Every contradiction in a wish, and every fact that makes it impossible, found at once.
 
-use super::identity;
 use super::step::MapWriter;
+use super::{identity, policy};
 use crate::host::Host;
 use crate::model::id::IdMap;
 use crate::model::namespace::Namespace;
@@ -11,6 +11,7 @@ use crate::spec::filesystem::{Content, Entry, Missing, Operation, Root, Source, 
 use crate::spec::identity::{Maps, User};
 use crate::spec::life::{Change, Stdio, Terminal};
 use crate::spec::namespaces::Choice;
+use crate::spec::policy::{Calls, NewPrivileges};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fmt;
@@ -53,6 +54,7 @@ pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     identities(spec, host, &mut found);
     root(spec, host, &mut found);
     operations(spec, host, &mut found);
+    policies(spec, host, &mut found);
     found.0
 }
 
@@ -220,6 +222,30 @@ fn owned(maps: &[IdMap], own: u32, ranges: &[(u32, u32)], what: &str, origin: &s
         if !(map.outside == own && map.count == 1 || ranges.iter().any(within)) {
             let message = format!("cannot map {what}s {map}: the ids outside are not the caller's");
             found.add(origin, message, format!("{file} lists the caller's ranges"));
+        }
+    }
+}
+
+fn policies(spec: &Spec, host: &Host, found: &mut Found) {
+    let wish = &spec.policy;
+    if let Err(error) = policy::filter(spec) {
+        found.add("--seccomp", format!("cannot filter system calls: {error}"), "");
+    }
+    if let Calls::Filter(filter, origin) = &wish.calls {
+        let lacking = policy::lacks(filter);
+        if !lacking.is_empty() {
+            let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
+            found.add(origin, message, "every sandbox needs these to start, pass signals on and end: allow them");
+        }
+    }
+    if *spec.namespaces.choice(Namespace::User) != Choice::New && !host.privileged {
+        if let Some(capability) = wish.capabilities.first() {
+            let message = format!("cannot keep {capability}: without a new user namespace the caller has none to keep");
+            found.add("--cap-add", message, "leave out --share user or --join user");
+        }
+        if wish.new_privileges == NewPrivileges::Allowed && (wish.calls != Calls::All || host.landlock > 0) {
+            let message = "cannot filter system calls: without no_new_privs that needs a new user namespace";
+            found.add("--new-privs", message, "leave out --new-privs, or --share user");
         }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Keep { .. }, Errno::INVAL) => {
             "a mnt namespace can be kept only on a private mount: mount --bind DIR DIR; mount --make-private DIR"
         }
-        (Act::Operate { operation: Operation::Proc { .. }, .. }, Errno::PERM) => {
+        (Act::MountProc { .. }, Errno::PERM) => {
             "mount too revealing: an outer container covers parts of its /proc; for Docker: --security-opt systempaths=unconfined, or --share pid"
         }
         (
@@ -71,8 +71,10 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         ) => {
             "overlayfs takes no such layers: they must not lie in each other, and upper and work need a file system that can bear them"
         }
-        (Act::Operate { .. }, Errno::LOOP) => "a symbolic link stands there; mounting over one is refused",
-        (Act::Operate { .. }, Errno::ROFS) => {
+        (Act::Operate { .. } | Act::MountProc { .. }, Errno::LOOP) => {
+            "a symbolic link stands there; mounting over one is refused"
+        }
+        (Act::Operate { .. } | Act::MountProc { .. }, Errno::ROFS) => {
             "it is missing there and would have to be made on a file system of the host; make it first, or mount a --tmpfs above it"
         }
         (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::NOTDIR | Errno::ISDIR) => {
@@ -81,6 +83,11 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Operate { .. } | Act::RootBind { .. } | Act::RootOverlay { .. }, Errno::ACCESS) => {
             "it, or a directory above it, belongs to someone else and can't be searched"
         }
+        (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
+            "the caller's /proc/sys can't be written: an outer container guards it; --allow-userns leaves this wall out"
+        }
+        (Act::DropPrivileges { .. }, Errno::PERM) => "the process has no such capability here to keep: see --cap-add",
+        (Act::Confine(_), Errno::TOOBIG) => "Landlock takes 16 layers: this is nested too deep",
         (Act::OpenTerminal, _) => "a terminal needs the sandbox's own /dev; see --dev",
         (Act::ChangeDirectory { .. }, Errno::NOENT) => "it does not exist inside; bind it: --bind DIR",
         (Act::TakeIds { .. }, Errno::INVAL) => "the id is not mapped in the user namespace",

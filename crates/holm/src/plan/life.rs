@@ -1,7 +1,7 @@
 //! The last steps: terminal, identity, privileges, directory, descriptors, and what is started.
 
 use super::step::{Act, Actor, Step};
-use super::{Launch, identity, push};
+use super::{Launch, identity, policy, push};
 use crate::host::Host;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
@@ -23,8 +23,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if changes_ids(spec, host) && !identity::loses_own_ids(spec, host) {
         push(steps, Actor::Child, Act::TakeIds { uid, gid }, "set-up is over; the program runs as this user", "--user");
     }
-    let why = "no_new_privs, empty capability sets, locked securebits: no program inside can gain any";
-    push(steps, Actor::Child, Act::DropPrivileges, why, "");
+    policy::give_up(spec, host, steps);
     if spec.terminal == Terminal::Own {
         let why = "the program can't put keystrokes into the caller's terminal (TIOCSTI) if it never has it";
         push(steps, Actor::Child, Act::OpenTerminal, why, "--tty");
@@ -37,6 +36,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     };
     let origin = if spec.directory.is_some() { "--chdir" } else { "" };
     push(steps, Actor::Child, Act::ChangeDirectory { path, or_root }, "where the program starts", origin);
+    policy::restrict_last(spec, host, steps);
     let why = "an open descriptor is a door that no namespace closes";
     let origin = if spec.descriptors.is_empty() { "" } else { "--pass-fd" };
     push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);

@@ -10,12 +10,15 @@ pub(crate) mod hint;
 mod identity;
 mod life;
 mod namespaces;
+mod policy;
 mod root;
 mod shell;
+mod weaker;
 
 pub mod step;
 
 pub use check::{Reason, Refusal};
+pub use weaker::Weaker;
 
 use crate::host::Host;
 use crate::spec::Spec;
@@ -30,6 +33,7 @@ use step::{Act, Actor, Step};
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) launch: Launch,
+    pub(crate) weaker: Vec<Weaker>,
     /// The step that fails on purpose, and with which errno: the fault-injection test's way in.
     pub(crate) fault: Option<(usize, i32)>,
 }
@@ -76,12 +80,17 @@ impl Plan {
         root::build(spec, host, &mut steps);
         namespaces::finish(spec, &mut steps);
         life::settle(spec, host, &mut steps);
-        Ok(Plan { steps, launch: life::launch(spec, host), fault: None })
+        Ok(Plan { steps, launch: life::launch(spec, host), weaker: weaker::weaker(spec, host), fault: None })
     }
 
     /// The steps in order; a step's number is its place, from 1 on.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// What is weaker than in the default sandbox, by wish or by what the machine lacks.
+    pub fn weaker(&self) -> &[Weaker] {
+        &self.weaker
     }
 
     /// Makes step `number` fail with `errno` instead of being done. For tests of what is left behind.

@@ -5,6 +5,7 @@ use super::step::{Act, Actor, Step};
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
+use crate::spec::policy::Nesting;
 use std::ffi::OsString;
 
 /// Opens what will be joined, while its path still means what the caller meant.
@@ -84,6 +85,10 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
     }
     if new.contains(Namespace::Net) && !beside(spec) {
         push(steps, Actor::Child, Act::Loopback, LOOPBACK, "");
+    }
+    if *spec.namespaces.choice(Namespace::User) == Choice::New && spec.policy.nesting == Nesting::Refused {
+        let why = "in one of its own a program has every capability, and reaches much more of the kernel";
+        push(steps, Actor::Child, Act::LimitNamespaces, why, "");
     }
     if let Some(name) = hostname(spec) {
         let origin = if spec.hostname.is_some() { "--hostname" } else { "" };

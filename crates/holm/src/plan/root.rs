@@ -12,6 +12,7 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::namespaces::Choice;
+use crate::spec::policy::{ProcView, SysView};
 use std::path::{Path, PathBuf};
 
 /// Makes the directories for kept changes.
@@ -162,7 +163,9 @@ impl Build<'_> {
             }
         }
         let (_, home, _) = life::account(self.spec, self.host);
-        for at in ["/usr", "/etc", "/proc", "/dev", "/tmp", "/run", "/var"].iter().map(Path::new).chain([&*home]) {
+        let sys = (self.spec.policy.sys == SysView::ReadOnly).then_some("/sys");
+        let names = ["/usr", "/etc", "/proc", "/dev", "/tmp", "/run", "/var"].into_iter().chain(sys);
+        for at in names.map(Path::new).chain([&*home]) {
             self.operate(
                 Operation::Directory { at: at.to_owned(), mode: 0o755 },
                 "programs expect it; it is empty",
@@ -235,6 +238,9 @@ impl Build<'_> {
             self.proc("/proc".into(), "", steps);
             let why = "the devices every program needs, and none that reaches the machine";
             self.operate(Operation::Dev { at: "/dev".into() }, why, "", steps);
+            if self.spec.policy.sys == SysView::ReadOnly {
+                self.sys(steps);
+            }
         }
         for Entry { operation, origin } in &self.spec.filesystem {
             match operation {
@@ -269,13 +275,33 @@ impl Build<'_> {
     fn proc(&self, at: PathBuf, origin: &str, steps: &mut Vec<Step>) {
         if *self.spec.namespaces.choice(Namespace::Pid) == Choice::Share {
             let why = "the pid namespace is the host's, so is its /proc";
-            return self.operate(bind(Path::new("/proc"), &at, Access::ReadOnly), why, origin, steps);
+            self.operate(bind(Path::new("/proc"), &at, Access::ReadOnly), why, origin, steps);
+            return self.guard(at, origin, steps);
         }
         let why = "shows the processes of this pid namespace only";
-        self.operate(Operation::Proc { at: at.clone() }, why, origin, steps);
+        let view = self.spec.policy.proc;
+        push(steps, Actor::Child, Act::MountProc { at: at.clone(), view }, why, origin);
         if identity::reaches_root(self.spec, self.host) {
             let why = "user 0 outside is mapped inside and owns the host's settings in /proc/sys";
-            self.operate(Operation::RemountReadOnly { at }, why, origin, steps);
+            self.operate(Operation::RemountReadOnly { at: at.clone() }, why, origin, steps);
+        }
+        self.guard(at, origin, steps);
+    }
+
+    fn guard(&self, at: PathBuf, origin: &str, steps: &mut Vec<Step>) {
+        if self.spec.policy.proc == ProcView::Guarded {
+            let why = "they tell about the machine and change it; a program needs its processes";
+            push(steps, Actor::Child, Act::GuardProc { at }, why, origin);
+        }
+    }
+
+    /// The host's /sys, without what tells most.
+    fn sys(&self, steps: &mut Vec<Step>) {
+        let at = Path::new("/sys");
+        self.operate(bind(at, at, Access::ReadOnly), "devices and settings of the machine, read-only", "--sys", steps);
+        for hidden in SYS_HIDDEN {
+            let operation = Operation::Mask { at: at.join(hidden) };
+            self.operate(operation, "even to look at it is not needed", "--sys", steps);
         }
     }
 
@@ -289,6 +315,18 @@ impl Build<'_> {
         if self.host.privileged && inside { Opener::Parent } else { Opener::Child }
     }
 }
+
+/// Parts of /sys that are hidden even where it is shown.
+const SYS_HIDDEN: [&str; 8] = [
+    "firmware",
+    "devices/virtual/powercap",
+    "fs/bpf",
+    "fs/cgroup",
+    "fs/pstore",
+    "kernel/debug",
+    "kernel/security",
+    "kernel/tracing",
+];
 
 fn kept(directory: &Path, layer: &str) -> Upper {
     Upper::Kept { upper: upper(directory, layer), work: work(directory, layer) }

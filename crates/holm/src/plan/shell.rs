@@ -17,12 +17,14 @@ use self::root::{Build, TOOLS};
 use self::text::{Text, source, word};
 use super::Plan;
 use super::step::{Act, MapWriter, Opener};
+use crate::model::capability::Capability;
 use crate::model::id::IdMap;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::text::escape;
 use crate::spec::filesystem::{Content, Operation, Source};
 use crate::spec::life::{Stdio, Terminal};
 use crate::spec::namespaces::{Target, TimeOffsets};
+use crate::spec::policy::NewPrivileges;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -129,8 +131,11 @@ impl<'a> Script<'a> {
             Act::Clone(set) if starts(set) => Part::Start,
             Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork | Act::OffsetTime(_) | Act::Private => Part::Inside,
             Act::TakeIds { .. } if self.built_with().is_some() => Part::Build,
-            Act::Loopback | Act::Hostname(_) | Act::RootTmpfs | Act::RootBind { .. } => Part::Build,
+            Act::LimitNamespaces | Act::Loopback | Act::Hostname(_) | Act::RootTmpfs | Act::RootBind { .. } => {
+                Part::Build
+            }
             Act::RootOverlay { .. } | Act::Operate { .. } | Act::Seal | Act::Pivot => Part::Build,
+            Act::MountProc { .. } | Act::GuardProc { .. } => Part::Build,
             _ => Part::Last,
         }
     }
@@ -184,7 +189,10 @@ impl<'a> Script<'a> {
             Act::OffsetTime(TimeOffsets { boot, monotonic }) => {
                 vec![([boot, monotonic].iter().any(|n| *n % 1_000_000_000 != 0), "unshare takes whole seconds")]
             }
-            Act::DropPrivileges => {
+            Act::JoinKeyring => vec![(true, "the caller's keys stay: no tool of Debian's base system does it")],
+            Act::Confine(_) => vec![(true, "util-linux 2.38 has no tool for it")],
+            Act::FilterCalls(_) => vec![(true, "no tool of the base system does it; all system calls are answered")],
+            Act::DropPrivileges { .. } => {
                 let joined = self.joined.iter().any(|(kind, _)| *kind == Namespace::User);
                 vec![
                     (true, "setpriv has no lock for ambient capabilities; but there are none left to raise"),
@@ -295,6 +303,9 @@ impl Script<'_> {
                     rows.push([b"sh -euc 'hostname -- \"$1\"; shift; exec \"$@\"' sh ", &*word(name)].concat());
                 }
                 Act::Loopback => rows.push(b"sh -euc 'ip link set lo up; exec \"$@\"' sh".to_vec()),
+                Act::LimitNamespaces => {
+                    rows.push(format!("sh -euc '{}; exec \"$@\"' sh", root::LIMIT_NAMESPACES).into_bytes());
+                }
                 _ => {}
             }
         }
@@ -460,6 +471,7 @@ impl Script<'_> {
         let mut directory = Path::new("/");
         for (_, act) in self.steps(Part::Last) {
             match act {
+                Act::RefuseCores => shell += "    ulimit -c 0\n",
                 Act::Umask(mask) => shell += &format!("    umask {mask:03o}\n"),
                 Act::ChangeDirectory { path, or_root } => {
                     directory = path;
@@ -495,9 +507,23 @@ impl Script<'_> {
 
     /// The command that gives up rights, and takes ids.
     fn drop_privileges(&self) -> Vec<u8> {
-        const SETPCAP: &str = "--bounding-set=-all \
-            --securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked,+keep_caps_locked";
-        let mut always = String::from("--no-new-privs --inh-caps=-all --ambient-caps=-all ");
+        let dropped = self.plan.steps.iter().find_map(|step| match &step.act {
+            Act::DropPrivileges { kept, new } => Some((&kept[..], *new)),
+            _ => None,
+        });
+        let (kept, new) = dropped.unwrap_or((&[], NewPrivileges::Refused));
+        let plus = |one: &Capability| format!(",+{}", one.to_string().trim_start_matches("CAP_").to_ascii_lowercase());
+        let plus: String = kept.iter().map(plus).collect();
+        let refused = new == NewPrivileges::Refused;
+        let sets = match refused {
+            true => format!(
+                "--bounding-set=-all{} --securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked,+keep_caps_locked",
+                plus
+            ),
+            false => String::new(),
+        };
+        let no_new = if refused { "--no-new-privs " } else { "" };
+        let mut always = format!("{no_new}--inh-caps=-all{0} --ambient-caps=-all{0} ", plus);
         if let Some((uid, gid, _)) = self.ids {
             // Changing ids makes the kernel forget what --kill-child has set (prctl(2), PR_SET_PDEATHSIG).
             always += &format!("--reuid={uid} --regid={gid} --pdeathsig=KILL ");
@@ -507,10 +533,10 @@ impl Script<'_> {
             always += if drops_groups { "--clear-groups " } else { "--keep-groups " };
         }
         if self.maps.is_some() || self.new != NamespaceSet::default() {
-            return format!("setpriv {always}\\\n        {SETPCAP} --").into_bytes();
+            return format!("setpriv {always}\\\n        {sets} --").into_bytes();
         }
         // Without anything new the caller may have rights or not.
-        let more = format!("if setpriv --securebits=+noroot true 2>&-; then set -- {SETPCAP} -- \"$@\"; fi");
+        let more = format!("if setpriv --securebits=+noroot true 2>&-; then set -- {sets} -- \"$@\"; fi");
         [b"sh -euc ", &*word(format!("{more}; exec setpriv {always}\"$@\"")), b" sh"].concat()
     }
 

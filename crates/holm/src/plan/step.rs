@@ -1,9 +1,15 @@
 //! A step: who does it, what it does, why, and from which wish it came.
 
+use crate::model::capability::Capability;
+use crate::model::filters::compiled;
 use crate::model::id::IdMap;
+use crate::model::landlock::Rules;
 use crate::model::namespace::{Namespace, NamespaceSet};
+use crate::model::seccomp::Instruction;
+use crate::model::seccomp::policy::Policy;
 use crate::spec::filesystem::{Access, Operation, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
+use crate::spec::policy::{NewPrivileges, ProcView};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,6 +69,25 @@ pub enum MapWriter {
     Helpers,
 }
 
+/// A filter on system calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallFilter {
+    /// A built-in one, compiled with the library.
+    BuiltIn(Policy),
+    /// This one.
+    Compiled(Vec<Instruction>),
+}
+
+impl CallFilter {
+    /// Its instructions, for seccomp(2).
+    pub fn instructions(&self) -> &[Instruction] {
+        match self {
+            CallFilter::BuiltIn(policy) => compiled(*policy),
+            CallFilter::Compiled(instructions) => instructions,
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
@@ -103,6 +128,8 @@ pub enum Act {
     },
     /// Makes a time namespace and sets its offsets.
     OffsetTime(TimeOffsets),
+    /// Lets the new user namespace have no further ones.
+    LimitNamespaces,
     /// Sets the loopback interface up.
     Loopback,
     /// Sets the host name.
@@ -134,6 +161,18 @@ pub enum Act {
         /// Who opens its source.
         opener: Opener,
     },
+    /// Mounts a /proc of the new pid namespace.
+    MountProc {
+        /// Where.
+        at: PathBuf,
+        /// What it shows.
+        view: ProcView,
+    },
+    /// Hides what tells about the machine in a /proc, and makes what changes it read-only.
+    GuardProc {
+        /// Where it is mounted.
+        at: PathBuf,
+    },
     /// Makes the root's own file system read-only.
     Seal,
     /// Makes the new root the root, and lets go of the old one.
@@ -149,8 +188,21 @@ pub enum Act {
         /// Group id inside.
         gid: u32,
     },
-    /// Gives up every capability and the way back to them.
-    DropPrivileges,
+    /// Joins a session keyring without keys.
+    JoinKeyring,
+    /// Lets no process leave a core file.
+    RefuseCores,
+    /// Gives up capabilities and the way back to them.
+    DropPrivileges {
+        /// All but these.
+        kept: Vec<Capability>,
+        /// Whether execve(2) may give others.
+        new: NewPrivileges,
+    },
+    /// Restricts by Landlock what files are written and who outside is reached.
+    Confine(Rules),
+    /// Refuses system calls.
+    FilterCalls(CallFilter),
     /// Sets the file mode creation mask.
     Umask(u32),
     /// Enters the directory the program starts in.
@@ -195,6 +247,7 @@ impl fmt::Display for Act {
             }
             Act::Keep { namespace, path } => write!(f, "keep the {namespace} namespace at {}", Shown(path)),
             Act::OffsetTime(by) => write!(f, "shift clocks by boot={}ns,mono={}ns", by.boot, by.monotonic),
+            Act::LimitNamespaces => f.write_str("allow no further user namespaces"),
             Act::Loopback => f.write_str("set the loopback interface up"),
             Act::Hostname(name) => write!(f, "set the host name to {}", Shown(Path::new(name))),
             Act::Private => f.write_str("make all mounts private"),
@@ -214,12 +267,31 @@ impl fmt::Display for Act {
                 f.write_str(upper_word(upper))
             }
             Act::Operate { operation, .. } => operation.fmt(f),
+            Act::MountProc { at, view: ProcView::Processes } => write!(f, "mount proc on {}, processes only", Shown(at)),
+            Act::MountProc { at, .. } => write!(f, "mount proc on {}", Shown(at)),
+            Act::GuardProc { at } => write!(f, "guard the machine's own files in {}", Shown(at)),
             Act::Seal => f.write_str("make the new root read-only"),
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
             Act::OpenTerminal => f.write_str("open a terminal of its own"),
             Act::DropGroups => f.write_str("drop supplementary groups"),
             Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
-            Act::DropPrivileges => f.write_str("drop all capabilities, for good"),
+            Act::JoinKeyring => f.write_str("join an empty session keyring"),
+            Act::RefuseCores => f.write_str("set the limit of core files to 0"),
+            Act::DropPrivileges { kept, .. } if kept.is_empty() => f.write_str("drop all capabilities, for good"),
+            Act::DropPrivileges { kept, .. } => {
+                f.write_str("drop all capabilities but ")?;
+                kept.iter().enumerate().try_for_each(|(n, kept)| write!(f, "{}{kept}", if n == 0 { "" } else { ", " }))
+            }
+            Act::Confine(Rules { files: 0, .. }) => f.write_str("reach nobody outside by signals and abstract sockets"),
+            Act::Confine(Rules { scopes: 0, .. }) => f.write_str("write where something writable is mounted only"),
+            Act::Confine(_) => {
+                f.write_str("write where something writable is mounted only, and reach nobody outside by signals and abstract sockets")
+            }
+            Act::FilterCalls(CallFilter::BuiltIn(Policy::Default)) => f.write_str("filter system calls"),
+            Act::FilterCalls(CallFilter::BuiltIn(Policy::Strict)) => f.write_str("filter system calls strictly"),
+            Act::FilterCalls(CallFilter::Compiled(filter)) => {
+                write!(f, "filter system calls by {} instructions", filter.len())
+            }
             Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
             Act::ChangeDirectory { path, or_root } => {
                 write!(

@@ -3,6 +3,7 @@
 //! Every path named `at` is inside the new root and is resolved there (openat2(2), `RESOLVE_IN_ROOT`): a symbolic link
 //! in the root never leads out of it. Every path named `source`, `lower` or `upper` is the caller's.
 
+use super::policy::SysView;
 use super::{Origin, Spec};
 use std::path::PathBuf;
 
@@ -236,6 +237,7 @@ impl Operation {
 /// that lie on a mount made before.
 pub(crate) fn mount_points(spec: &Spec) -> Vec<PathBuf> {
     let mut points: Vec<PathBuf> = ["/proc", "/dev", "/tmp"].map(PathBuf::from).to_vec();
+    points.extend((spec.policy.sys == SysView::ReadOnly).then(|| PathBuf::from("/sys")));
     for entry in &spec.filesystem {
         let at = entry.operation.at();
         if entry.operation.mounts() && !points.iter().any(|earlier| at.starts_with(earlier)) {

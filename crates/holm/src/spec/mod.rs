@@ -6,11 +6,13 @@ pub mod filesystem;
 pub mod identity;
 pub mod life;
 pub mod namespaces;
+pub mod policy;
 
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
 use life::{Environment, Program, Stdio, Terminal};
 use namespaces::Namespaces;
+use policy::Policy;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,6 +29,8 @@ pub struct Spec {
     pub program: Program,
     /// Which namespaces are new, shared, joined or kept.
     pub namespaces: Namespaces,
+    /// What the program may ask of the kernel.
+    pub policy: Policy,
     /// Who the program is, and how ids are mapped.
     pub identity: Identity,
     /// What its root directory is made of.
@@ -57,6 +61,7 @@ impl Spec {
         Spec {
             program: Program::new(program.into()),
             namespaces: Namespaces::default(),
+            policy: Policy::default(),
             identity: Identity::default(),
             root: Root::default(),
             writes: Writes::default(),

@@ -6,9 +6,11 @@
 
 pub(crate) mod clone;
 pub(crate) mod init;
+pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod mount;
 pub(crate) mod namespace;
+pub(crate) mod policy;
 pub(crate) mod process;
 #[path = "../../init/raw.rs"]
 mod raw;

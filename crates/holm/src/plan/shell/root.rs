@@ -4,6 +4,7 @@ use super::Script;
 use super::text::{Text, place, source, word};
 use crate::plan::step::{Act, Layer};
 use crate::spec::filesystem::{Access, Content, Operation, Source, Upper};
+use crate::spec::policy::ProcView;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -54,6 +55,7 @@ impl Build<'_> {
             "data" => &["bind"],
             "dev" => &["directory", "attributes", "read_only"],
             "mask" => &["within", "attributes"],
+            "guard" => &["mask", "bind"],
             _ => &[],
         };
         self.tools.insert(tool);
@@ -63,6 +65,7 @@ impl Build<'_> {
     pub(super) fn act(&mut self, act: &Act) {
         match act {
             Act::TakeIds { .. } => self.text.line("# The setpriv before this shell has done so."),
+            Act::LimitNamespaces => self.text.line(LIMIT_NAMESPACES),
             Act::Loopback => self.text.line("ip link set lo up"),
             Act::Hostname(name) => self.text.words(&[b"hostname --", &word(name)]),
             Act::RootTmpfs => self.text.line("mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs \"$new\""),
@@ -75,6 +78,13 @@ impl Build<'_> {
                 self.text.words(&[b"mount -t overlay -o", &options, b"overlay \"$new\""]);
             }
             Act::Operate { operation, .. } => self.operate(operation),
+            Act::MountProc { at, view } => {
+                // The mounter's own pid namespace counts (proc(5)).
+                let subset = if *view == ProcView::Processes { ",subset=pid" } else { "" };
+                let mount = format!("nsenter --pid=\"$pids\" -- mount -t proc -o nosuid,nodev,noexec{subset} proc");
+                self.mount(&place(at), &[mount.as_bytes()]);
+            }
+            Act::GuardProc { at } => self.call("guard", &[&place(at)]),
             Act::Seal => self.call("read_only", &[b"\"$new\""]),
             Act::Pivot => self.text.line("cd \"$new\"\npivot_root . ."),
             _ => {}
@@ -112,10 +122,7 @@ impl Build<'_> {
                 // With less than five digits chmod(1) leaves a directory's set-group-ID bit as it is.
                 self.text.line(&format!("chmod {mode:05o} \"$at\""));
             }
-            Operation::Proc { .. } => {
-                // The mounter's own pid namespace counts (proc(5)).
-                self.mount(&at, &[b"nsenter --pid=\"$pids\" -- mount -t proc -o nosuid,nodev,noexec proc"]);
-            }
+            Operation::Proc { .. } => {} // planned as another act
             Operation::Dev { .. } => self.call("dev", &[&at]),
             Operation::Mqueue { .. } => self.mount(&at, &[b"mount -t mqueue -o nosuid,nodev,noexec mqueue"]),
             Operation::RemountReadOnly { .. } => {
@@ -196,6 +203,9 @@ fn printf(bytes: &[u8]) -> Vec<u8> {
     command.push(b'\'');
     command
 }
+
+/// What forbids further user namespaces in this one (namespaces(7)).
+pub(super) const LIMIT_NAMESPACES: &str = "echo 0 >|/proc/sys/user/max_user_namespaces";
 
 /// Functions of the part that builds the root, one a block.
 pub(super) const TOOLS: &str = r#"# Sets $at to what $1 is in the new root.
@@ -305,5 +315,17 @@ mask() {
         mount --bind /dev/null "$at"
         attributes "$at" nosuid,noexec
     fi
+}
+
+# Hides what tells about the machine in the /proc at $1, and makes what changes it read-only.
+guard() {
+    for name in acpi asound interrupts kallsyms kcore key-users keys latency_stats sched_debug scsi timer_list \
+        timer_stats config.gz; do
+        mask "$1/$name"
+    done
+    for name in bus fs irq sys sysrq-trigger; do
+        within "$1/$name"
+        [ ! -e "$at" ] || bind "$at" "$1/$name" ro,nosuid,nodev,noexec
+    done
 }
 "#;

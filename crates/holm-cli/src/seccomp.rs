@@ -1,0 +1,167 @@
+//! Filters of system calls in the JSON form of the OCI runtime specification (config-linux.md, "Seccomp").
+
+use crate::values::Parsed;
+use holm::model::seccomp::{Action, Comparison, Condition, ENOSYS, EPERM, Filter, Rule};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use syscalls::{arm, x86, x86_64};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Document {
+    default_action: String,
+    default_errno_ret: Option<u16>,
+    #[serde(default)]
+    architectures: Vec<String>,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    syscalls: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Entry {
+    names: Vec<String>,
+    action: String,
+    errno_ret: Option<u16>,
+    #[serde(default)]
+    args: Vec<Argument>,
+    #[serde(default, rename = "comment")]
+    _comment: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Argument {
+    index: u8,
+    value: u64,
+    #[serde(default)]
+    value_two: u64,
+    op: String,
+}
+
+/// The filter in a file.
+pub(crate) fn read(path: &Path) -> Parsed<Filter> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| format!("cannot read {}: {}", path.display(), holm::model::text::cause(&e)))?;
+    parse(&text).map_err(|cause| format!("{}: {cause}", path.display()))
+}
+
+fn parse(text: &str) -> Parsed<Filter> {
+    let document: Document = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
+        return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());
+    }
+    // What these flags ask for is done for one thread before there are others, or only logs more.
+    let known = ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
+    if let Some(flag) = document.flags.iter().find(|flag| !known.contains(&flag.as_str())) {
+        return Err(format!("flag {flag} is not supported"));
+    }
+    let otherwise = action(&document.default_action, document.default_errno_ret)?;
+    let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
+    for entry in &document.syscalls {
+        let action = action(&entry.action, entry.errno_ret)?;
+        let conditions = entry.args.iter().map(condition).collect::<Parsed<Vec<Condition>>>()?;
+        for name in &entry.names {
+            if let Some(number) = number(name)? {
+                calls.entry(number).or_default().push(Rule { conditions: conditions.clone(), action });
+            }
+        }
+    }
+    let allows = matches!(otherwise, Action::Allow | Action::Log);
+    let next = calls.last_key_value().map_or(0, |(number, _)| number + 1);
+    Ok(Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } })
+}
+
+/// The number of a call; `None` if only other architectures have it.
+fn number(name: &str) -> Parsed<Option<u32>> {
+    if let Ok(call) = name.parse::<x86_64::Sysno>() {
+        return Ok(Some(call as u32));
+    }
+    match name.parse::<x86::Sysno>().is_ok() || name.parse::<arm::Sysno>().is_ok() {
+        true => Ok(None),
+        false => Err(format!("unknown system call {name:?}")),
+    }
+}
+
+fn action(name: &str, errno: Option<u16>) -> Parsed<Action> {
+    if errno.is_some_and(|errno| errno > 4095) {
+        return Err(format!("errno {} is past the last, 4095", errno.unwrap_or_default()));
+    }
+    Ok(match name {
+        "SCMP_ACT_ALLOW" => Action::Allow,
+        "SCMP_ACT_LOG" => Action::Log,
+        "SCMP_ACT_ERRNO" => Action::Errno(errno.unwrap_or(EPERM)),
+        "SCMP_ACT_TRAP" => Action::Trap,
+        "SCMP_ACT_TRACE" => Action::Trace(errno.unwrap_or(ENOSYS)),
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
+        "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
+        "SCMP_ACT_NOTIFY" => return Err("SCMP_ACT_NOTIFY needs a listener, and there is none".to_owned()),
+        other => return Err(format!("unknown action {other:?}")),
+    })
+}
+
+fn condition(argument: &Argument) -> Parsed<Condition> {
+    let Argument { index, value, value_two, op } = argument;
+    if *index > 5 {
+        return Err(format!("argument {index} is past the last, 5"));
+    }
+    let (comparison, mask, value) = match op.as_str() {
+        "SCMP_CMP_EQ" => (Comparison::Equal, u64::MAX, *value),
+        "SCMP_CMP_NE" => (Comparison::NotEqual, u64::MAX, *value),
+        "SCMP_CMP_LT" => (Comparison::Less, u64::MAX, *value),
+        "SCMP_CMP_LE" => (Comparison::LessOrEqual, u64::MAX, *value),
+        "SCMP_CMP_GT" => (Comparison::Greater, u64::MAX, *value),
+        "SCMP_CMP_GE" => (Comparison::GreaterOrEqual, u64::MAX, *value),
+        "SCMP_CMP_MASKED_EQ" => (Comparison::Equal, *value, *value_two),
+        other => return Err(format!("unknown comparison {other:?}")),
+    };
+    Ok(Condition { argument: *index, mask, comparison, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_becomes_rules() {
+        let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": [
+                { "names": ["read", "_llseek"], "action": "SCMP_ACT_ALLOW" },
+                { "names": ["clone"], "action": "SCMP_ACT_ALLOW",
+                  "args": [{ "index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }] }] }"#;
+        let filter = parse(text).expect("it is right");
+        assert_eq!(filter.otherwise, Action::Errno(38));
+        assert_eq!(filter.calls.keys().copied().collect::<Vec<_>>(), [0, 56]);
+        assert_eq!(filter.calls[&56][0].conditions[0].mask, 0x7e02_0000);
+        assert_eq!(filter.unknown_from, 57);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let with = |rest: &str| format!(r#"{{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{rest}] }}"#);
+        for (text, part) in [
+            (with(r#"{ "names": ["opne"], "action": "SCMP_ACT_ALLOW" }"#), "unknown system call \"opne\""),
+            (with(r#"{ "names": ["open"], "action": "SCMP_ACT_DENY" }"#), "unknown action \"SCMP_ACT_DENY\""),
+            (with(r#"{ "names": ["open"], "action": "SCMP_ACT_NOTIFY" }"#), "listener"),
+            (with(r#"{ "names": ["open"], "action": "SCMP_ACT_ERRNO", "errnoRet": 4096 }"#), "errno 4096"),
+            (
+                with(
+                    r#"{ "names": ["open"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 6, "value": 1, "op": "SCMP_CMP_EQ" }] }"#,
+                ),
+                "argument 6",
+            ),
+            (with(r#"{ "names": ["open"], "action": "SCMP_ACT_ALLOW", "includes": {} }"#), "unknown field `includes`"),
+            (
+                r#"{ "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_ARM"] }"#.to_owned(),
+                "SCMP_ARCH_X86_64",
+            ),
+            ("[".to_owned(), "line 1"),
+        ] {
+            let cause = parse(&text).expect_err("it is wrong");
+            assert!(cause.contains(part), "{cause}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What tells about the machine in a /proc is hidden, and what changes it made read-only. Runs in the child: nothing
+//! here allocates.
+
+use super::mounts::{device, tmpfs};
+use super::place::{Inside, Make, Place};
+use super::program::READ_ONLY;
+use crate::sys::mount::{Reach, set_attributes};
+use rustix::fs::fstatfs;
+use rustix::io::{Errno, Result};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Files that are hidden behind the null device. Not every kernel has each of them.
+const FILES: [&CStr; 10] = [
+    c"config.gz",
+    c"interrupts",
+    c"kallsyms",
+    c"kcore",
+    c"key-users",
+    c"keys",
+    c"latency_stats",
+    c"sched_debug",
+    c"timer_list",
+    c"timer_stats",
+];
+/// Directories that are hidden behind an empty one.
+const DIRECTORIES: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
+/// What is made read-only.
+const FIXED: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
+
+/// `PROC_SUPER_MAGIC`, statfs(2).
+const PROC: i64 = 0x9fa0;
+
+/// Guards the /proc at `place`, which must be one: below it names are the kernel's, and can't be changed by anybody.
+pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
+    let proc = inside.open(place, Make::Nothing)?;
+    if fstatfs(&proc)?.f_type as i64 != PROC {
+        return Err(Errno::STALE);
+    }
+    let proc = proc.as_fd();
+    hide(proc, &FILES, device(c"null")?.as_fd())?;
+    let empty = tmpfs(c"555", None)?;
+    set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
+    hide(proc, &DIRECTORIES, empty.as_fd())?;
+    for name in FIXED {
+        match clone(proc, name) {
+            Err(Errno::NOENT) => {}
+            tree => {
+                let tree = tree?;
+                set_attributes(tree.as_fd(), Reach::One, READ_ONLY)?;
+                cover(proc, name, tree.as_fd())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts a clone of `over` on each of `names` that there is.
+fn hide(proc: BorrowedFd<'_>, names: &[&CStr], over: BorrowedFd<'_>) -> Result<()> {
+    let mut ready = None;
+    for name in names {
+        let tree = match ready.take() {
+            Some(tree) => tree,
+            None => clone(over, c"")?,
+        };
+        match cover(proc, name, tree.as_fd()) {
+            Err(Errno::NOENT) => ready = Some(tree),
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn cover(proc: BorrowedFd<'_>, name: &CStr, tree: BorrowedFd<'_>) -> Result<()> {
+    move_mount(tree, c"", proc, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+fn clone(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(directory, name, flags)
+}

@@ -1,0 +1,64 @@
+//! Ids and capabilities of the program (credentials(7), capabilities(7)). Runs in the child: nothing here allocates.
+
+use crate::spec::policy::NewPrivileges;
+use rustix::io::{Errno, Result};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, set_thread_res_gid, set_thread_res_uid,
+};
+
+/// Becomes another user; capabilities stay, for what is still to be set up and for `reduce` to drop for good.
+pub(crate) fn take_ids(uid: u32, gid: u32) -> Result<()> {
+    rustix::thread::set_keep_capabilities(true)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    let held = rustix::thread::capabilities(None)?;
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
+}
+
+/// What set-user-id programs may get where execve may give rights: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID,
+/// SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP, as container engines give it.
+const BY_EXECVE: u64 = 0xa80425fb;
+
+/// Leaves the capabilities `kept` in all five sets and none else, and locks the way back.
+pub(crate) fn reduce(kept: u64, new: NewPrivileges) -> Result<()> {
+    let refused = new == NewPrivileges::Refused;
+    let bounding = if refused { kept } else { kept | BY_EXECVE };
+    let kept = CapabilitySet::from_bits_retain(kept);
+    let held = rustix::thread::capabilities(None)?;
+    let may = held.permitted.contains(CapabilitySet::SETPCAP);
+    if may {
+        bound(bounding)?;
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    if !kept.is_empty() {
+        rustix::thread::set_capabilities(None, CapabilitySets { inheritable: kept, ..held })?;
+        for number in (0..64).filter(|number| kept.bits() & 1 << number != 0) {
+            let one = CapabilitySet::from_bits_retain(1 << number);
+            rustix::thread::configure_capability_in_ambient_set(one, true)?;
+        }
+    }
+    if may && refused {
+        let bits = CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+        rustix::thread::set_capabilities_secure_bits(bits)?;
+    }
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
+    if refused { rustix::thread::set_no_new_privs(true) } else { Ok(()) }
+}
+
+/// Takes everything but `kept` out of the bounding set.
+fn bound(kept: u64) -> Result<()> {
+    for number in (0..64).filter(|number| kept & 1 << number == 0) {
+        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+            Err(Errno::INVAL) => break,
+            done => done?,
+        }
+    }
+    Ok(())
+}

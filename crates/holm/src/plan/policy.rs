@@ -1,0 +1,146 @@
+//! Steps for the policy: what is given up, and what the kernel is told to refuse.
+//!
+//! Landlock and the filter come last, but where execve may give rights: then the process has no no_new_privs, and they
+//! need the capabilities that it is about to drop (landlock(7), seccomp(2)).
+
+use super::push;
+use super::step::{Act, Actor, CallFilter, Step};
+use crate::host::Host;
+use crate::model::capability::Capability;
+use crate::model::landlock::{Rules, Writes as Files};
+use crate::model::namespace::Namespace;
+use crate::model::seccomp::policy::{Opening, Policy};
+use crate::model::seccomp::{ARCHITECTURE, Action, Call, Filter, TooLong, answer};
+use crate::spec::Spec;
+use crate::spec::filesystem::Writes;
+use crate::spec::namespaces::Choice;
+use crate::spec::policy::{Calls, Nesting, NewPrivileges};
+
+/// What belongs to the caller, and rights.
+pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    let policy = &spec.policy;
+    let why = "keys of the caller's session are not the program's (keyrings(7))";
+    push(steps, Actor::Child, Act::JoinKeyring, why, "");
+    push(
+        steps,
+        Actor::Child,
+        Act::RefuseCores,
+        "a core file holds all of a program's memory, and the host writes it",
+        "",
+    );
+    if policy.new_privileges == NewPrivileges::Allowed {
+        restrict(spec, host, steps);
+    }
+    let why = match policy.new_privileges {
+        NewPrivileges::Refused => "no_new_privs, capability sets, locked securebits: no program inside can gain any",
+        NewPrivileges::Allowed => "set-user-id programs and file capabilities may give some back",
+    };
+    let origin = if policy.capabilities.is_empty() { "" } else { "--cap-add" };
+    let act = Act::DropPrivileges { kept: policy.capabilities.clone(), new: policy.new_privileges };
+    push(steps, Actor::Child, act, why, origin);
+}
+
+/// The restrictions, where they can be last.
+pub(super) fn restrict_last(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    if spec.policy.new_privileges == NewPrivileges::Refused {
+        restrict(spec, host, steps);
+    }
+}
+
+fn restrict(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    let rules = rules(spec, host);
+    if !rules.is_empty() {
+        let why = "a second wall behind mounts and namespaces (landlock(7))";
+        push(steps, Actor::Child, Act::Confine(rules), why, "");
+    }
+    if let Ok(Some(filter)) = filter(spec) {
+        let why = "what programs don't need is refused: the kernel has had flaws there before";
+        let origin = match &spec.policy.calls {
+            Calls::Filter(_, origin) => origin,
+            Calls::Strict => "--seccomp",
+            _ => "",
+        };
+        push(steps, Actor::Child, Act::FilterCalls(filter), why, origin);
+    }
+}
+
+/// What Landlock is told. A process that it restricts in writing can't mount, so whoever may mount is not.
+pub(super) fn rules(spec: &Spec, host: &Host) -> Rules {
+    let read_only = *spec.namespaces.choice(Namespace::Mount) == Choice::New && spec.writes == Writes::Refused;
+    let files = if read_only && !may_mount(spec) { Files::Listed } else { Files::Free };
+    Rules::new(host.landlock, files)
+}
+
+pub(super) fn may_mount(spec: &Spec) -> bool {
+    spec.policy.nesting == Nesting::Allowed || spec.policy.capabilities.contains(&Capability::SYS_ADMIN)
+}
+
+/// The filter, if there is to be one.
+pub(super) fn filter(spec: &Spec) -> Result<Option<CallFilter>, TooLong> {
+    let built_in = |policy: Policy| match openings(spec) {
+        none if none.is_empty() => Ok(Some(CallFilter::BuiltIn(policy))),
+        some => policy.filter(&some).compile().map(|made| Some(CallFilter::Compiled(made))),
+    };
+    match &spec.policy.calls {
+        Calls::Default => built_in(Policy::Default),
+        Calls::Strict => built_in(Policy::Strict),
+        Calls::All => Ok(None),
+        Calls::Filter(filter, _) => filter.compile().map(|made| Some(CallFilter::Compiled(made))),
+    }
+}
+
+/// What the wished capabilities and namespaces need beyond the policy.
+fn openings(spec: &Spec) -> Vec<Opening> {
+    let held = |capability: Capability| spec.policy.capabilities.contains(&capability);
+    let nests = spec.policy.nesting == Nesting::Allowed;
+    let wanted = [
+        (nests || held(Capability::SYS_ADMIN), Opening::Namespaces),
+        (nests || held(Capability::SYS_ADMIN), Opening::Mounts),
+        (held(Capability::SYS_CHROOT), Opening::Chroot),
+        (held(Capability::SYS_PTRACE), Opening::Tracing),
+        (held(Capability::SYS_NICE), Opening::Placement),
+        (held(Capability::NET_RAW), Opening::Packets),
+        (held(Capability::NET_ADMIN), Opening::Netlink),
+    ];
+    wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, opening)| opening).collect()
+}
+
+/// Calls that pid 1 makes, and the set-up child after the filter holds: x86-64 numbers, with their names.
+const NEEDED: &[(u32, &str)] = &[
+    (0, "read"),
+    (3, "close"),
+    (7, "poll"),
+    (9, "mmap"),
+    (13, "rt_sigaction"),
+    (14, "rt_sigprocmask"),
+    (16, "ioctl"),
+    (33, "dup2"),
+    (39, "getpid"),
+    (44, "sendto"),
+    (45, "recvfrom"),
+    (46, "sendmsg"),
+    (56, "clone"),
+    (59, "execve"),
+    (61, "wait4"),
+    (62, "kill"),
+    (72, "fcntl"),
+    (109, "setpgid"),
+    (112, "setsid"),
+    (157, "prctl"),
+    (231, "exit_group"),
+    (257, "openat"),
+    (289, "signalfd4"),
+    (322, "execveat"),
+    (424, "pidfd_send_signal"),
+    (436, "close_range"),
+];
+
+/// The calls that `filter` refuses though no sandbox starts or ends without them.
+pub(super) fn lacks(filter: &Filter) -> Vec<&'static str> {
+    let Ok(compiled) = filter.compile() else { return Vec::new() };
+    let refused = |number: u32| {
+        let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
+        !matches!(answer(&compiled, &call), Action::Allow | Action::Log)
+    };
+    NEEDED.iter().filter(|(number, _)| refused(*number)).map(|(_, name)| *name).collect()
+}

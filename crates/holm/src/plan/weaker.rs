@@ -1,0 +1,103 @@
+//! What is weaker than in the default sandbox. Pure, as all of planning.
+
+use super::{identity, policy};
+use crate::host::Host;
+use crate::model::landlock::{Rules, Writes as Files};
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::filesystem::{Access, Operation, Writes};
+use crate::spec::life::Base;
+use crate::spec::namespaces::Choice;
+use crate::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
+
+/// One promise of the default sandbox that doesn't hold, or holds less.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weaker {
+    /// What the program can do, or what protects less.
+    pub message: String,
+    /// By which wish; empty if the machine is the reason.
+    pub origin: String,
+}
+
+pub(super) fn weaker(spec: &Spec, host: &Host) -> Vec<Weaker> {
+    let mut found = Vec::new();
+    let mut add = |message: String, origin: &str| found.push(Weaker { message, origin: origin.to_owned() });
+    for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Time) {
+        match spec.namespaces.choice(kind) {
+            Choice::New => {}
+            Choice::Share => add(format!("the {kind} namespace is the caller's"), "--share"),
+            Choice::Join(_, origin) => add(format!("the {kind} namespace belongs to others, too"), origin),
+        }
+    }
+    match &spec.writes {
+        Writes::Through => add("what the program writes changes the root itself".to_owned(), "--rw"),
+        Writes::Refused | Writes::Temporary | Writes::Kept(_) => {}
+    }
+    for entry in &spec.filesystem {
+        if let Operation::Bind { at, access, .. } = &entry.operation {
+            let at = at.display();
+            match access {
+                Access::ReadOnly => {}
+                Access::ReadWrite => add(format!("what the program writes to {at} reaches the host"), &entry.origin),
+                Access::Devices => add(format!("{at} is writable, and devices in it work"), &entry.origin),
+            }
+        }
+    }
+    from_policy(spec, &mut add);
+    if spec.environment.base == Base::Caller {
+        add("the program has the caller's whole environment".to_owned(), "--env-all");
+    }
+    if !spec.descriptors.is_empty() {
+        add(format!("the program has the caller's descriptors {:?}", spec.descriptors), "--pass-fd");
+    }
+    from_machine(spec, host, &mut add);
+    found
+}
+
+fn from_policy(spec: &Spec, add: &mut impl FnMut(String, &str)) {
+    let wish = &spec.policy;
+    match &wish.calls {
+        Calls::Default | Calls::Strict => {}
+        Calls::All => add("the program can use every system call".to_owned(), "--seccomp"),
+        Calls::Filter(_, origin) => add("system calls are those of another filter".to_owned(), origin),
+    }
+    for capability in &wish.capabilities {
+        let more = match *capability {
+            crate::model::capability::Capability::SYS_ADMIN => ", and can make read-only mounts writable again",
+            _ => "",
+        };
+        add(format!("the program has {capability} over the sandbox's namespaces{more}"), "--cap-add");
+    }
+    if wish.nesting == Nesting::Allowed {
+        let message = "the program can make user namespaces, have every capability in them, and mount";
+        add(message.to_owned(), "--allow-userns");
+    }
+    if wish.new_privileges == NewPrivileges::Allowed {
+        add("set-user-id programs and file capabilities work".to_owned(), "--new-privs");
+    }
+    if wish.proc == ProcView::Full {
+        add("/proc tells about the machine".to_owned(), "--proc");
+    }
+    if wish.sys == SysView::ReadOnly {
+        add("/sys tells about the machine".to_owned(), "--sys");
+    }
+}
+
+/// What the machine or the caller's rights don't give.
+fn from_machine(spec: &Spec, host: &Host, add: &mut impl FnMut(String, &str)) {
+    if host.groups && !identity::can_drop_groups(spec, host) {
+        let message = "the caller's supplementary groups stay: without rights they can't be dropped; --map auto can";
+        add(message.to_owned(), "");
+    }
+    if identity::reaches_root(spec, host) {
+        add("a user inside is root outside: what is writable is so with root's rights".to_owned(), "");
+    }
+    let best = Rules::new(6, Files::Listed);
+    let here = policy::rules(spec, host);
+    if here.scopes != best.scopes {
+        add("Landlock can't keep signals and abstract sockets apart on this kernel; namespaces do".to_owned(), "");
+    }
+    if host.landlock < 2 {
+        add("Landlock can't be a second wall for files on this kernel; mounts are the first".to_owned(), "");
+    }
+}

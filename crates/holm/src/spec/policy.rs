@@ -1,0 +1,80 @@
+//! Wishes about what the program may ask of the kernel. The default refuses what ordinary programs don't need; each
+//! other choice is weaker or stricter, and says so (`Plan::weaker`).
+
+use super::Origin;
+use crate::model::capability::Capability;
+use crate::model::seccomp::Filter;
+
+/// Which system calls are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Calls {
+    /// Those of [`Policy::Default`](crate::model::seccomp::policy::Policy::Default), with what the wished capabilities
+    /// need.
+    #[default]
+    Default,
+    /// Those of [`Policy::Strict`](crate::model::seccomp::policy::Policy::Strict).
+    Strict,
+    /// All.
+    All,
+    /// What this filter says. It holds for pid 1, too.
+    Filter(Filter, Origin),
+}
+
+/// Whether the program may make further user namespaces, and all others in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nesting {
+    /// No: inside one it would have every capability, and reach much more of the kernel.
+    #[default]
+    Refused,
+    /// Yes.
+    Allowed,
+}
+
+/// Whether a program inside may get rights by execve(2): by set-user-id bits and file capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NewPrivileges {
+    /// No (`PR_SET_NO_NEW_PRIVS`, prctl(2)).
+    #[default]
+    Refused,
+    /// Yes, over the sandbox's own ids.
+    Allowed,
+}
+
+/// What is seen of `/proc`, wherever it is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProcView {
+    /// Everything but what tells about or changes the machine.
+    #[default]
+    Guarded,
+    /// Processes only (`subset=pid`, proc(5)).
+    Processes,
+    /// Everything.
+    Full,
+}
+
+/// What is seen of `/sys`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SysView {
+    /// Nothing.
+    #[default]
+    None,
+    /// Everything, read-only.
+    ReadOnly,
+}
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Which system calls are answered.
+    pub calls: Calls,
+    /// Capabilities that the program has, over the sandbox's own namespaces.
+    pub capabilities: Vec<Capability>,
+    /// Further user namespaces.
+    pub nesting: Nesting,
+    /// Rights by execve.
+    pub new_privileges: NewPrivileges,
+    /// `/proc`.
+    pub proc: ProcView,
+    /// `/sys`.
+    pub sys: SysView,
+}
