@@ -18,12 +18,15 @@ const DEFAULT_RUNS: usize = 200;
 
 /// Asked for by `mounts`, of the copy of this program it starts in a mount namespace of its own.
 pub(crate) const INSIDE_MOUNTS: &str = "--inside-mounts";
+/// Asked for by `library`, of copies of this program; the scratch directory and MiB of memory follow.
+pub(crate) const INSIDE_LIBRARY: &str = "--inside-library";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
     Help,
     Measure(Options),
     InsideMounts { scratch: PathBuf, runs: usize },
+    InsideLibrary { scratch: PathBuf, mib: usize },
 }
 
 #[derive(Debug, PartialEq)]
@@ -59,6 +62,11 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Request, Stri
             "--runs" => options.runs = runs(&value()?)?,
             "--json" => options.output = Output::Json,
             "--check" => options.judgement = Judgement::Limits,
+            INSIDE_LIBRARY => {
+                let scratch = value()?.into();
+                let mib = value()?.parse().map_err(|_| format!("{INSIDE_LIBRARY} wants MiB"))?;
+                return Ok(Request::InsideLibrary { scratch, mib });
+            }
             INSIDE_MOUNTS => inside = Some(PathBuf::from(value()?)),
             _ => return Err(format!("unknown argument {word}: see --help")),
         }

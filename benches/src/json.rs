@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::library::Library;
 use crate::mounts::Mounts;
 use crate::peer::Peer;
 use crate::report::Report;
@@ -20,6 +21,7 @@ pub(crate) fn document(report: &Report, breaches: &[String]) -> String {
         ("starts", Value::List(report.starts.iter().map(starts).collect())),
         ("starts_per_second", Value::object(rates)),
         ("mounts", mounts(&report.mounts)),
+        ("library", library(&report.library)),
         ("system_calls", calls(&report.calls)),
         ("failures", texts(&report.failures)),
         ("over_limit", texts(breaches)),
@@ -63,6 +65,17 @@ fn mounts(mounts: &Mounts) -> Value {
             }
             Value::object(members)
         }
+    }
+}
+
+fn library(library: &Library) -> Value {
+    match library {
+        Library::Skipped { reason } => Value::object([("not_measured", Value::text(reason))]),
+        Library::Measured(calls) => Value::object([
+            ("large_mib", Value::Number(calls.large_mib as f64)),
+            ("small_ms", Value::Number(calls.small)),
+            ("large_ms", Value::Number(calls.large)),
+        ]),
     }
 }
 

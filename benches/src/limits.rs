@@ -2,6 +2,7 @@
 //!
 //! A number that is missing breaks its limit: what wasn't measured isn't kept.
 
+use crate::library::{Calls, Library};
 use crate::mounts::{COUNT, Growth, Mounts};
 use crate::peer::Peer;
 use crate::report::Report;
@@ -14,10 +15,12 @@ const PEAK_KIB: u64 = 4096;
 const STARTS_PER_SECOND: f64 = 450.0;
 /// Over the floor's growth, for all the mounts.
 const MOUNTS_MS: f64 = 0.3;
+/// Of a start by the library from a small program.
+const LIBRARY_RATIO: f64 = 1.15;
 
 pub(crate) fn breaches(report: &Report) -> Vec<String> {
     let starts = report.starts.iter().flat_map(|starts| [start_time(starts), peak(starts)]);
-    let rest = [throughput(&report.rates), mounts(&report.mounts)];
+    let rest = [throughput(&report.rates), mounts(&report.mounts), library(&report.library)];
     starts.chain(rest).filter_map(Result::err).collect()
 }
 
@@ -55,6 +58,19 @@ fn mounts(mounts: &Mounts) -> Result<(), String> {
     };
     keep(holm <= floor + MOUNTS_MS, || {
         format!("{what}: {holm:+.2} ms, floor {floor:+.2} ms, at most {MOUNTS_MS} ms more allowed")
+    })
+}
+
+fn library(library: &Library) -> Result<(), String> {
+    let Library::Measured(Calls { large_mib, small, large }) = library else {
+        return Err("starts by the library: not measured".into());
+    };
+    let ratio = large / small;
+    keep(ratio <= LIBRARY_RATIO, || {
+        format!(
+            "start by the library: with {large_mib} MiB in use {ratio:.2} times a small program's median, at most \
+             {LIBRARY_RATIO} allowed"
+        )
     })
 }
 
@@ -111,9 +127,17 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_grows_with_the_callers_memory_is_a_breach() {
+        let measured = |large| Library::Measured(Calls { large_mib: 4096, small: 2.0, large });
+        assert_eq!(library(&measured(2.2)), Ok(()));
+        assert!(library(&measured(236.0)).is_err());
+    }
+
+    #[test]
     fn what_was_not_measured_is_a_breach() {
         assert!(throughput(&[]).is_err());
         assert!(mounts(&Mounts::Skipped { reason: String::new() }).is_err());
+        assert!(library(&Library::Skipped { reason: String::new() }).is_err());
         assert!(peak(&Starts { user_id: 0, series: Vec::new() }).is_err());
     }
 }

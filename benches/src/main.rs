@@ -1,7 +1,7 @@
 //! `holm-bench`: what a start of holm costs, beside the least it can cost and beside its peers.
 //!
-//! Everything is measured from outside, as whole processes: the tools are started the way a user starts them, and
-//! nothing of holm is linked in. The order of things: a scratch directory gets the C programs and a copy of holm;
+//! Everything but the starts by the library is measured from outside, as whole processes: the tools are started the way
+//! a user starts them. The order of things: a scratch directory gets the C programs and a copy of holm;
 //! the peers that are installed are found; each section measures them; the report is printed; the scratch goes away.
 //!
 //! It must not leave anything behind, must not pass over a missing peer in silence, and must not judge unless asked
@@ -11,6 +11,7 @@ mod arguments;
 mod host;
 mod interleave;
 mod json;
+mod library;
 mod limits;
 mod meter;
 mod mounts;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         }
         Ok(Request::Measure(options)) => measure(&options),
         Ok(Request::InsideMounts { scratch, runs }) => mounts::measure_inside(&scratch, runs),
+        Ok(Request::InsideLibrary { scratch, mib }) => library::call_inside(&scratch, mib),
         Err(message) => Err(message),
     };
     done.unwrap_or_else(|message| {
@@ -97,6 +99,7 @@ fn run_sections(scratch: &Scratch, field: Field, options: &Options) -> Report {
         .collect();
     let rates = throughput::measure(&meter, &field.subjects, &mut failures);
     let mounts = mounts::measure(scratch.path(), options.runs, &mut failures);
+    let library = library::measure(scratch.path(), options.runs, &mut failures);
     let calls = system_calls::count(scratch.path(), &field.subjects, &mut failures);
-    Report { host: host::describe(&field), absent: field.absent, starts, rates, mounts, calls, failures }
+    Report { host: host::describe(&field), absent: field.absent, starts, rates, mounts, library, calls, failures }
 }

@@ -1,6 +1,7 @@
 //! All that was measured. It is printed by `table` or `json` and judged by `limits`.
 
 use crate::host::Host;
+use crate::library::Library;
 use crate::mounts::Mounts;
 use crate::peer::Absent;
 use crate::start::Starts;
@@ -14,6 +15,7 @@ pub(crate) struct Report {
     pub(crate) starts: Vec<Starts>,
     pub(crate) rates: Vec<Rate>,
     pub(crate) mounts: Mounts,
+    pub(crate) library: Library,
     pub(crate) calls: SystemCalls,
     /// What failed to run, with what it said.
     pub(crate) failures: Vec<String>,

@@ -1,5 +1,6 @@
 //! The report for a reader: one table a section, on the standard output.
 
+use crate::library::Library;
 use crate::mounts::{COUNT, Mounts};
 use crate::peer::Peer;
 use crate::report::Report;
@@ -12,6 +13,7 @@ pub(crate) fn print(report: &Report) {
     print_peaks(&report.starts);
     print_rates(report);
     print_mounts(&report.mounts);
+    print_library(&report.library);
     print_calls(&report.calls);
 }
 
@@ -80,6 +82,18 @@ fn print_mounts(mounts: &Mounts) {
                 let difference = growth.difference();
                 println!("{:<10}{:>9.3}{:>9.3}{difference:>+9.3}", growth.peer, growth.without, growth.with);
             }
+        }
+    }
+}
+
+fn print_library(library: &Library) {
+    match library {
+        Library::Skipped { reason } => println!("\nStarts by the library: NOT MEASURED: {reason}"),
+        Library::Measured(calls) => {
+            println!("\nStarts by the library, from a program with much memory in use, median ms");
+            let size = format!("{} MiB", calls.large_mib);
+            println!("{:<10}{:>9}{size:>9}{:>9}", "", "small", "growth");
+            println!("{:<10}{:>9.3}{:>9.3}{:>+9.3}", "holm", calls.small, calls.large, calls.large - calls.small);
         }
     }
 }
