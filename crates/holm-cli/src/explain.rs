@@ -22,6 +22,7 @@ pub(crate) fn print(plan: &Plan, form: &str) -> ExitCode {
 fn actor(actor: Actor) -> &'static str {
     match actor {
         Actor::Parent => "outside",
+        Actor::ParentAtOnce => "outside, at once",
         Actor::ParentMeanwhile => "outside, while the child waits",
         Actor::Child => "inside",
         Actor::Aide => "beside",

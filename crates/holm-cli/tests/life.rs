@@ -192,8 +192,8 @@ fn joined() -> (Running, [String; 4]) {
     let holder = start(&[], "echo; exec sleep 60");
     let path = format!("/proc/{0}/task/{0}/children", holder.child.id());
     let children = fs::read_to_string(path).expect("it runs");
-    // A helper of the start may not be reaped yet; the init is the youngest.
-    let init = children.split_whitespace().last().expect("it has a child");
+    // A helper of the start may not be reaped yet; the init is the eldest.
+    let init = children.split_whitespace().next().expect("it has a child");
     let options = ["--join".to_owned(), format!("user={init}"), "--join".to_owned(), format!("pid={init}")];
     (holder, options)
 }

@@ -20,8 +20,8 @@ fn acts(spec: &Spec, host: &Host) -> Vec<String> {
 fn an_empty_root_for_an_ordinary_user() {
     let spec = Spec { root: Root::Empty, ..Spec::new("true") };
     let expected = [
-        "start the child in new namespaces: user",
-        "start the process inside, in new namespaces: cgroup, ipc, uts, pid, mnt",
+        "start the child in new namespaces: user, cgroup, ipc, uts, pid, mnt",
+        "enter the new user namespace",
         "make a new net namespace",
         "set the loopback interface up",
         "map users 1000:1000:1 and groups 1000:1000:1",

@@ -22,6 +22,7 @@ use rustix::thread::set_thread_groups;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What the child is given: the program and the init's lists.
 pub(crate) struct Context<'a> {
@@ -30,14 +31,28 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: StringList<'a>,
     /// The number of the parent's end of the socket.
     pub(crate) owner: i32,
+    /// The number of the descriptor of the process inside, for the aide.
+    pub(crate) inside: AtomicI32,
 }
 
 /// Where the child starts.
 pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
-    // Open here, it would hide its end from a child that waits: a parent killed meanwhile would leave that for ever.
+    close_owner(context);
+    walk(context, 0)
+}
+
+/// Where the aide starts: it makes beside what takes long, hands it over and ends.
+pub(crate) extern "C" fn assist(context: &Context<'_>) -> ! {
+    close_owner(context);
+    let mut state = State { context, root: None, terminal: None };
+    perform(&mut state, &context.program.aide);
+    exit(0)
+}
+
+/// Open here, it would hide its end from a child that waits: a parent killed meanwhile would leave that for ever.
+fn close_owner(context: &Context<'_>) {
     let owner = context.owner as u32;
     let _ = crate::sys::process::close_range(owner, owner);
-    walk(context, 0)
 }
 
 /// Where the child of a child that forked goes on.
@@ -59,7 +74,7 @@ fn perform(state: &mut State<'_>, steps: &[(u32, Op)]) {
     let program = state.context.program;
     for (step, op) in steps {
         let done = match program.fault {
-            Some((number, errno)) if number == *step && !matches!(op, Op::Await) => {
+            Some((number, errno)) if number == *step && !matches!(op, Op::Await | Op::Ask) => {
                 Err(Errno::from_raw_os_error(errno))
             }
             _ => state.step(*step, op),
@@ -99,9 +114,19 @@ impl State<'_> {
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
             Op::Fork(flags) => self.fork(step, *flags),
+            Op::EnterUser => {
+                let inside = crate::sys::process::borrow(self.context.inside.load(Ordering::Relaxed));
+                crate::sys::namespace::enter(inside.ok_or(Errno::BADF)?, libc::CLONE_NEWUSER as u64)
+            }
             Op::MakeNetwork => crate::sys::namespace::unshare(libc::CLONE_NEWNET as u64),
             Op::EnterNetwork => self.enter_network(),
-            Op::Await => self.wait_for_parent(step),
+            Op::HandOverNetwork => self.hand_over_network(step),
+            Op::Await => self.wait_for_parent(),
+            Op::Ask => {
+                let need = Record::new(wire::NEED, step, 0);
+                send(control(self.context.program), &need.to_bytes(), SendFlags::NOSIGNAL)?;
+                self.wait_for_parent()
+            }
             Op::WriteMaps { uid, gid } => {
                 write_once(c"/proc/self/uid_map", uid)?;
                 write_once(c"/proc/self/setgroups", b"deny")?;
@@ -272,20 +297,23 @@ impl State<'_> {
         Err(Errno::BUSY)
     }
 
-    /// Starts the process inside, then does the aide's steps, hands over what they made, and ends.
+    /// Starts the process inside, tells of it, and ends.
     fn fork(&mut self, step: u32, flags: u64) -> Result<()> {
         let program = self.context.program;
-        let stack = program.fork_stack.as_ref().ok_or(Errno::NOMEM)?;
+        let stack = program.second_stack.as_ref().ok_or(Errno::NOMEM)?;
         let child = start(flags, Kind::Sibling, stack, go_on, self.context)?;
         send_descriptor(control(program), Record::new(wire::MOVED, step, 0), child.pidfd.as_fd())?;
-        perform(self, &program.aide);
-        if let Some((_, aide)) = program.aide_socket {
-            let made = openat(CWD, c"/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-            let socket = crate::sys::process::borrow(aide).ok_or(Errno::BADF)?;
-            // If the process inside is gone, it has said why.
-            let _ = send_descriptor(socket, Record::new(wire::MOVED, step, 0), made.as_fd());
-        }
         exit(0)
+    }
+
+    /// Gives the process inside the network namespace that this process is in.
+    fn hand_over_network(&self, step: u32) -> Result<()> {
+        let (_, aide) = self.context.program.aide_socket.ok_or(Errno::BADF)?;
+        let made = openat(CWD, c"/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let socket = crate::sys::process::borrow(aide).ok_or(Errno::BADF)?;
+        // If the process inside is gone, it has said why.
+        let _ = send_descriptor(socket, Record::new(wire::MOVED, step, 0), made.as_fd());
+        Ok(())
     }
 
     fn enter_network(&self) -> Result<()> {
@@ -309,9 +337,8 @@ impl State<'_> {
         exit(125)
     }
 
-    fn wait_for_parent(&self, step: u32) -> Result<()> {
+    fn wait_for_parent(&self) -> Result<()> {
         let control = control(self.context.program);
-        send(control, &Record::new(wire::NEED, step, 0).to_bytes(), SendFlags::NOSIGNAL)?;
         let mut bytes = [0u8; wire::LENGTH];
         let (length, _) = rustix::io::retry_on_intr(|| recv(control, &mut bytes, RecvFlags::empty()))?;
         let go = length == wire::LENGTH && Record::from_bytes(bytes).kind == wire::GO;

@@ -21,6 +21,7 @@ use rustix::net::{
 use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// A running sandbox.
 #[derive(Debug)]
@@ -55,19 +56,21 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         arguments: StringList::new(program.arguments.iter().map(|s| s.as_c_str())),
         environment: StringList::new(program.environment.iter().map(|s| s.as_c_str())),
         owner: ours.as_raw_fd(),
+        inside: AtomicI32::new(-1),
     };
     let dumpable = crate::sys::process::dumpable();
     let child = {
         let _blocked = Blocked::new();
         start(flags.unwrap_or(0), memory, &stack, child::run, &context).map_err(failed)?
     };
-    // Open in this process it would hide that the child has closed its own.
-    drop(child_end);
     let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
     let awaited = if forks { 2 } else { 1 };
     let mut nursery =
         Nursery { plan, control: &ours, children: vec![child], awaited, terminal: None, kept: Vec::new() };
-    let raised = nursery.raise();
+    let begun = if forks { Ok(()) } else { nursery.at_once().and_then(|()| nursery.add_aide(&context)) };
+    // Open in this process it would hide that the children have closed their own.
+    drop(child_end);
+    let raised = begun.map_err(Stop::Failed).and_then(|()| nursery.raise());
     if raised.is_err() {
         nursery.clear();
     }
@@ -108,7 +111,10 @@ impl Nursery<'_> {
                     return Err(Stop::Failed(Failed { step: record.step as usize, errno }));
                 }
                 (wire::NEED, _) => needed = Some(record.step as usize),
-                (wire::MOVED, Some(pidfd)) => self.moved(pidfd),
+                (wire::MOVED, Some(pidfd)) => {
+                    self.moved(pidfd);
+                    self.at_once().map_err(Stop::Failed)?;
+                }
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
                 _ => {}
             }
@@ -120,11 +126,30 @@ impl Nursery<'_> {
                 return Ok(());
             }
             if let Some(step) = needed.take() {
-                self.parent_steps(step).map_err(Stop::Failed)?;
-                // If the child is gone, its record or its end comes next.
-                let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
+                self.parent_steps(step - 1, Actor::ParentMeanwhile).map_err(Stop::Failed)?;
             }
         }
+    }
+
+    /// The steps that need nothing but the process inside.
+    fn at_once(&mut self) -> std::result::Result<(), Failed> {
+        match self.plan.steps.iter().position(|step| step.actor == Actor::ParentAtOnce) {
+            Some(place) => self.parent_steps(place, Actor::ParentAtOnce),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the aide, if the plan has one. It counts as a child that has told of the last one already.
+    fn add_aide(&mut self, context: &Context<'_>) -> std::result::Result<(), Failed> {
+        let Some(place) = self.plan.steps.iter().position(|step| step.actor == Actor::Aide) else { return Ok(()) };
+        let Some(stack) = &context.program.second_stack else { return Ok(()) };
+        let inside = self.children.last().map_or(-1, |child| child.pidfd.as_raw_fd());
+        context.inside.store(inside, Ordering::Relaxed);
+        let _blocked = Blocked::new();
+        let aide =
+            start(0, Kind::Shared, stack, child::assist, context).map_err(|errno| Failed { step: place + 1, errno })?;
+        self.children.insert(0, aide);
+        Ok(())
     }
 
     fn moved(&mut self, pidfd: OwnedFd) {
@@ -132,11 +157,11 @@ impl Nursery<'_> {
         self.children.push(Cloned { pid, pidfd });
     }
 
-    /// The steps that only the parent can do, in a row from number `first` on.
-    fn parent_steps(&mut self, first: usize) -> std::result::Result<(), Failed> {
+    /// The steps of `actor`, which is the parent, in a row from `place` on; then tells the child.
+    fn parent_steps(&mut self, place: usize, actor: Actor) -> std::result::Result<(), Failed> {
         let pid = self.children.last().map_or(0, |child| child.pid);
-        let row = self.plan.steps.iter().enumerate().skip(first - 1);
-        for (place, step) in row.take_while(|(_, step)| step.actor == Actor::ParentMeanwhile) {
+        let row = self.plan.steps.iter().enumerate().skip(place);
+        for (place, step) in row.take_while(|(_, step)| step.actor == actor) {
             let number = place + 1;
             let failed = |errno| Failed { step: number, errno };
             if let Some((_, errno)) = self.plan.fault.filter(|&(fault, _)| fault == number) {
@@ -150,6 +175,8 @@ impl Nursery<'_> {
                 _ => {}
             }
         }
+        // If the child is gone, its record or its end comes next.
+        let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
         Ok(())
     }
 

@@ -59,13 +59,16 @@ pub(crate) struct TmpfsOptions {
     pub(crate) owner: Option<(CString, CString)>,
 }
 
-/// What the child does in one step.
+/// What the child does in one step. `Await` waits for what the parent does at once, `Ask` asks it for its steps first.
 pub(crate) enum Op {
     Enter { namespace: usize, flag: u64 },
     Fork(u64),
+    EnterUser,
     MakeNetwork,
+    HandOverNetwork,
     EnterNetwork,
     Await,
+    Ask,
     WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
     OffsetTime(Vec<u8>),
     LimitNamespaces,
@@ -108,7 +111,7 @@ pub(crate) enum Op {
 /// Everything the child reads.
 pub(crate) struct Program {
     pub(crate) steps: Vec<(u32, Op)>,
-    /// What the first child does after it has forked.
+    /// What the aide does.
     pub(crate) aide: Vec<(u32, Op)>,
     /// The numbers of the child's and the aide's end of the socket between them.
     pub(crate) aide_socket: Option<(i32, i32)>,
@@ -126,8 +129,8 @@ pub(crate) struct Program {
     pub(crate) kept: Vec<i32>,
     /// What becomes descriptors 0, 1 and 2, where they are not just inherited; all above 2.
     pub(crate) stdio: Three,
-    /// A second stack, for a child that forks.
-    pub(crate) fork_stack: Option<Stack>,
+    /// A second stack, for a child that forks, or for the aide.
+    pub(crate) second_stack: Option<Stack>,
     pub(crate) arguments: Vec<CString>,
     pub(crate) environment: Vec<CString>,
 }
@@ -162,10 +165,11 @@ pub(crate) fn compile(
             _ => compiler.step(number, step.actor, &step.act).map_err(|errno| Failed { step: number, errno })?,
         }
     }
-    let fork_stack = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork(_)));
+    let forks = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork(_)));
     let mut handed_over = vec![control];
     let mut aide_socket = None;
-    if !compiler.aide.is_empty() {
+    if let Some(&(number, _)) = compiler.aide.last() {
+        compiler.aide.push((number, Op::HandOverNetwork));
         let (child, aide) = rustix::net::socketpair(
             rustix::net::AddressFamily::UNIX,
             rustix::net::SocketType::SEQPACKET,
@@ -180,7 +184,7 @@ pub(crate) fn compile(
         fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
-        fork_stack: if fork_stack { Some(Stack::new().map_err(at)?) } else { None },
+        second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
         arguments: arguments(plan, &handed_over[0], proc.as_ref()),
         aide: compiler.aide,
         aide_socket,
@@ -199,8 +203,8 @@ pub(crate) fn compile(
 struct Compiler {
     steps: Vec<(u32, Op)>,
     aide: Vec<(u32, Op)>,
-    /// Whether the step before was one of the parent's while the child waits.
-    waits: bool,
+    /// Who did the step before, if it was the parent while the child waits.
+    awaited: Option<Actor>,
     namespaces: Vec<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
     kinds: Vec<u64>,
@@ -226,7 +230,7 @@ impl Compiler {
         Compiler {
             steps: Vec::new(),
             aide: Vec::new(),
-            waits: false,
+            awaited: None,
             namespaces: Vec::new(),
             kinds: Vec::new(),
             own: 0,
@@ -252,17 +256,17 @@ impl Compiler {
             }
             Act::MakeDirectory(path) => return super::keep::make_directory(path),
             Act::Clone(_) | Act::Execute(_) => return Ok(()),
-            _ if actor == Actor::ParentMeanwhile => {
+            _ if matches!(actor, Actor::ParentAtOnce | Actor::ParentMeanwhile) => {
                 // The child waits once for all steps of the parent in a row.
-                if !self.waits {
-                    self.steps.push((number, Op::Await));
+                if self.awaited != Some(actor) {
+                    self.steps.push((number, if actor == Actor::ParentAtOnce { Op::Await } else { Op::Ask }));
                 }
-                self.waits = true;
+                self.awaited = Some(actor);
                 return Ok(());
             }
             _ => {}
         }
-        self.waits = false;
+        self.awaited = None;
         let op = self.op(act)?;
         let list = if actor == Actor::Aide { &mut self.aide } else { &mut self.steps };
         list.push((number, op));
@@ -277,6 +281,7 @@ impl Compiler {
                 Op::Enter { namespace, flag }
             }
             Act::Fork(set) => Op::Fork(set.flags()),
+            Act::EnterUser => Op::EnterUser,
             Act::MakeNetwork => Op::MakeNetwork,
             Act::EnterNetwork => Op::EnterNetwork,
             Act::WriteMaps { uid, gid, .. } => {

@@ -65,8 +65,8 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let (uid, gid) = maps(spec, host);
     let (actor, why) = match writer {
         MapWriter::Child => (Actor::Child, "anybody may map the own ids, once setgroups is given up"),
-        MapWriter::Parent => (Actor::ParentMeanwhile, "the caller has the right to map any id it has"),
-        MapWriter::Helpers => (Actor::ParentMeanwhile, "set-user-id helpers may map the ranges in /etc/subuid"),
+        MapWriter::Parent => (Actor::ParentAtOnce, "the caller has the right to map any id it has"),
+        MapWriter::Helpers => (Actor::ParentAtOnce, "set-user-id helpers may map the ranges in /etc/subuid"),
     };
     push(steps, actor, Act::WriteMaps { writer, uid, gid }, why, &spec.identity.origin);
     if loses_own_ids(spec, host) {

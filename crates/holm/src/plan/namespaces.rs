@@ -16,22 +16,19 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
     }
 }
 
-/// Starts the child in the new namespaces, by way of a process between where one is needed.
+/// Starts the process inside in the new namespaces, by way of a process between where something is joined.
 ///
 /// What is joined is entered before a user namespace is made, since the rights of the caller count there; a pid namespace
 /// takes in only processes started after it was joined. A new network namespace takes as long as all else: an aide makes
-/// it while the child builds the root.
+/// it while the process inside builds the root.
 pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
     let joins = joined(spec).next().is_some();
     let (first, rest, why) = if joins {
         (NamespaceSet::default(), new, "a process that enters what is joined, with the caller's rights")
-    } else if beside(spec) {
-        let first: NamespaceSet = new.iter().filter(|&kind| kind == Namespace::User).collect();
-        let rest = new.without(Namespace::User).without(Namespace::Net);
-        (first, rest, "the user namespace first: it gives the right to make the others, and owns them")
     } else {
-        (new, NamespaceSet::default(), "one clone3 makes them all; the user namespace owns the others")
+        let why = "one clone3 makes them all; the user namespace owns the others";
+        (if beside(spec) { new.without(Namespace::Net) } else { new }, NamespaceSet::default(), why)
     };
     push(steps, Actor::Parent, Act::Clone(first), why, "");
     for (namespace, _, origin) in joined(spec) {
@@ -41,12 +38,16 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
         };
         push(steps, Actor::Child, Act::Enter(namespace), why, origin);
     }
-    if joins || beside(spec) {
+    if joins {
         let why = "a pid namespace takes in only processes started for it; the others are made with it";
         push(steps, Actor::Child, Act::Fork(rest), why, "");
     }
     if beside(spec) {
-        let why = "the dearest single part, so the first child makes it while the one inside builds the root";
+        if new.contains(Namespace::User) {
+            let why = "it is to own the network namespace, as it owns the others";
+            push(steps, Actor::Aide, Act::EnterUser, why, "");
+        }
+        let why = "the dearest single part, so a second child makes it while the one inside builds the root";
         push(steps, Actor::Aide, Act::MakeNetwork, why, "");
         push(steps, Actor::Aide, Act::Loopback, LOOPBACK, "");
     }

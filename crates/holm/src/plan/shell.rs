@@ -129,7 +129,8 @@ impl<'a> Script<'a> {
             Act::Keep { .. } => Part::Outside,
             Act::OpenNamespace { .. } | Act::Enter(_) | Act::WriteMaps { .. } => Part::Start,
             Act::Clone(set) if starts(set) => Part::Start,
-            Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork | Act::OffsetTime(_) | Act::Private => Part::Inside,
+            Act::Clone(_) | Act::Fork(_) | Act::OffsetTime(_) | Act::Private => Part::Inside,
+            Act::EnterUser | Act::MakeNetwork => Part::Inside,
             Act::TakeIds { .. } if self.built_with().is_some() => Part::Build,
             Act::LimitNamespaces | Act::Loopback | Act::Hostname(_) | Act::RootTmpfs | Act::RootBind { .. } => {
                 Part::Build

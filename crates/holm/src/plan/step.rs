@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 pub enum Actor {
     /// The caller's process, before there is a child.
     Parent,
+    /// The caller's process, as soon as there is a process inside, which waits for it when it gets there.
+    ParentAtOnce,
     /// The caller's process, while the child waits.
     ParentMeanwhile,
     /// The child, inside.
     Child,
-    /// The first child, beside the one inside.
+    /// A second child, beside the one inside.
     Aide,
 }
 
@@ -106,6 +108,8 @@ pub enum Act {
     Enter(Namespace),
     /// Starts the process inside, from the first child, in these new namespaces.
     Fork(NamespaceSet),
+    /// Moves the aide into the new user namespace.
+    EnterUser,
     /// Makes a network namespace.
     MakeNetwork,
     /// Enters the network namespace that was made beside.
@@ -239,6 +243,7 @@ impl fmt::Display for Act {
             Act::Enter(namespace) => write!(f, "enter the {namespace} namespace"),
             Act::Fork(set) if *set == NamespaceSet::default() => f.write_str("start the process inside"),
             Act::Fork(set) => write!(f, "start the process inside, in new namespaces: {set}"),
+            Act::EnterUser => f.write_str("enter the new user namespace"),
             Act::MakeNetwork => f.write_str("make a new net namespace"),
             Act::EnterNetwork => f.write_str("enter the new net namespace"),
             Act::WriteMaps { uid, gid, writer } => {
