@@ -3,14 +3,14 @@
 //!
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
-use super::place::{Inside, Make, mount_id, write_once};
+use super::place::{Inside, Make, Place, mount_id, write_once};
 use super::program::{Op, Program, READ_ONLY};
 use super::{guard, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, set_attributes};
 use crate::sys::process::StringList;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 use rustix::net::{
@@ -44,8 +44,7 @@ pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
 /// Where the aide starts: it makes beside what takes long, hands it over and ends.
 pub(crate) extern "C" fn assist(context: &Context<'_>) -> ! {
     close_owner(context);
-    let mut state = State { context, root: None, terminal: None };
-    perform(&mut state, &context.program.aide);
+    perform(&mut State::new(context), &context.program.aide);
     exit(0)
 }
 
@@ -65,12 +64,11 @@ fn walk(context: &Context<'_>, from: usize) -> ! {
     let program = context.program;
     // Modes inside are the wished ones: the caller's mask is taken off what it makes, not off what is made for it.
     rustix::process::umask(Mode::empty());
-    let mut state = State { context, root: None, terminal: None };
-    perform(&mut state, &program.steps[from..]);
+    perform(&mut State::new(context), &program.steps[from..]);
     exit(125)
 }
 
-fn perform(state: &mut State<'_>, steps: &[(u32, Op)]) {
+fn perform<'a>(state: &mut State<'a>, steps: &'a [(u32, Op)]) {
     let program = state.context.program;
     for (step, op) in steps {
         let done = match program.fault {
@@ -103,11 +101,17 @@ fn control(program: &Program) -> BorrowedFd<'static> {
 struct State<'a> {
     context: &'a Context<'a>,
     root: Option<OwnedFd>,
+    /// The directory that something was made in last, by its path, until something is mounted.
+    last_in: Option<(&'a CStr, OwnedFd)>,
     terminal: Option<OwnedFd>,
 }
 
-impl State<'_> {
-    fn step(&mut self, step: u32, op: &Op) -> Result<()> {
+impl<'a> State<'a> {
+    fn new(context: &'a Context<'a>) -> State<'a> {
+        State { context, root: None, last_in: None, terminal: None }
+    }
+
+    fn step(&mut self, step: u32, op: &'a Op) -> Result<()> {
         match op {
             Op::Enter { namespace, flag } => {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
@@ -160,8 +164,38 @@ impl State<'_> {
             },
             Op::Descriptors { kept, gaps } => self.descriptors(kept, gaps),
             Op::Init => self.become_init(step),
-            other => self.file_system(other),
+            Op::Directory { at, mode } => {
+                let made = self.directory(at);
+                match made.and_then(|(parent, name)| mkdirat(parent, name, Mode::from_raw_mode(*mode))) {
+                    Err(cause) => mounts::directory(self.inside()?, at, cause),
+                    made => made,
+                }
+            }
+            Op::File { at, bytes, mode } => {
+                let (parent, name) = self.directory(at)?;
+                mounts::file(parent, name, bytes, *mode)
+            }
+            Op::Symlink { target, at } => {
+                let (parent, name) = self.directory(at)?;
+                mounts::symlink(parent, name, target)
+            }
+            other => {
+                self.last_in = None;
+                self.file_system(other)
+            }
         }
+    }
+
+    /// The directory that `at` is in, made where it is missing, checked to be one of ours; and the last part. Looked up once
+    /// for steps in a row: nothing is mounted between them, and it stays one of ours.
+    fn directory(&mut self, at: &'a Place) -> Result<(BorrowedFd<'_>, &'a CStr)> {
+        let (path, name) = at.last()?;
+        let known = self.last_in.take().filter(|(last, _)| *last == path);
+        let directory = match known {
+            Some((_, directory)) => directory,
+            None => self.inside()?.directory(at)?,
+        };
+        Ok((self.last_in.insert((path, directory)).1.as_fd(), name))
     }
 
     /// Steps on mounts and files.
@@ -206,14 +240,11 @@ impl State<'_> {
                     }
                 }
             }
-            Op::Directory { at, mode } => mounts::directory(self.inside()?, at, *mode),
-            Op::File { at, bytes, mode } => mounts::file(self.inside()?, at, bytes, *mode),
             Op::BindData { at, bytes, mode, attributes } => {
                 let made = mounts::data(bytes, *mode, *attributes)?;
                 mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
                 if attributes & READ_ONLY == 0 { self.writable(made.as_fd()) } else { Ok(()) }
             }
-            Op::Symlink { target, at } => mounts::symlink(self.inside()?, at, target),
             Op::Chmod { at, mode } => mounts::chmod(self.inside()?, at, *mode),
             Op::Proc { at, processes_only } => {
                 let option = if *processes_only { Some((c"subset", c"pid")) } else { None };
@@ -250,7 +281,7 @@ impl State<'_> {
         Ok(())
     }
 
-    fn put_plain(&self, kind: &CStr, option: Option<(&CStr, &CStr)>, at: &super::place::Place) -> Result<()> {
+    fn put_plain(&self, kind: &CStr, option: Option<(&CStr, &CStr)>, at: &Place) -> Result<()> {
         let flags =
             MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let made = mounts::plain(kind, option, flags)?;

@@ -333,13 +333,10 @@ pub(crate) fn chmod(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> 
     rustix::fs::chmodat(CWD, name.text()?, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
-/// Makes a directory; one that is there stays as it is.
-pub(crate) fn directory(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> {
+/// Whether a directory is there, which could not be made because of `cause`.
+pub(crate) fn directory(inside: Inside<'_>, place: &Place, cause: Errno) -> Result<()> {
     match inside.open(place, Make::Nothing) {
-        Err(Errno::NOENT) => {
-            let (parent, name) = inside.directory(place)?;
-            rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode))
-        }
+        Err(Errno::NOENT) => Err(cause),
         found => match rustix::fs::FileType::from_raw_mode(fstat(found?)?.st_mode).is_dir() {
             true => Ok(()),
             false => Err(Errno::NOTDIR),
@@ -348,19 +345,17 @@ pub(crate) fn directory(inside: Inside<'_>, place: &Place, mode: u32) -> Result<
 }
 
 /// Makes a file with `bytes`.
-pub(crate) fn file(inside: Inside<'_>, place: &Place, bytes: &[u8], mode: u32) -> Result<()> {
-    let (parent, name) = inside.directory(place)?;
-    let file = create(parent.as_fd(), name, mode)?;
+pub(crate) fn file(parent: BorrowedFd<'_>, name: &CStr, bytes: &[u8], mode: u32) -> Result<()> {
+    let file = create(parent, name, mode)?;
     write_all(file.as_fd(), bytes)
 }
 
 /// Makes a symbolic link; the same one may be there.
-pub(crate) fn symlink(inside: Inside<'_>, place: &Place, target: &CString) -> Result<()> {
-    let (parent, name) = inside.directory(place)?;
-    match rustix::fs::symlinkat(target.as_c_str(), &parent, name) {
+pub(crate) fn symlink(parent: BorrowedFd<'_>, name: &CStr, target: &CString) -> Result<()> {
+    match rustix::fs::symlinkat(target.as_c_str(), parent, name) {
         Err(Errno::EXIST) => {
             let mut text = [0u8; 4096];
-            match rustix::fs::readlinkat_raw(&parent, name, &mut text[..]) {
+            match rustix::fs::readlinkat_raw(parent, name, &mut text[..]) {
                 Ok(length) if text[..length] == *target.as_bytes() => Ok(()),
                 _ => Err(Errno::EXIST),
             }

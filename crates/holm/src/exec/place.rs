@@ -34,6 +34,11 @@ impl Place {
         parts.reverse();
         Place { whole: text(&relative), parts }
     }
+
+    /// The path of the directory it is in, and the last part; the root has none (EEXIST).
+    pub(crate) fn last(&self) -> Result<(&CStr, &CStr)> {
+        self.parts.last().map(|(directory, name)| (directory.as_c_str(), name.as_c_str())).ok_or(Errno::EXIST)
+    }
 }
 
 /// The mounts that this sandbox made, by the kernel's id; directories and files may be made on them.
@@ -89,7 +94,7 @@ impl Inside<'_> {
     pub(crate) fn open(&self, place: &Place, make: Make) -> Result<OwnedFd> {
         let found = match (self.look(&place.whole, OFlags::NOFOLLOW), make) {
             (Err(Errno::NOENT), Make::Directory | Make::File) => {
-                let (directory, name) = self.directory(place)?;
+                let (directory, name) = (self.directory(place)?, place.last()?.1);
                 match make {
                     Make::Directory => rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?,
                     _ => drop(create(directory.as_fd(), name, 0o444)?),
@@ -102,9 +107,9 @@ impl Inside<'_> {
         if kind.is_symlink() { Err(Errno::LOOP) } else { Ok(found) }
     }
 
-    /// The directory that `place` is in, made where it is missing, checked to be one of ours; and the last part.
-    pub(crate) fn directory<'p>(&self, place: &'p Place) -> Result<(OwnedFd, &'p CStr)> {
-        let Some(((last_in, last), before)) = place.parts.split_last() else { return Err(Errno::EXIST) };
+    /// The directory that `place` is in, made where it is missing, checked to be one of ours.
+    pub(crate) fn directory(&self, place: &Place) -> Result<OwnedFd> {
+        let Some(((last_in, _), before)) = place.parts.split_last() else { return Err(Errno::EXIST) };
         let directory = match self.look(last_in, OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {
                 for (parent, name) in before {
@@ -126,7 +131,7 @@ impl Inside<'_> {
             found => found?,
         };
         self.own(directory.as_fd())?;
-        Ok((directory, last))
+        Ok(directory)
     }
 
     /// Refuses (EROFS) a directory on a file system of the host.
