@@ -101,6 +101,12 @@ fn identity_options() -> Vec<Arg> {
         vec![
             single("user", "USER", "root, UID or UID:GID inside [default: the caller's]")
                 .value_parser(value_parser!(String)),
+            single(
+                "userns",
+                "WHICH",
+                "As root: auto (default) for ids that are nobody's outside, or host for the same ids",
+            )
+            .value_parser(["auto", "host"]),
             repeated("map", "MAP", "auto for the ranges in /etc/subuid, or [u:|g:]INSIDE:OUTSIDE:COUNT")
                 .value_parser(value_parser!(String)),
         ],

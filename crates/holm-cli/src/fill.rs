@@ -30,6 +30,7 @@ struct Typed {
     time_offset: Option<String>,
     hostname: Option<OsString>,
     user: Option<String>,
+    userns: Option<String>,
     map: Vec<String>,
     chdir: Option<OsString>,
     env: Vec<OsString>,
@@ -96,6 +97,7 @@ fn from_matches(matches: &ArgMatches) -> Typed {
         time_offset: matches.get_one::<String>("time-offset").cloned(),
         hostname: one("hostname"),
         user: matches.get_one::<String>("user").cloned(),
+        userns: matches.get_one::<String>("userns").cloned(),
         map: texts("map"),
         chdir: one("chdir"),
         env: many("env"),
@@ -133,6 +135,7 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
         time_offset: profile.time_offset,
         hostname: profile.hostname.map(OsString::from),
         user: profile.user,
+        userns: profile.userns,
         map: profile.map,
         chdir: profile.chdir.map(OsString::from),
         env: os(profile.env),
@@ -252,6 +255,19 @@ impl Fill {
             && let Some(user) = self.check(&format!("{place}user {text}"), values::user(text))
         {
             self.spec.identity.user = user;
+        }
+        match typed.userns.as_deref() {
+            None => {}
+            Some(_) if !typed.map.is_empty() => self.faults.push(Fault {
+                message: "cannot map ids by both userns and map".to_owned(),
+                origin: format!("{place}userns"),
+                hint: "leave out one of them".to_owned(),
+            }),
+            Some("auto") => self.spec.identity.maps = Maps::Automatic,
+            Some("host") => self.spec.identity.maps = Maps::Single,
+            Some(other) => {
+                self.check::<()>(&format!("{place}userns {other}"), Err("it is auto or host".to_owned()));
+            }
         }
         let (mut uid, mut gid, mut auto) = (Vec::new(), Vec::new(), false);
         for text in &typed.map {

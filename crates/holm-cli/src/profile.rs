@@ -19,6 +19,7 @@ pub(crate) struct Profile {
     pub(crate) time_offset: Option<String>,
     pub(crate) hostname: Option<String>,
     pub(crate) user: Option<String>,
+    pub(crate) userns: Option<String>,
     pub(crate) map: Vec<String>,
     pub(crate) chdir: Option<String>,
     pub(crate) env: Vec<String>,

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use testkit::{Scratch, run};
@@ -146,6 +146,44 @@ fn ids_inside_are_as_wished() {
     assert_eq!(shown(&[], "id -u; id -g"), format!("{}\n{}", own("-u"), own("-g")));
     assert_eq!(shown(&["--user", "root"], "id -u; id -g; id -un; echo $HOME"), "0\n0\nroot\n/root");
     assert_eq!(shown(&["--user", "7:8"], "id -u; id -g"), "7\n8");
+}
+
+#[test]
+fn started_by_root_the_program_is_not_root_outside() {
+    if !testkit::is_root() {
+        return;
+    }
+    let scratch = Scratch::new("owners");
+    fs::write(scratch.join("secret"), "whole").expect("scratch is ours");
+    fs::set_permissions(scratch.join("secret"), fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let bind = format!("{}:/s", text(scratch.path()));
+    // What is bound has its owners on disk.
+    let script = "cat /s/secret; stat -c %u:%g /s/secret; echo new >/s/new; mkdir /s/d; chown 5:6 /s/d";
+    assert_eq!(shown(&["--cap-add", "chown", "--bind-rw", &bind], script), "whole0:0");
+    for (name, ids) in [("new", (0, 0)), ("d", (5, 6))] {
+        let facts = fs::metadata(scratch.join(name)).expect("it was made");
+        assert_eq!((facts.uid(), facts.gid()), ids, "{name}");
+    }
+    let maps = |options: &[&str]| shown(options, "cat /proc/self/uid_map /proc/self/gid_map");
+    let ids: Vec<u64> = maps(&[]).split_whitespace().map(|n| n.parse().expect("a number")).collect();
+    assert!(ids[1] >= 524_288 && ids[1] + 65_536 <= 0x7000_0000 && ids[2] == 65_536, "{ids:?}");
+    assert_eq!(ids[..3], ids[3..]);
+    assert_ne!(maps(&[]), maps(&[]), "each start takes another range");
+    assert_eq!(maps(&["--userns", "host"]).split_whitespace().collect::<Vec<_>>(), ["0", "0", "1", "0", "0", "1"]);
+    let explained = output(run().args(["--explain", "true"]));
+    assert!(!String::from_utf8_lossy(&explained.stdout).contains("root outside"));
+}
+
+#[test]
+fn a_kept_overlay_of_root_keeps_owners() {
+    if !testkit::is_root() {
+        return;
+    }
+    let scratch = Scratch::new("kept-owners");
+    let option = format!("--overlay={}", text(scratch.path()));
+    shown(&[&option, "--cap-add", "chown"], "echo changed >/usr/new; chown 7 /usr/new; rm /usr/bin/true");
+    assert_eq!(fs::metadata(scratch.join("usr-upper/new")).expect("it is kept").uid(), 7);
+    assert_eq!(shown(&[&option], "cat /usr/new; [ -e /usr/bin/true ] || echo gone"), "changed\ngone");
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn sys_is_absent_or_read_only() {
 fn a_descriptor_that_reads_cannot_be_opened_again_to_write() {
     let scratch = Scratch::new("again");
     std::fs::write(scratch.join("file"), "whole").expect("scratch is ours");
+    std::fs::set_permissions(scratch.join("file"), std::fs::Permissions::from_mode(0o666)).expect("it is ours");
     let mut command = run();
     command.args(["sh", "-c", "cat; echo more >/proc/self/fd/0"]);
     command.stdin(std::fs::File::open(scratch.join("file")).expect("it was just made"));
@@ -216,6 +217,8 @@ fn a_descriptor_that_reads_cannot_be_opened_again_to_write() {
     assert_eq!(std::fs::read(scratch.join("file")).expect("it is there"), b"whole");
     // One that writes can.
     let out = std::fs::File::create(scratch.join("out")).expect("scratch is ours");
+    // As root ids inside are others outside, and the file is the host's.
+    std::fs::set_permissions(scratch.join("out"), std::fs::Permissions::from_mode(0o666)).expect("it is ours");
     let done = run().args(["sh", "-c", "echo told >/dev/stdout"]).stdout(out).output().expect("holm starts");
     assert!(done.status.success(), "{done:?}");
     assert_eq!(std::fs::read(scratch.join("out")).expect("it is there"), b"told\n");

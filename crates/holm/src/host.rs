@@ -5,12 +5,17 @@
 
 use crate::spec::Spec;
 use crate::spec::filesystem::{Content, Operation, Root, Source, Upper, Writes};
+use crate::spec::identity::Maps;
 use crate::spec::life::Stdio;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
+use std::hash::BuildHasher;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+
+/// How many ids an automatic map has.
+pub(crate) const RANGE: u32 = 65_536;
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct Host {
     pub directory: Option<PathBuf>,
     /// The environment.
     pub environment: Vec<(OsString, OsString)>,
+    /// The first of 65,536 ids that belong to nobody; looked for only if a privileged caller wishes automatic maps.
+    pub range: Option<u32>,
     /// First id and count of the caller's ranges in /etc/subuid; read only if they are asked for.
     pub subuid: Vec<(u32, u32)>,
     /// The same for /etc/subgid.
@@ -110,7 +117,9 @@ impl Host {
             environment: std::env::vars_os().collect(),
             ..Host::default()
         };
-        if spec.identity.maps != crate::spec::identity::Maps::Single {
+        if spec.identity.maps == Maps::Automatic && host.privileged {
+            host.range = free_range();
+        } else if !matches!(spec.identity.maps, Maps::Automatic | Maps::Single) {
             let name = user.as_ref().map(|u| u.name.clone());
             host.subuid = subordinate("/etc/subuid", uid, name.as_deref());
             host.subgid = subordinate("/etc/subgid", uid, name.as_deref());
@@ -156,6 +165,42 @@ fn group_name(gid: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)? == gid.to_string()).then(|| name.to_owned())
     })
+}
+
+/// The first id of a range of [`RANGE`] ids that no file of subuid(5) gives to anybody and that may be mapped. It lies among
+/// those that are left to containers (systemd's UIDS-GIDS), and each start takes another one, so that sandboxes have nothing
+/// in common.
+fn free_range() -> Option<u32> {
+    const FIRST: u32 = 0x8_0000;
+    const RANGES: u64 = (0x7000_0000 - FIRST as u64) / RANGE as u64;
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let taken: Vec<(u64, u64)> = ["/etc/subuid", "/etc/subgid"].iter().flat_map(|file| ranges(&read(file))).collect();
+    let mapped = |file: &str, range: (u64, u64)| {
+        // Lines of /proc/PID/uid_map: first id inside, first outside, count.
+        let lines = read(file);
+        let mut lines = lines.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
+        lines.any(|mut line| {
+            matches!((line.next(), line.nth(1)), (Some(first), Some(count)) if first <= range.0 && range.1 <= first + count)
+        })
+    };
+    let random = BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    let candidates =
+        (0..100).map(|turn| u64::from(FIRST) + random.wrapping_add(turn * 7919) % RANGES * u64::from(RANGE));
+    let free = candidates
+        .map(|first| (first, first + u64::from(RANGE)))
+        .find(|range| taken.iter().all(|(first, end)| range.1 <= *first || *end <= range.0))?;
+    let usable = mapped("/proc/self/uid_map", free) && mapped("/proc/self/gid_map", free);
+    usable.then_some(free.0 as u32)
+}
+
+/// First and end of each range in the text of a file of subuid(5).
+fn ranges(text: &str) -> Vec<(u64, u64)> {
+    let range = |line: &str| {
+        let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u64>().ok());
+        let (first, count) = (fields.next()??, fields.next()??);
+        Some((first, first.checked_add(count)?))
+    };
+    text.lines().filter_map(range).collect()
 }
 
 fn privileged() -> bool {

@@ -3,6 +3,7 @@
 //!
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
+use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_once};
 use super::program::{Op, Program, READ_ONLY};
 use super::{guard, mounts, privileges};
@@ -146,6 +147,7 @@ impl<'a> State<'a> {
             Op::OpenTerminal => self.open_terminal(step),
             Op::DropGroups => set_thread_groups(&[]),
             Op::TakeIds { uid, gid } => privileges::take_ids(*uid, *gid),
+            Op::TakeMappedIds => privileges::take_mapped_ids(),
             Op::JoinKeyring => crate::sys::policy::join_session_keyring(),
             Op::RefuseCores => {
                 let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -207,7 +209,7 @@ impl<'a> State<'a> {
             }
             Op::RootTmpfs => self.put_root(mounts::tmpfs(c"755", None)?, true),
             Op::RootOverlay(layers) => {
-                let overlay = mounts::overlay(layers, self.root.as_ref().map(AsFd::as_fd))?;
+                let overlay = overlay(layers, self.root.as_ref().map(AsFd::as_fd))?;
                 let writable = !matches!(layers.upper, super::program::UpperLayer::None);
                 self.put_root(overlay, writable)
             }
@@ -230,7 +232,7 @@ impl<'a> State<'a> {
                 self.context.program.own.add(made.as_fd())
             }
             Op::Overlay { at, layers } => {
-                let made = mounts::overlay(layers, None)?;
+                let made = overlay(layers, None)?;
                 mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
                 match layers.upper {
                     super::program::UpperLayer::None => Ok(()),

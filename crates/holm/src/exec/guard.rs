@@ -35,7 +35,7 @@ const PROC: i64 = 0x9fa0;
 /// Guards the /proc at `place`, which must be one: below it names are the kernel's, and can't be changed by anybody.
 pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
     let proc = inside.open(place, Make::Nothing)?;
-    if fstatfs(&proc)?.f_type as i64 != PROC {
+    if fstatfs(&proc)?.f_type != PROC {
         return Err(Errno::STALE);
     }
     let proc = proc.as_fd();

@@ -9,6 +9,8 @@ mod guard;
 mod keep;
 mod maps;
 mod mounts;
+mod overlay;
+mod owners;
 pub(crate) mod parent;
 mod place;
 mod privileges;

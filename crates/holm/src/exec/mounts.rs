@@ -1,7 +1,7 @@
 //! File systems and binds, by descriptor. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
 use super::place::{Inside, Make, Place, create, write_all};
-use super::program::{Layers, READ_ONLY, TmpfsOptions, Tree, UpperLayer};
+use super::program::{READ_ONLY, TmpfsOptions, Tree};
 use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, Result};
@@ -12,12 +12,18 @@ use rustix::mount::{
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+pub(crate) const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 /// Clones the tree of mounts at a path of the caller's.
 pub(crate) fn clone_path(path: &CStr) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     open_tree(CWD, path, flags)
+}
+
+/// Clones the mount at a directory of the caller's from there on, without the mounts below it.
+pub(crate) fn clone_layer(path: &CStr) -> Result<OwnedFd> {
+    let tree = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    if rustix::fs::FileType::from_raw_mode(fstat(&tree)?.st_mode).is_dir() { Ok(tree) } else { Err(Errno::NOTDIR) }
 }
 
 /// Clones the tree of mounts that a descriptor is open on.
@@ -63,7 +69,7 @@ pub(crate) fn decimal(mut number: i32, to: &mut [u8]) -> usize {
 pub(crate) fn prepare(tree: &Tree, attributes: u64) -> Result<Prepared<'_>> {
     let cloned = match tree {
         // The parent has set its attributes: this side has no right over a mount from outside.
-        Tree::Opened(opened) => return Ok(Prepared::Opened(opened.as_fd())),
+        Tree::Opened(opened, _) => return Ok(Prepared::Opened(opened.as_fd())),
         Tree::Path(path) => clone_path(path)?,
         Tree::Descriptor(number) => clone_descriptor(*number)?,
     };
@@ -134,16 +140,16 @@ pub(crate) fn tmpfs(mode: &CStr, options: Option<&TmpfsOptions>) -> Result<Owned
 
 /// A tmpfs that is reachable by path for as long as it is needed: overlayfs and binds take no detached ones on older
 /// kernels. It hangs on top of `/` and is taken off when dropped.
-struct Scratch(OwnedFd);
+pub(crate) struct Scratch(OwnedFd);
 
 impl Scratch {
-    fn new() -> Result<Scratch> {
+    pub(crate) fn new() -> Result<Scratch> {
         let mount = tmpfs(c"755", None)?;
         attach_on_top(mount.as_fd())?;
         Ok(Scratch(mount))
     }
 
-    fn directory(&self, name: &CStr) -> Result<OwnedFd> {
+    pub(crate) fn directory(&self, name: &CStr) -> Result<OwnedFd> {
         rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755))?;
         rustix::fs::openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
     }
@@ -156,56 +162,11 @@ impl Drop for Scratch {
     }
 }
 
-/// A detached overlay of `layers`; `root` is what was made so far.
-pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
-    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let directory = |path: &CStr| open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let mut names = Names::new();
-    if layers.so_far {
-        names.add(root.ok_or(Errno::BADF)?.as_raw_fd())?;
-    }
-    const MOST: usize = 60;
-    let mut opened = [const { None::<OwnedFd> }; MOST];
-    for (slot, path) in opened.iter_mut().zip(&layers.lower) {
-        let layer = directory(path)?;
-        names.add(layer.as_raw_fd())?;
-        *slot = Some(layer);
-    }
-    if layers.lower.len() > MOST {
-        return Err(Errno::TOOBIG);
-    }
-    let mut scratch = None;
-    let upper = match &layers.upper {
-        UpperLayer::None => None,
-        UpperLayer::Temporary => {
-            let made = scratch.insert(Scratch::new()?);
-            Some((made.directory(c"upper")?, made.directory(c"work")?))
-        }
-        UpperLayer::Kept { upper, work } => Some((directory(upper)?, directory(work)?)),
-    };
-    // Layers are named by descriptor numbers relative to /proc/self/fd: short, exact, and free of ':' and ','.
-    let _there = Elsewhere::enter(c"/proc/self/fd")?;
-    fsconfig_set_string(context.as_fd(), c"lowerdir", names.text()?)?;
-    if let Some((upper, work)) = &upper {
-        for (key, layer) in [(c"upperdir", upper), (c"workdir", work)] {
-            let mut name = Names::new();
-            name.add(layer.as_raw_fd())?;
-            fsconfig_set_string(context.as_fd(), key, name.text()?)?;
-        }
-    }
-    if layers.user_attributes {
-        fsconfig_set_flag(context.as_fd(), c"userxattr")?;
-    }
-    fsconfig_create(context.as_fd())?;
-    let read_only = if upper.is_none() { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, PLAIN | read_only)
-}
-
 /// Another working directory, until dropped: the caller's relative paths count from the one before.
-struct Elsewhere(OwnedFd);
+pub(crate) struct Elsewhere(OwnedFd);
 
 impl Elsewhere {
-    fn enter(path: &CStr) -> Result<Elsewhere> {
+    pub(crate) fn enter(path: &CStr) -> Result<Elsewhere> {
         let before = open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         rustix::process::chdir(path)?;
         Ok(Elsewhere(before))
@@ -219,17 +180,17 @@ impl Drop for Elsewhere {
 }
 
 /// Descriptor numbers joined by ':', as overlayfs lists layers. An option's value is at most 255 bytes (fsconfig(2)).
-struct Names {
+pub(crate) struct Names {
     bytes: [u8; 256],
     length: usize,
 }
 
 impl Names {
-    fn new() -> Names {
+    pub(crate) fn new() -> Names {
         Names { bytes: [0; 256], length: 0 }
     }
 
-    fn add(&mut self, number: i32) -> Result<()> {
+    pub(crate) fn add(&mut self, number: i32) -> Result<()> {
         if self.length + 12 > self.bytes.len() {
             return Err(Errno::TOOBIG);
         }
@@ -241,7 +202,7 @@ impl Names {
         Ok(())
     }
 
-    fn text(&self) -> Result<&CStr> {
+    pub(crate) fn text(&self) -> Result<&CStr> {
         CStr::from_bytes_until_nul(&self.bytes).map_err(|_| Errno::INVAL)
     }
 }

@@ -6,7 +6,7 @@
 use super::child::{self, Context};
 use super::keep::Kept;
 use super::program;
-use super::{Failed, Stop, maps};
+use super::{Failed, Stop, maps, owners};
 use crate::plan::Plan;
 use crate::plan::step::{Act, Actor};
 use crate::sys::clone::{Cloned, Kind, Stack, start};
@@ -65,8 +65,15 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     };
     let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
     let awaited = if forks { 2 } else { 1 };
-    let mut nursery =
-        Nursery { plan, control: &ours, children: vec![child], awaited, terminal: None, kept: Vec::new() };
+    let mut nursery = Nursery {
+        plan,
+        program: &program,
+        control: &ours,
+        children: vec![child],
+        awaited,
+        terminal: None,
+        kept: Vec::new(),
+    };
     let begun = if forks { Ok(()) } else { nursery.at_once().and_then(|()| nursery.add_aide(&context)) };
     // Open in this process it would hide that the children have closed their own.
     drop(child_end);
@@ -89,6 +96,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
 /// The children until the program runs.
 struct Nursery<'a> {
     plan: &'a Plan,
+    program: &'a program::Program,
     control: &'a OwnedFd,
     /// In the order in which they started; the last one is the one that matters.
     children: Vec<Cloned>,
@@ -169,6 +177,10 @@ impl Nursery<'_> {
             }
             match &step.act {
                 Act::WriteMaps { writer, uid, gid } => maps::write(*writer, pid, uid, gid).map_err(failed)?,
+                Act::MapOwners { uid, gid } => {
+                    owners::map(self.program, pid).map_err(failed)?;
+                    owners::give_pipes(self.program, *uid, *gid).map_err(failed)?;
+                }
                 Act::Keep { namespace, path } => {
                     self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);
                 }

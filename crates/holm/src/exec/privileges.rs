@@ -16,6 +16,19 @@ pub(crate) fn take_ids(uid: u32, gid: u32) -> Result<()> {
     rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
 }
 
+/// Becomes user 0 and group 0, where the own ids aren't mapped: they are shown as the overflow id then
+/// (user_namespaces(7)). Where 0 isn't mapped either, they stay.
+pub(crate) fn take_mapped_ids() -> Result<()> {
+    const OVERFLOW: u32 = 65_534;
+    if rustix::process::geteuid().as_raw() != OVERFLOW {
+        return Ok(());
+    }
+    match take_ids(0, 0) {
+        Err(Errno::INVAL) => Ok(()),
+        done => done,
+    }
+}
+
 /// What set-user-id programs may get where execve may give rights: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID,
 /// SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP, as container engines give it.
 const BY_EXECVE: u64 = 0xa80425fb;

@@ -28,17 +28,42 @@ const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 /// Where a tree of mounts comes from.
 pub(crate) enum Tree {
     /// The parent cloned it.
-    Opened(OwnedFd),
+    Opened(OwnedFd, Owners),
     /// The child clones what is at a path of the caller's.
     Path(CString),
     /// The child clones what a descriptor is open on.
     Descriptor(i32),
 }
 
+impl Op {
+    /// The trees that the parent cloned for it.
+    fn trees(&self) -> impl Iterator<Item = &Tree> {
+        let (one, layers) = match self {
+            Op::RootBind { tree, .. } | Op::Bind { tree, .. } => (Some(tree), None),
+            Op::RootOverlay(layers) | Op::Overlay { layers, .. } => (None, Some(layers)),
+            _ => (None, None),
+        };
+        let upper = layers.and_then(|layers| match &layers.upper {
+            UpperLayer::Kept { tree, .. } => tree.as_ref(),
+            _ => None,
+        });
+        one.into_iter().chain(layers.into_iter().flat_map(|layers| &layers.lower)).chain(upper)
+    }
+}
+
+/// Whose the files of a tree are shown to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owners {
+    /// Whose they are on disk, by the sandbox's id maps.
+    OnDisk,
+    /// Nobody's, where the owner isn't mapped.
+    Unknown,
+}
+
 /// Layers of an overlay.
 pub(crate) struct Layers {
     /// Directories of the caller's, below what was made so far if that is a layer.
-    pub(crate) lower: Vec<CString>,
+    pub(crate) lower: Vec<Tree>,
     pub(crate) so_far: bool,
     pub(crate) upper: UpperLayer,
     /// Whether the mounter is in a user namespace and may use the `user.` attributes only (overlayfs, `userxattr`).
@@ -48,7 +73,12 @@ pub(crate) struct Layers {
 pub(crate) enum UpperLayer {
     None,
     Temporary,
-    Kept { upper: CString, work: CString },
+    /// Two directories, by their names in `tree` if it is one that the parent cloned, else by their paths.
+    Kept {
+        tree: Option<Tree>,
+        upper: CString,
+        work: CString,
+    },
 }
 
 /// Options of a tmpfs.
@@ -97,6 +127,7 @@ pub(crate) enum Op {
     OpenTerminal,
     DropGroups,
     TakeIds { uid: u32, gid: u32 },
+    TakeMappedIds,
     JoinKeyring,
     RefuseCores,
     DropPrivileges { kept: u64, new: NewPrivileges },
@@ -133,6 +164,16 @@ pub(crate) struct Program {
     pub(crate) second_stack: Option<Stack>,
     pub(crate) arguments: Vec<CString>,
     pub(crate) environment: Vec<CString>,
+}
+
+impl Program {
+    /// The trees whose owners are shown as they are on disk.
+    pub(crate) fn mapped(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.steps.iter().flat_map(|(_, op)| op.trees()).filter_map(|tree| match tree {
+            Tree::Opened(tree, Owners::OnDisk) => Some(tree.as_fd()),
+            _ => None,
+        })
+    }
 }
 
 /// Turns `plan` into a program whose child speaks through `control`. The descriptors returned beside are the child's: they
@@ -300,14 +341,14 @@ impl Compiler {
                 tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
                 attributes: self.attributes(*access),
             },
-            Act::RootOverlay { lower, upper } => {
+            Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
                 let so_far = lower.contains(&Layer::SoFar);
                 let directories = lower.iter().filter_map(|layer| match layer {
                     Layer::Directory(path) => Some(path.as_path()),
                     Layer::SoFar => None,
                 });
-                Op::RootOverlay(self.layers(directories, so_far, upper))
+                Op::RootOverlay(self.layers(directories, so_far, upper, *opener)?)
             }
             Act::Operate { operation, opener } => self.operation(operation, *opener)?,
             Act::MountProc { at, view } => {
@@ -319,6 +360,7 @@ impl Compiler {
             Act::OpenTerminal => Op::OpenTerminal,
             Act::DropGroups => Op::DropGroups,
             Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
+            Act::TakeMappedIds => Op::TakeMappedIds,
             Act::JoinKeyring => Op::JoinKeyring,
             Act::RefuseCores => Op::RefuseCores,
             Act::DropPrivileges { kept, new } => {
@@ -341,7 +383,12 @@ impl Compiler {
             }
             Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
             Act::Init => Op::Init,
-            Act::OpenNamespace { .. } | Act::MakeDirectory(_) | Act::Clone(_) | Act::Keep { .. } | Act::Execute(_) => {
+            Act::OpenNamespace { .. }
+            | Act::MakeDirectory(_)
+            | Act::Clone(_)
+            | Act::Keep { .. }
+            | Act::MapOwners { .. }
+            | Act::Execute(_) => {
                 unreachable!("`step` has taken the parent's acts")
             }
         })
@@ -360,7 +407,7 @@ impl Compiler {
             }
             Operation::Overlay { lower, upper, .. } => {
                 self.own += 1;
-                Op::Overlay { at, layers: self.layers(lower.iter().map(|p| p.as_path()), false, upper) }
+                Op::Overlay { at, layers: self.layers(lower.iter().map(|p| p.as_path()), false, upper, opener)? }
             }
             Operation::Directory { mode, .. } => Op::Directory { at, mode: *mode },
             Operation::File { content, mode, .. } => Op::File { at, bytes: bytes(content)?, mode: *mode },
@@ -390,26 +437,54 @@ impl Compiler {
         match (source, opener) {
             (Source::Path(path), Opener::Child) => Ok(Tree::Path(text(path.as_os_str()))),
             (Source::Descriptor(number), Opener::Child) => Ok(Tree::Descriptor(*number)),
-            (source, Opener::Parent) => {
+            (source, Opener::Parent | Opener::ParentMapped) => {
                 let tree = match source {
                     Source::Path(path) => super::mounts::clone_path(&text(path.as_os_str()))?,
                     Source::Descriptor(number) => super::mounts::clone_descriptor(*number)?,
                 };
                 crate::sys::mount::set_attributes(tree.as_fd(), crate::sys::mount::Reach::Tree, attributes)?;
-                Ok(Tree::Opened(tree))
+                let owners = if opener == Opener::ParentMapped { Owners::OnDisk } else { Owners::Unknown };
+                Ok(Tree::Opened(tree, owners))
             }
         }
     }
 
-    fn layers<'p>(&self, lower: impl Iterator<Item = &'p Path>, so_far: bool, upper: &Upper) -> Layers {
+    fn layers<'p>(
+        &self,
+        lower: impl Iterator<Item = &'p Path>,
+        so_far: bool,
+        upper: &Upper,
+        opener: Opener,
+    ) -> Result<Layers> {
         let upper = match upper {
             Upper::None => UpperLayer::None,
             Upper::Temporary => UpperLayer::Temporary,
+            Upper::Kept { upper, work } if opener == Opener::Child => {
+                UpperLayer::Kept { tree: None, upper: text(upper.as_os_str()), work: text(work.as_os_str()) }
+            }
             Upper::Kept { upper, work } => {
-                UpperLayer::Kept { upper: text(upper.as_os_str()), work: text(work.as_os_str()) }
+                // Both must be on one mount (overlayfs), so it is their directory that is cloned.
+                let parts = [(upper.parent(), upper.file_name()), (work.parent(), work.file_name())];
+                let [(Some(directory), Some(upper)), (same, Some(work))] = parts else { return Err(Errno::INVAL) };
+                if same != Some(directory) {
+                    return Err(Errno::XDEV);
+                }
+                let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+                let tree = Some(self.layer(directory, opener)?);
+                UpperLayer::Kept { tree, upper: text(upper), work: text(work) }
             }
         };
-        Layers { lower: lower.map(|p| text(p.as_os_str())).collect(), so_far, upper, user_attributes: self.new_user }
+        let lower = lower.map(|path| self.layer(path, opener)).collect::<Result<_>>()?;
+        Ok(Layers { lower, so_far, upper, user_attributes: self.new_user })
+    }
+
+    fn layer(&self, path: &Path, opener: Opener) -> Result<Tree> {
+        let path = text(path.as_os_str());
+        Ok(match opener {
+            Opener::Child => Tree::Path(path),
+            Opener::Parent => Tree::Opened(super::mounts::clone_layer(&path)?, Owners::Unknown),
+            Opener::ParentMapped => Tree::Opened(super::mounts::clone_layer(&path)?, Owners::OnDisk),
+        })
     }
 
     fn tmpfs(&self, mode: u32, size: Option<u64>) -> TmpfsOptions {

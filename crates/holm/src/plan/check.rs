@@ -164,7 +164,7 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
 fn identities(spec: &Spec, host: &Host, found: &mut Found) {
     let origin = &spec.identity.origin;
     if *spec.namespaces.choice(Namespace::User) != Choice::New {
-        if spec.identity.maps != Maps::Single {
+        if !matches!(spec.identity.maps, Maps::Automatic | Maps::Single) {
             found.add(origin, "cannot map ids: the user namespace is not a new one", "");
         }
         if spec.identity.user != User::Own && !host.privileged {

@@ -2,7 +2,7 @@
 
 use super::push;
 use super::step::{Act, Actor, MapWriter, Step};
-use crate::host::Host;
+use crate::host::{Host, RANGE};
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
@@ -22,7 +22,11 @@ pub(super) fn maps(spec: &Spec, host: &Host) -> (Vec<IdMap>, Vec<IdMap>) {
     let (uid, gid) = ids(spec, host);
     let single = |inside, own| vec![IdMap::single(inside, own)];
     match &spec.identity.maps {
-        Maps::Single => (single(uid, host.uid), single(gid, host.gid)),
+        Maps::Automatic if host.range.is_some() => {
+            let range = |first| vec![IdMap { inside: 0, outside: first, count: RANGE }];
+            host.range.map_or_else(Default::default, |first| (range(first), range(first)))
+        }
+        Maps::Automatic | Maps::Single => (single(uid, host.uid), single(gid, host.gid)),
         Maps::Subordinate => (around(host.uid, uid, &host.subuid), around(host.gid, gid, &host.subgid)),
         Maps::Listed { uid: users, gid: groups } => {
             let or_single = |listed: &Vec<IdMap>, inside, own| match listed.is_empty() {
@@ -32,6 +36,13 @@ pub(super) fn maps(spec: &Spec, host: &Host) -> (Vec<IdMap>, Vec<IdMap>) {
             (or_single(users, uid, host.uid), or_single(groups, gid, host.gid))
         }
     }
+}
+
+/// Whether files of the caller's are shown with their owners on disk, though these ids are others outside.
+pub(super) fn shows_owners(spec: &Spec, host: &Host) -> bool {
+    *spec.namespaces.choice(Namespace::User) == Choice::New
+        && spec.identity.maps == Maps::Automatic
+        && host.range.is_some()
 }
 
 /// Who writes them. The kernel lets a process without rights map only its own ids, and groups only after setgroups
@@ -69,10 +80,22 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         MapWriter::Helpers => (Actor::ParentAtOnce, "set-user-id helpers may map the ranges in /etc/subuid"),
     };
     push(steps, actor, Act::WriteMaps { writer, uid, gid }, why, &spec.identity.origin);
+    let (uid, gid) = ids(spec, host);
+    if let (true, Some(first)) = (shows_owners(spec, host), host.range) {
+        let why = "what was opened outside keeps its owners on disk, and pipes can be opened again inside";
+        let act = Act::MapOwners { uid: first.saturating_add(uid), gid: first.saturating_add(gid) };
+        push(steps, actor, act, why, "");
+    }
+}
+
+/// Takes ids without which nothing could be made, where the caller's have no place inside.
+pub(super) fn take_early(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    let why = "the caller's ids have no place inside, so nothing could be made with them";
     if loses_own_ids(spec, host) {
         let (uid, gid) = ids(spec, host);
-        let why = "the caller's ids have no place inside, so nothing could be made with them";
         push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, "--user");
+    } else if matches!(spec.namespaces.choice(Namespace::User), Choice::Join(..)) && host.privileged {
+        push(steps, Actor::Child, Act::TakeMappedIds, "which ids a joined user namespace maps is seen only inside", "");
     }
 }
 

@@ -76,6 +76,8 @@ impl Plan {
         root::prepare(spec, &mut steps);
         namespaces::make(spec, &mut steps);
         identity::map(spec, host, &mut steps);
+        namespaces::shift_clocks(spec, &mut steps);
+        identity::take_early(spec, host, &mut steps);
         namespaces::fill(spec, &mut steps);
         root::build(spec, host, &mut steps);
         namespaces::finish(spec, &mut steps);

@@ -77,13 +77,18 @@ pub(super) fn finish(spec: &Spec, steps: &mut Vec<Step>) {
     }
 }
 
-/// Gives the new namespaces their contents.
-pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
+/// Makes a time namespace, with the ids of the caller still: others would not own the process's files in /proc.
+pub(super) fn shift_clocks(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds();
     if let (true, Some(offsets)) = (new.contains(Namespace::Time), spec.namespaces.time) {
         let why = "offsets can be set only before a process is in it; the program is forked into it later";
         push(steps, Actor::Child, Act::OffsetTime(offsets), why, "--time-offset");
     }
+}
+
+/// Gives the new namespaces their contents.
+pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
+    let new = spec.namespaces.new_kinds();
     if new.contains(Namespace::Net) && !beside(spec) {
         push(steps, Actor::Child, Act::Loopback, LOOPBACK, "");
     }

@@ -102,7 +102,7 @@ impl Build<'_> {
                 return;
             }
         };
-        let act = Act::RootBind { source: path.to_owned(), access, opener: self.opener() };
+        let act = Act::RootBind { source: path.to_owned(), access, opener: self.opener(Owners::OnDisk) };
         push(steps, Actor::Child, act, "the wished root, with all that is mounted below it", "--root");
     }
 
@@ -119,7 +119,8 @@ impl Build<'_> {
             Upper::None => "mount points that the directory lacks are laid over it, not made in it",
             _ => "writes go to a layer of their own; what lies below is never changed",
         };
-        push(steps, Actor::Child, Act::RootOverlay { lower, upper }, why, "--root");
+        let act = Act::RootOverlay { lower, upper, opener: self.opener(Owners::OnDisk) };
+        push(steps, Actor::Child, act, why, "--root");
     }
 
     /// Mount points that the root directory lacks.
@@ -219,7 +220,7 @@ impl Build<'_> {
         if matches!(self.spec.root, Root::Host | Root::Programs(_)) {
             for (at, _) in &self.host.etc_binds {
                 let why = "found by name in /etc, the host's, read-only";
-                self.operate(bind(at, at, Access::ReadOnly), why, "", steps);
+                self.show(at, at, why, "", steps);
             }
             let (_, home, _) = life::account(self.spec, self.host);
             let read_only = self.spec.writes == Writes::Refused;
@@ -259,7 +260,10 @@ impl Build<'_> {
         for path in std::iter::once(&usr).chain(real) {
             let why = "the host's programs, and nothing else of the host";
             let operation = match &self.spec.writes {
-                Writes::Refused => bind(path, path, Access::ReadOnly),
+                Writes::Refused => {
+                    self.show(path, path, why, "", steps);
+                    continue;
+                }
                 Writes::Through => bind(path, path, Access::ReadWrite),
                 Writes::Kept(directory) if *path == usr => {
                     Operation::Overlay { at: usr.clone(), lower: vec![usr.clone()], upper: kept(directory, "usr") }
@@ -275,7 +279,7 @@ impl Build<'_> {
     fn proc(&self, at: PathBuf, origin: &str, steps: &mut Vec<Step>) {
         if *self.spec.namespaces.choice(Namespace::Pid) == Choice::Share {
             let why = "the pid namespace is the host's, so is its /proc";
-            self.operate(bind(Path::new("/proc"), &at, Access::ReadOnly), why, origin, steps);
+            self.show(Path::new("/proc"), &at, why, origin, steps);
             return self.guard(at, origin, steps);
         }
         let why = "shows the processes of this pid namespace only";
@@ -298,7 +302,7 @@ impl Build<'_> {
     /// The host's /sys, without what tells most.
     fn sys(&self, steps: &mut Vec<Step>) {
         let at = Path::new("/sys");
-        self.operate(bind(at, at, Access::ReadOnly), "devices and settings of the machine, read-only", "--sys", steps);
+        self.show(at, at, "devices and settings of the machine, read-only", "--sys", steps);
         for hidden in SYS_HIDDEN {
             let operation = Operation::Mask { at: at.join(hidden) };
             self.operate(operation, "even to look at it is not needed", "--sys", steps);
@@ -306,14 +310,33 @@ impl Build<'_> {
     }
 
     fn operate(&self, operation: Operation, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
-        push(steps, Actor::Child, Act::Operate { operation, opener: self.opener() }, why, origin);
+        let opener = self.opener(Owners::OnDisk);
+        push(steps, Actor::Child, Act::Operate { operation, opener }, why, origin);
+    }
+
+    /// A part of the host, read-only, for everybody to read.
+    fn show(&self, source: &Path, at: &Path, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
+        let act = Act::Operate { operation: bind(source, at, Access::ReadOnly), opener: self.opener(Owners::Unknown) };
+        push(steps, Actor::Child, act, why, origin);
     }
 
     /// Inside, root has the rights of its own ids only, so a privileged caller opens sources outside.
-    fn opener(&self) -> Opener {
+    fn opener(&self, owners: Owners) -> Opener {
         let inside = *self.spec.namespaces.choice(Namespace::User) == Choice::New;
-        if self.host.privileged && inside { Opener::Parent } else { Opener::Child }
+        match owners {
+            _ if !self.host.privileged || !inside => Opener::Child,
+            Owners::OnDisk if identity::shows_owners(self.spec, self.host) => Opener::ParentMapped,
+            _ => Opener::Parent,
+        }
     }
+}
+
+/// Whose files are shown to be.
+enum Owners {
+    /// Whose they are on disk.
+    OnDisk,
+    /// Nobody's, where the owner isn't mapped: enough for the host's programs, which everybody may read.
+    Unknown,
 }
 
 /// Parts of /sys that are hidden even where it is shown.

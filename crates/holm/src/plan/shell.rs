@@ -98,16 +98,17 @@ struct Script<'a> {
 
 impl<'a> Script<'a> {
     fn new(plan: &'a Plan) -> Script<'a> {
-        let (mut new, mut joined, mut maps, mut ids, mut mapped) = (Vec::new(), Vec::new(), None, None, None);
-        for (place, step) in plan.steps.iter().enumerate() {
+        let (mut new, mut joined, mut maps, mut ids, mut pivoted) = (Vec::new(), Vec::new(), None, None, false);
+        for step in &plan.steps {
             match &step.act {
                 Act::OpenNamespace { namespace, target } => joined.push((*namespace, target)),
                 Act::Clone(set) | Act::Fork(set) => new.extend(set.iter()),
                 Act::MakeNetwork => new.push(Namespace::Net),
                 Act::WriteMaps { writer, uid, gid } => {
-                    (maps, mapped) = (Some((*writer, &uid[..], &gid[..])), Some(place + 1));
+                    maps = Some((*writer, &uid[..], &gid[..]));
                 }
-                Act::TakeIds { uid, gid } => ids = Some((*uid, *gid, mapped == Some(place))),
+                Act::TakeIds { uid, gid } => ids = Some((*uid, *gid, !pivoted && maps.is_some())),
+                Act::Pivot => pivoted = true,
                 _ => {}
             }
         }
@@ -126,11 +127,12 @@ impl<'a> Script<'a> {
         match act {
             Act::MakeDirectory(_) => Part::Before,
             Act::WriteMaps { .. } if self.mapped_outside() => Part::Outside,
-            Act::Keep { .. } => Part::Outside,
+            Act::Keep { .. } | Act::MapOwners { .. } => Part::Outside,
             Act::OpenNamespace { .. } | Act::Enter(_) | Act::WriteMaps { .. } => Part::Start,
             Act::Clone(set) if starts(set) => Part::Start,
             Act::Clone(_) | Act::Fork(_) | Act::OffsetTime(_) | Act::Private => Part::Inside,
             Act::EnterUser | Act::MakeNetwork => Part::Inside,
+            Act::TakeMappedIds => Part::Start,
             Act::TakeIds { .. } if self.built_with().is_some() => Part::Build,
             Act::LimitNamespaces | Act::Loopback | Act::Hostname(_) | Act::RootTmpfs | Act::RootBind { .. } => {
                 Part::Build
@@ -186,10 +188,14 @@ impl<'a> Script<'a> {
                 vec![(true, "later tools have capabilities there only as user 0 inside: nsenter can't hand them on")]
             }
             Act::Enter(Namespace::Mount) => vec![(true, "the tools of later steps must exist in there")],
+            Act::MapOwners { .. } => {
+                vec![(true, "files whose owners aren't mapped are nobody's: mount 2.38 maps no owners")]
+            }
             Act::Keep { .. } => vec![(true, "it stays if a later step fails")],
             Act::OffsetTime(TimeOffsets { boot, monotonic }) => {
                 vec![([boot, monotonic].iter().any(|n| *n % 1_000_000_000 != 0), "unshare takes whole seconds")]
             }
+            Act::TakeMappedIds => vec![(true, "the ids stay; where they aren't mapped, most of what follows fails")],
             Act::JoinKeyring => vec![(true, "the caller's keys stay: no tool of Debian's base system does it")],
             Act::Confine(_) => vec![(true, "util-linux 2.38 has no tool for it")],
             Act::FilterCalls(_) => vec![(true, "no tool of the base system does it; all system calls are answered")],
@@ -562,7 +568,7 @@ impl Script<'_> {
         text.line("new=$room/root\nmkdir \"$new\" \"$room/directory\"\n: >\"$room/file\"");
         let by_parent = |act: &Act| match act {
             Act::Operate { operation: Operation::Bind { .. }, opener } | Act::RootBind { opener, .. } => {
-                *opener == Opener::Parent
+                *opener != Opener::Child
             }
             _ => false,
         };

@@ -47,6 +47,8 @@ pub struct Step {
 pub enum Opener {
     /// The parent, with its rights outside.
     Parent,
+    /// The parent, which shows it with its owners on disk by the sandbox's own id maps.
+    ParentMapped,
     /// The child, with the caller's ids and no more.
     Child,
 }
@@ -123,6 +125,14 @@ pub enum Act {
         /// Of group ids.
         gid: Vec<IdMap>,
     },
+    /// Applies the id maps to the mounts that the parent has opened so, and gives pipes among the standard descriptors to
+    /// these ids outside.
+    MapOwners {
+        /// The program's user id outside.
+        uid: u32,
+        /// Its group id.
+        gid: u32,
+    },
     /// Keeps a namespace by a bind mount.
     Keep {
         /// Its kind.
@@ -157,6 +167,8 @@ pub enum Act {
         lower: Vec<Layer>,
         /// Where changes go.
         upper: Upper,
+        /// Who opens the layers.
+        opener: Opener,
     },
     /// An operation on the root.
     Operate {
@@ -192,6 +204,8 @@ pub enum Act {
         /// Group id inside.
         gid: u32,
     },
+    /// Takes ids 0, if the process's own are not mapped in the user namespace that it has joined.
+    TakeMappedIds,
     /// Joins a session keyring without keys.
     JoinKeyring,
     /// Lets no process leave a core file.
@@ -250,6 +264,7 @@ impl fmt::Display for Act {
                 let by = if *writer == MapWriter::Helpers { " by newuidmap and newgidmap" } else { "" };
                 write!(f, "map users {} and groups {}{by}", list(uid), list(gid))
             }
+            Act::MapOwners { .. } => f.write_str("show files with their owners on disk"),
             Act::Keep { namespace, path } => write!(f, "keep the {namespace} namespace at {}", Shown(path)),
             Act::OffsetTime(by) => write!(f, "shift clocks by boot={}ns,mono={}ns", by.boot, by.monotonic),
             Act::LimitNamespaces => f.write_str("allow no further user namespaces"),
@@ -260,7 +275,7 @@ impl fmt::Display for Act {
             Act::RootBind { source, access, .. } => {
                 write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
             }
-            Act::RootOverlay { lower, upper } => {
+            Act::RootOverlay { lower, upper, .. } => {
                 f.write_str("mount an overlay as the new root, of ")?;
                 for (place, layer) in lower.iter().enumerate() {
                     f.write_str(if place == 0 { "" } else { " over " })?;
@@ -280,6 +295,7 @@ impl fmt::Display for Act {
             Act::OpenTerminal => f.write_str("open a terminal of its own"),
             Act::DropGroups => f.write_str("drop supplementary groups"),
             Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
+            Act::TakeMappedIds => f.write_str("become user 0 and group 0, if the own ids aren't mapped here"),
             Act::JoinKeyring => f.write_str("join an empty session keyring"),
             Act::RefuseCores => f.write_str("set the limit of core files to 0"),
             Act::DropPrivileges { kept, .. } if kept.is_empty() => f.write_str("drop all capabilities, for good"),

@@ -21,8 +21,11 @@ pub enum User {
 /// How ids inside relate to ids outside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Maps {
-    /// One user id and one group id: the program's inside is the caller's outside.
+    /// For a privileged caller the ids from 0 to 65,535, which outside are a range that belongs to nobody; files of roots and
+    /// binds keep their owners by idmapped mounts (mount_setattr(2), `MOUNT_ATTR_IDMAP`). For others as `Single`.
     #[default]
+    Automatic,
+    /// One user id and one group id: the program's inside is the caller's outside.
     Single,
     /// The caller's id and all its ranges in /etc/subuid and /etc/subgid, from id 0 on (subuid(5)).
     Subordinate,

@@ -22,9 +22,20 @@ pub(crate) enum Reach {
     Tree,
 }
 
+/// Shows owners of files on the mounts that `mount` is open on by the id maps of a user namespace (`MOUNT_ATTR_IDMAP`). Each
+/// must be of a kind of file system that can, and shown without maps until now.
+pub(crate) fn map_owners(mount: BorrowedFd<'_>, reach: Reach, maps: BorrowedFd<'_>) -> Result<()> {
+    let attributes =
+        MountAttr { set: libc::MOUNT_ATTR_IDMAP, clear: 0, propagation: 0, userns: maps.as_raw_fd() as u64 };
+    change(mount, reach, &attributes)
+}
+
 /// Sets the attributes of `set` (MOUNT_ATTR_*) on the mount that `mount` is open on, and makes it private.
 pub(crate) fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64) -> Result<()> {
-    let attributes = MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 };
+    change(mount, reach, &MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 })
+}
+
+fn change(mount: BorrowedFd<'_>, reach: Reach, attributes: &MountAttr) -> Result<()> {
     let flags = libc::AT_EMPTY_PATH
         | match reach {
             Reach::One => 0,
@@ -34,7 +45,7 @@ pub(crate) fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64) -> R
         mount.as_raw_fd() as usize,
         c"".as_ptr() as usize,
         flags as usize,
-        &raw const attributes as usize,
+        std::ptr::from_ref(attributes) as usize,
         size_of::<MountAttr>(),
         0,
     ];

@@ -73,7 +73,7 @@ impl Build<'_> {
                 self.text.words(&[b"mount --rbind", &source(path), b"\"$new\""]);
                 self.call("attributes", &[b"\"$new\"", attributes(*access)]);
             }
-            Act::RootOverlay { lower, upper } => {
+            Act::RootOverlay { lower, upper, .. } => {
                 let options = self.layers(lower.iter().map(directory), upper);
                 self.text.words(&[b"mount -t overlay -o", &options, b"overlay \"$new\""]);
             }

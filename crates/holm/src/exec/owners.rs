@@ -1,0 +1,46 @@
+//! Owners of files, where ids inside are others outside: the parent's part, while the child waits.
+
+use super::program::Program;
+use crate::sys::mount::{Reach, map_owners};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fchown, fstat, fstatfs, openat};
+use rustix::io::{Errno, Result};
+use rustix::process::{Gid, Uid};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Shows files of the mounts that were opened for it with their owners on disk, by the id maps of process `pid`, which waits
+/// and is not reaped, so its number is its own. Those that can't are left with owners that nobody inside is: less is allowed.
+pub(crate) fn map(program: &Program, pid: i32) -> Result<()> {
+    let path = super::program::text(format!("/proc/{pid}/ns/user").as_ref());
+    let maps = openat(CWD, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    for tree in program.mapped() {
+        let mapped = map_owners(tree, Reach::Tree, maps.as_fd());
+        let mapped = if mapped.is_err() { map_owners(tree, Reach::One, maps.as_fd()) } else { mapped };
+        match mapped {
+            // Not every kind of file system can, devtmpfs for one.
+            Err(Errno::INVAL | Errno::PERM) => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Gives pipes among the program's descriptors to the program's ids, so that it can open them again by /dev/stdout: a pipe
+/// belongs to who made it. Files and terminals stay as they are: they are the host's.
+pub(crate) fn give_pipes(program: &Program, uid: u32, gid: u32) -> Result<()> {
+    /// `PIPEFS_MAGIC`, statfs(2): a pipe without a name.
+    const PIPE: i64 = 0x5049_5045;
+    let standard = (0..3)
+        .zip(&program.stdio)
+        .filter_map(|(number, given)| given.as_ref().map(AsFd::as_fd).or_else(|| crate::sys::process::borrow(number)));
+    let kept = program.kept.iter().filter_map(|&number| crate::sys::process::borrow(number));
+    for descriptor in standard.chain(kept) {
+        let is_pipe = |fd: BorrowedFd<'_>| {
+            fstat(fd).is_ok_and(|facts| FileType::from_raw_mode(facts.st_mode).is_fifo())
+                && fstatfs(fd).is_ok_and(|system| system.f_type == PIPE)
+        };
+        if is_pipe(descriptor) {
+            fchown(descriptor, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+    }
+    Ok(())
+}
