@@ -5,7 +5,7 @@ use super::mounts::{device, tmpfs};
 use super::place::{Inside, Make, Place};
 use super::program::READ_ONLY;
 use crate::sys::mount::{Reach, set_attributes};
-use rustix::fs::fstatfs;
+use rustix::fs::{Access, AtFlags, accessat, fstatfs};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::ffi::CStr;
@@ -39,10 +39,12 @@ pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
         return Err(Errno::STALE);
     }
     let proc = proc.as_fd();
-    hide(proc, &FILES, device(c"null")?.as_fd())?;
-    let empty = tmpfs(c"555", None)?;
-    set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
-    hide(proc, &DIRECTORIES, empty.as_fd())?;
+    hide(proc, &FILES, || device(c"null"))?;
+    hide(proc, &DIRECTORIES, || {
+        let empty = tmpfs(c"555", None)?;
+        set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
+        Ok(empty)
+    })?;
     for name in FIXED {
         match clone(proc, name) {
             Err(Errno::NOENT) => {}
@@ -56,18 +58,22 @@ pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Puts a clone of `over` on each of `names` that there is.
-fn hide(proc: BorrowedFd<'_>, names: &[&CStr], over: BorrowedFd<'_>) -> Result<()> {
-    let mut ready = None;
+/// Puts what `make` makes on the first of `names` that there is, and clones of it on the others.
+///
+/// Nothing is made that isn't used: closing a mount that is attached nowhere waits for every processor (the kernel's
+/// `namespace_unlock`), and that takes longer than all of this.
+fn hide(proc: BorrowedFd<'_>, names: &[&CStr], make: impl Fn() -> Result<OwnedFd>) -> Result<()> {
+    let mut first = None;
     for name in names {
-        let tree = match ready.take() {
-            Some(tree) => tree,
-            None => clone(over, c"")?,
-        };
-        match cover(proc, name, tree.as_fd()) {
-            Err(Errno::NOENT) => ready = Some(tree),
-            done => done?,
+        if accessat(proc, *name, Access::EXISTS, AtFlags::empty()) == Err(Errno::NOENT) {
+            continue;
         }
+        let tree = match &first {
+            None => make()?,
+            Some(first) => clone(OwnedFd::as_fd(first), c"")?,
+        };
+        cover(proc, name, tree.as_fd())?;
+        first.get_or_insert(tree);
     }
     Ok(())
 }
