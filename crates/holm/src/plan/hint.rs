@@ -36,13 +36,14 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Clone(_), Errno::PERM) if causes.chroot => {
             "the kernel makes no user namespace inside a chroot(2); a root entered by pivot_root would do"
         }
+        (
+            Act::Clone(_) | Act::WriteMaps { .. } | Act::RootTmpfs | Act::Loopback | Act::Hostname(_),
+            Errno::ACCESS | Errno::PERM,
+        ) if causes.apparmor == Some(1) => {
+            "AppArmor takes the rights in new user namespaces: give holm a profile with 'userns,' or, for all programs, as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        }
         (Act::Clone(_), Errno::PERM | Errno::NOSYS) => {
             "a filter or security module of an outer container refuses namespaces; for Docker: --security-opt seccomp=unconfined"
-        }
-        (Act::WriteMaps { .. } | Act::RootTmpfs | Act::Loopback | Act::Hostname(_), Errno::ACCESS | Errno::PERM)
-            if causes.apparmor == Some(1) =>
-        {
-            "AppArmor takes the rights in new user namespaces: give holm a profile with 'userns,' or, for all programs, as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         }
         (Act::WriteMaps { writer: MapWriter::Helpers, .. }, _) => {
             "newuidmap or newgidmap refused: they must be set-user-id root, on a file system without nosuid, and /etc/subuid must list the ranges"
