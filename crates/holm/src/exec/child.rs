@@ -11,7 +11,7 @@ use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, set_attributes};
 use crate::sys::process::StringList;
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 use rustix::net::{
@@ -82,6 +82,13 @@ fn perform<'a>(state: &mut State<'a>, steps: &'a [(u32, Op)]) {
             fail(program, *step, errno);
         }
     }
+}
+
+/// Never by a link of /proc: the caller's descriptors are still open here, and one on a directory would lead out of the root.
+fn change_directory(path: &CStr) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+    rustix::process::fchdir(directory)
 }
 
 fn fail(program: &Program, step: u32, errno: Errno) -> ! {
@@ -160,7 +167,7 @@ impl<'a> State<'a> {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
             }
-            Op::ChangeDirectory { path, or_root } => match rustix::process::chdir(path.as_c_str()) {
+            Op::ChangeDirectory { path, or_root } => match change_directory(path) {
                 Err(_) if *or_root => rustix::process::chdir(c"/"),
                 done => done,
             },

@@ -91,6 +91,9 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Confine(_), Errno::TOOBIG) => "Landlock takes 16 layers: this is nested too deep",
         (Act::OpenTerminal, _) => "a terminal needs the sandbox's own /dev; see --dev",
         (Act::ChangeDirectory { .. }, Errno::NOENT) => "it does not exist inside; bind it: --bind DIR",
+        (Act::ChangeDirectory { .. }, Errno::LOOP) => {
+            "it leads over a link of /proc, which may point out of the root; name the directory itself"
+        }
         (Act::TakeIds { .. }, Errno::INVAL) => "the id is not mapped in the user namespace",
         (Act::Init, Errno::ACCESS) if causes.memfd_noexec.is_some_and(|level| level > 1) => {
             "sysctl vm.memfd_noexec is 2: no program runs from memory; as root: sysctl -w vm.memfd_noexec=1"
