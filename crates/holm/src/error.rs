@@ -94,5 +94,12 @@ fn causes() -> Causes {
         apparmor: number("kernel/apparmor_restrict_unprivileged_userns"),
         memfd_noexec: number("vm/memfd_noexec"),
         chroot: matches!((id("/"), id("/proc/1/root")), (Some(own), Some(first)) if own != first),
+        initramfs: std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| text.lines().any(is_first_mount)),
     }
+}
+
+/// Whether a line of /proc/self/mountinfo is for a root directory that is mounted on nothing but itself.
+fn is_first_mount(line: &str) -> bool {
+    let fields: Vec<&str> = line.split(' ').take(5).collect();
+    matches!(fields[..], [id, parent, _, _, "/"] if id == parent)
 }

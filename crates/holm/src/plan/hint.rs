@@ -17,6 +17,8 @@ pub(crate) struct Causes {
     pub(crate) memfd_noexec: Option<u64>,
     /// Whether the root directory is not the one the mount namespace began with (chroot(2)).
     pub(crate) chroot: bool,
+    /// Whether the root directory is the file system that the kernel itself began with: the initramfs.
+    pub(crate) initramfs: bool,
 }
 
 /// The hint for a failed step; empty if there is none.
@@ -81,6 +83,12 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::NOTDIR | Errno::ISDIR) => {
             "a directory can be bound on a directory only, and a file on a file"
         }
+        (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::MFILE) => {
+            "each bind by a privileged caller takes an open file for a moment; see ulimit -n"
+        }
+        (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::NOSPC) => {
+            "each bind by a privileged caller counts as a mount namespace for a moment; see sysctl user.max_mnt_namespaces and fs.mount-max"
+        }
         (Act::Operate { .. } | Act::RootBind { .. } | Act::RootOverlay { .. }, Errno::ACCESS) => {
             "it, or a directory above it, belongs to someone else and can't be searched"
         }
@@ -89,6 +97,9 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         }
         (Act::DropPrivileges { .. }, Errno::PERM) => "the process has no such capability here to keep: see --cap-add",
         (Act::Confine(_), Errno::TOOBIG) => "Landlock takes 16 layers: this is nested too deep",
+        (Act::Pivot, Errno::INVAL) if causes.initramfs => {
+            "the root directory is the initramfs, which pivot_root(2) can't leave; move to another one first: switch_root(8)"
+        }
         (Act::OpenTerminal, _) => "a terminal needs the sandbox's own /dev; see --dev",
         (Act::ChangeDirectory { .. }, Errno::NOENT) => "it does not exist inside; bind it: --bind DIR",
         (Act::ChangeDirectory { .. }, Errno::LOOP) => {
