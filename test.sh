@@ -9,12 +9,12 @@ step() { printf '\n== %s\n' "$*"; }
 
 step packages
 missing=()
-for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace; do
+for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 
@@ -50,3 +50,6 @@ for test in $tests; do
     # A login's environment and nothing else of this one's.
     su holm-test -s /bin/bash -c "cd && HOLM='$place/holm' HOLM_DOCS='$place/docs' CI='${CI:-}' '$place/$name'"
 done
+
+step "another kernel, in an emulated machine"
+tests/machine/run.sh
