@@ -58,7 +58,8 @@ pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Puts what `make` makes on the first of `names` that there is, and clones of it on the others.
+/// Puts what `make` makes on the first of `names` that there is, and clones of it on the others: before Linux 6.15 a
+/// detached mount can't be cloned.
 ///
 /// Nothing is made that isn't used: closing a mount that is attached nowhere waits for every processor (the kernel's
 /// `namespace_unlock`), and that takes longer than all of this.
