@@ -198,13 +198,16 @@ impl Fill {
                 b"host" => Root::Host,
                 b"none" => Root::Empty,
                 bytes => match bytes.strip_prefix(b"bins:") {
-                    Some(list) => match crate::programs::root(OsStr::from_bytes(list)) {
-                        Ok(path) => Root::Programs(path),
-                        Err(fault) => {
-                            self.faults.push(fault);
-                            Root::Host
+                    Some(list) => {
+                        let origin = format!("{}root {}", typed.place, root.display());
+                        match crate::programs::root(OsStr::from_bytes(list), &origin) {
+                            Ok(path) => Root::Programs(path),
+                            Err(faults) => {
+                                self.faults.extend(faults);
+                                Root::Host
+                            }
                         }
-                    },
+                    }
                     None => Root::Directory(PathBuf::from(root)),
                 },
             };

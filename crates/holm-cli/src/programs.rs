@@ -2,22 +2,30 @@
 
 use crate::report::Fault;
 use holm::spec::filesystem::Root;
+use holm_root::closure;
+use holm_root::programs::Error;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// The root with the programs of a list `A,B,...`, from the cache.
-pub(crate) fn root(list: &OsStr) -> Result<PathBuf, Fault> {
-    let origin = format!("--root bins:{}", list.display());
-    let fault = |message: String, hint: &str| Fault { message, origin: origin.clone(), hint: hint.to_owned() };
+pub(crate) fn root(list: &OsStr, origin: &str) -> Result<PathBuf, Vec<Fault>> {
+    let fault = |message: String, hint: &str| Fault { message, origin: origin.to_owned(), hint: hint.to_owned() };
     let names: Vec<OsString> = crate::values::split(list, b',').into_iter().filter(|name| !name.is_empty()).collect();
     if names.is_empty() {
-        return Err(fault("cannot make a root without programs".to_owned(), "bins:bash,ls"));
+        return Err(vec![fault("cannot make a root without programs".to_owned(), "bins:bash,ls")]);
     }
     let cache = cache().ok_or_else(|| {
-        fault("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(), "")
+        vec![fault("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(), "")]
     })?;
-    holm_root::programs::root(&names, &cache).map_err(|error| fault(error.to_string(), ""))
+    holm_root::programs::root(&names, &cache).map_err(|error| match error {
+        Error::Closure(closure::Error::Several(all)) => all.iter().map(|one| fault(one.to_string(), "")).collect(),
+        Error::Unsafe { .. } | Error::Make { .. } => vec![fault(error.to_string(), CACHE)],
+        _ => vec![fault(error.to_string(), "")],
+    })
 }
+
+const CACHE: &str =
+    "the cache is /var/cache/holm for user 0, else holm in XDG_CACHE_HOME or ~/.cache; it must be the caller's";
 
 /// Where roots are kept: `/var/cache/holm` for root, else as the XDG base directory specification says.
 fn cache() -> Option<PathBuf> {

@@ -294,6 +294,20 @@ fn a_root_of_programs_has_these_and_no_others() {
 }
 
 #[test]
+fn a_program_with_other_ids_reaches_its_root_of_programs() {
+    if testkit::is_root() {
+        let options = ["--root", "bins:sh,id", "--map", "0:100000:1000", "--user", "5:6"];
+        assert_eq!(shown(&options, "id -u; id -g"), "5\n6");
+    }
+}
+
+#[test]
+fn every_program_that_a_root_cannot_have_is_named() {
+    let (code, said) = refused(&os(&["--root", "bins:no-such-a,sh,no-such-b"]), &["sh"]);
+    assert_eq!((code, said.matches("error: cannot find program no-such-").count()), (125, 2), "{said}");
+}
+
+#[test]
 fn a_hand_made_root_says_which_libraries_it_lacks() {
     let scratch = Scratch::new("handmade");
     fs::create_dir_all(scratch.join("bin")).expect("scratch is ours");

@@ -127,6 +127,9 @@ pub enum Error {
         /// As that file spells it.
         name: OsString,
     },
+    /// Two or more of the errors above.
+    #[error("{}", .0.iter().map(Error::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Error>),
     /// A file that isn't what it has to be.
     #[error("cannot read {}: {cause}", path.display())]
     Malformed {
@@ -152,13 +155,20 @@ pub enum Error {
         limit: usize,
     },
     /// The system refused.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), cause(source))]
     Read {
         /// The file or directory.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
+}
+
+/// The system's words for an error, beginning in lower case and without Rust's number behind.
+pub(crate) fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect()
 }
 
 /// What an [`Error::Loop`] counts.
@@ -203,7 +213,7 @@ impl From<Missing> for Error {
 /// Directories and links come before what is found through them.
 ///
 /// # Errors
-/// The first program, interpreter or library that doesn't exist; a file that isn't ELF where it has to be, or is
+/// Every program, interpreter or library that doesn't exist; a file that isn't ELF where it has to be, or is
 /// malformed; a loop of links; a file that can't be read. A file that isn't ELF counts as a program if it starts
 /// with `#!`.
 pub fn closure(programs: &[OsString], root: &Path) -> Result<Vec<Entry>, Error> {

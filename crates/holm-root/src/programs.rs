@@ -1,6 +1,6 @@
 //! Roots that hold only named host programs and what they load, kept in a cache.
 //!
-//! A cache directory holds, below `bins`, for each list of programs (by its hash, `KEY`):
+//! A cache directory holds, below `programs`, for each list of programs (by its hash, `KEY`):
 //!
 //! | name | what |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! check the facts once more, since the host may have changed meanwhile; rename; turn the link.
 //!
 //! What must not happen: a root that is half made is used; a host file is shared with a root by a hard link; a
-//! root holds a set-user-id file.
+//! root holds a set-user-id file; a host file or directory that not everybody may read becomes readable by a copy.
 
 mod copy;
 mod facts;
@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::closure::layout::Layout;
 use crate::closure::resolver::Resolver;
-use crate::closure::{self, Entry};
+use crate::closure::{self, Entry, cause};
 use store::Store;
 
 /// How often a root is begun anew because the host's files changed while it was made.
@@ -52,7 +52,7 @@ pub enum Error {
         cause: String,
     },
     /// Something in the cache can't be made, moved or locked.
-    #[error("cannot make {}: {source}", path.display())]
+    #[error("cannot make {}: {}", path.display(), cause(source))]
     Make {
         /// What was to be made.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A host file can't be copied.
-    #[error("cannot copy {} to {}: {source}", from.display(), to.display())]
+    #[error("cannot copy {} to {}: {}", from.display(), to.display(), cause(source))]
     Copy {
         /// The host's file.
         from: PathBuf,
@@ -84,10 +84,11 @@ impl Error {
 ///
 /// The programs are plain names, looked up on [`closure::PATH`], or absolute paths of the host; their order doesn't
 /// matter. Beside their closure the root holds what a few named rules add, so that a shell is usable: the merged
-/// `/usr` links, terminal descriptions, the `C.UTF-8` locale, name services. Directories are mode 0755; files keep
-/// their time, and of their mode what is in 0755.
+/// `/usr` links, terminal descriptions, the `C.UTF-8` locale, name services. Files keep their time; of modes the
+/// owner's and all others' part is kept, without writing by others, and the group's part is that of all others.
 ///
-/// The directory lies in `cache`, which is made (mode 0700) if it isn't there. It is shared by all who ask for the
+/// The directory lies in `cache`, which is made (mode 0755) if it isn't there, so that a program with other ids reaches
+/// its root. It is shared by all who ask for the
 /// same programs: mount it read-only or below an overlay. It stays unchanged for a day after it was replaced, which
 /// happens when one of the host's files changed.
 ///

@@ -63,11 +63,13 @@ impl Resolver {
     /// Ends the search.
     ///
     /// # Errors
-    /// The first thing that was missing.
+    /// What was missing.
     pub(crate) fn finish(self) -> Result<Layout, Error> {
-        match self.missing.into_iter().next() {
-            None => Ok(self.layout),
-            Some(missing) => Err(missing.into()),
+        let mut missing: Vec<Error> = self.missing.into_iter().map(Error::from).collect();
+        match missing.len() {
+            0 => Ok(self.layout),
+            1 => Err(missing.remove(0)),
+            _ => Err(Error::Several(missing)),
         }
     }
 

@@ -193,6 +193,14 @@ impl Tree {
         }
     }
 
+    /// The mode of a directory or file that was met.
+    pub(crate) fn mode(&self, real: &Path) -> Option<u32> {
+        match self.nodes.get(real)? {
+            Node::Dir(stamp) | Node::File(stamp) => Some(stamp.mode),
+            _ => None,
+        }
+    }
+
     /// Lists the names in the directory `real`, sorted. From then on its own change counts as a change.
     pub(crate) fn list(&mut self, real: &Path) -> Result<Vec<PathBuf>, Error> {
         let failed = |source| Error::Read { path: real.to_owned(), source };

@@ -17,11 +17,14 @@ const MOUNT_POINTS: [&str; 8] = ["dev", "etc", "home", "proc", "root", "run", "t
 
 /// Makes the directory `into` with everything in the layout, and the mount points.
 pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
-    make_dir(into).map_err(Error::make(into))?;
+    make_dir(into, 0o755).map_err(Error::make(into))?;
     for entry in &layout.entries {
         let to: PathBuf = into.join(entry.path.strip_prefix("/").unwrap_or(&entry.path));
         match &entry.kind {
-            Kind::Dir => make_dir(&to).map_err(Error::make(&to))?,
+            Kind::Dir => {
+                let mode = layout.tree.mode(&entry.path).unwrap_or(0o700);
+                make_dir(&to, mode).map_err(Error::make(&to))?;
+            }
             Kind::Link { target } => symlink(target, &to).map_err(Error::make(&to))?,
             Kind::File => {
                 let source = layout.tree.open(&entry.path)?;
@@ -32,7 +35,7 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
     }
     for name in MOUNT_POINTS {
         let to = into.join(name);
-        match make_dir(&to) {
+        match make_dir(&to, 0o755) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(Error::make(&to))?,
         }
@@ -40,10 +43,16 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a directory of mode 0755, whatever the umask.
-fn make_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o755).create(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o755))
+/// Makes a directory that shows what is in it to nobody who can't reach it in the original, whatever the umask.
+fn make_dir(path: &Path, original: u32) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    fs::set_permissions(path, Permissions::from_mode(copied(original) | 0o700))
+}
+
+/// The mode of a copy: its group is another one than the original's, and gets what all others get.
+fn copied(original: u32) -> u32 {
+    let others = original & 0o005;
+    original & 0o700 | others << 3 | others
 }
 
 fn copy_file(from: &File, to: &Path) -> io::Result<()> {
@@ -53,6 +62,6 @@ fn copy_file(from: &File, to: &Path) -> io::Result<()> {
         // copy_file_range(2) where it works.
         io::copy(&mut &*from, &mut &copy)?;
     }
-    copy.set_permissions(Permissions::from_mode(status.mode() & 0o755))?;
+    copy.set_permissions(Permissions::from_mode(copied(status.mode())))?;
     copy.set_times(FileTimes::new().set_modified(status.modified()?))
 }

@@ -1,8 +1,8 @@
 //! The cache directory: whose it is, which generation is in use, and how a new one takes its place.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,8 @@ use super::{Error, facts};
 
 /// A replaced generation is kept this long, since sandboxes may still be in it.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Where generations are. Earlier ones, in `bins`, relied on a cache that nobody else could enter.
+const DIRECTORY: &str = "programs";
 /// What a generation in the making is named.
 const DRAFT: &str = "tmp-";
 
@@ -34,12 +36,14 @@ pub(crate) struct Draft<'l> {
 impl Store {
     /// Opens the store in a cache directory, which is made if it isn't there.
     pub(crate) fn open(cache: &Path) -> Result<Store, Error> {
-        let bins = cache.join("bins");
-        if own(cache)? == Own::Absent || own(&bins)? == Own::Absent {
-            // Directories above the cache that don't exist either are made alike.
-            DirBuilder::new().recursive(true).mode(0o700).create(&bins).map_err(Error::make(&bins))?;
-            own(cache)?;
-            own(&bins)?;
+        let bins = cache.join(DIRECTORY);
+        if own(cache)? == Own::Absent
+            && let Some(above) = cache.parent()
+        {
+            DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(Error::make(above))?;
+        }
+        for directory in [cache, &bins] {
+            passable(directory)?;
         }
         Ok(Store { bins })
     }
@@ -112,7 +116,9 @@ impl Draft<'_> {
     pub(crate) fn publish(self, facts: &[u8]) -> Result<PathBuf, Error> {
         let bins = &self.lock.store.bins;
         let list = self.path.join("facts");
-        fs::write(&list, facts).map_err(Error::make(&list))?;
+        // It names paths that not everybody may know.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&list);
+        file.and_then(|mut file| file.write_all(facts)).map_err(Error::make(&list))?;
         let now = SystemTime::now();
         let number = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let name = format!("{}-{number}", self.key);
@@ -150,7 +156,7 @@ fn own(path: &Path) -> Result<Own, Error> {
     let status = match fs::metadata(path) {
         Ok(status) => status,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Own::Absent),
-        Err(e) => return Err(unsafe_dir(e.to_string())),
+        Err(e) => return Err(unsafe_dir(crate::closure::cause(&e))),
     };
     let us = rustix::process::geteuid().as_raw();
     if !status.is_dir() {
@@ -162,6 +168,23 @@ fn own(path: &Path) -> Result<Own, Error> {
     match status.mode() & 0o7777 {
         mode if mode & 0o022 != 0 => Err(unsafe_dir(format!("others may write to it (mode {mode:o})"))),
         _ => Ok(Own::Ours),
+    }
+}
+
+/// Makes a directory of our own, or opens up one from before, so that a program that runs as somebody else reaches its
+/// root. What is in it guards itself, by modes as the host's (`copy`).
+fn passable(path: &Path) -> Result<(), Error> {
+    if own(path)? == Own::Absent {
+        match DirBuilder::new().mode(0o755).create(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(Error::make(path))?,
+        }
+        own(path)?;
+    }
+    let mode = fs::metadata(path).map_err(Error::make(path))?.mode() & 0o7777;
+    match mode & 0o755 {
+        0o755 => Ok(()),
+        _ => fs::set_permissions(path, Permissions::from_mode(mode | 0o755)).map_err(Error::make(path)),
     }
 }
 

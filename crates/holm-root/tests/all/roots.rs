@@ -34,9 +34,9 @@ impl Place {
         programs::root(&[self.app().into_os_string()], &self.cache)
     }
 
-    /// Names in the cache's `bins`.
+    /// Names in the cache's `programs`.
     fn names(&self) -> BTreeSet<String> {
-        let items = fs::read_dir(self.cache.join("bins")).unwrap();
+        let items = fs::read_dir(self.cache.join("programs")).unwrap();
         items.map(|item| item.unwrap().file_name().into_string().unwrap()).collect()
     }
 }
@@ -74,7 +74,42 @@ fn a_root_is_the_closure_and_the_rules_and_mount_points() {
         let status = fs::metadata(root.join(name)).unwrap();
         assert!(status.is_dir() && status.mode() & 0o7777 == 0o755, "{name}");
     }
-    assert_eq!(fs::metadata(&place.cache).unwrap().mode() & 0o7777, 0o700);
+    for path in [&place.cache, &place.cache.join("programs")] {
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o755, "{path:?}");
+    }
+}
+
+#[test]
+fn what_not_everybody_may_read_stays_so_in_a_cache_that_everybody_may_enter() {
+    let place = Place::new();
+    fs::create_dir(place.host.at("/private")).unwrap();
+    place.host.elf("/private/app", &Elf::library(""));
+    let app = place.host.at("/private/app");
+    for (directory, file, in_copy) in [(0o700, 0o755, (0o700, 0o755)), (0o750, 0o750, (0o700, 0o700))] {
+        fs::set_permissions(place.host.at("/private"), Permissions::from_mode(directory)).unwrap();
+        fs::set_permissions(&app, Permissions::from_mode(file)).unwrap();
+        let root = programs::root(&[app.clone().into_os_string()], &place.cache).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let copy = within(&root, &app);
+        assert_eq!((mode(copy.parent().unwrap()), mode(&copy)), in_copy, "{directory:o} {file:o}");
+        assert_eq!(mode(&root.with_file_name("facts")), 0o600, "it names paths");
+    }
+}
+
+#[test]
+fn a_cache_that_was_private_is_opened_up() {
+    let place = Place::new();
+    fs::create_dir(&place.cache).unwrap();
+    fs::set_permissions(&place.cache, Permissions::from_mode(0o700)).unwrap();
+    place.root().unwrap();
+    assert_eq!(fs::metadata(&place.cache).unwrap().mode() & 0o7777, 0o755);
+}
+
+#[test]
+fn every_program_that_is_missing_is_named() {
+    let place = Place::new();
+    let error = programs::root(&names(&["no-such-a", "sh", "no-such-b"]), &place.cache).unwrap_err().to_string();
+    assert!(error.contains("program no-such-a: ") && error.contains("; cannot find program no-such-b: "), "{error}");
 }
 
 #[test]
@@ -190,7 +225,7 @@ fn parallel_builders_agree_on_one_complete_root() {
 fn leftovers_and_old_generations_are_swept_by_the_next_build() {
     let place = Place::new();
     let old = place.root().unwrap();
-    let bins = place.cache.join("bins");
+    let bins = place.cache.join("programs");
     fs::create_dir_all(bins.join("tmp-0123/root/usr")).unwrap();
     symlink("nowhere", bins.join("tmp-link")).unwrap();
     place.host.elf("/app", &Elf::library("second"));
@@ -239,8 +274,12 @@ fn a_cache_that_others_may_change_is_refused() {
     assert_eq!(place.root().unwrap_err().to_string(), text);
     fs::set_permissions(&place.cache, Permissions::from_mode(0o755)).unwrap();
     place.root().unwrap();
-    fs::set_permissions(place.cache.join("bins"), Permissions::from_mode(0o770)).unwrap();
-    assert!(matches!(place.root(), Err(Error::Unsafe { path, .. }) if path.ends_with("bins")));
+    fs::set_permissions(place.cache.join("programs"), Permissions::from_mode(0o770)).unwrap();
+    assert!(matches!(place.root(), Err(Error::Unsafe { path, .. }) if path.ends_with("programs")));
+    fs::set_permissions(place.cache.join("programs"), Permissions::from_mode(0o755)).unwrap();
+    let below_a_file = place.app().join("cache");
+    let error = programs::root(&names(&["sh"]), &below_a_file).unwrap_err().to_string();
+    assert!(error.ends_with(": not a directory"), "{error}");
     if chown(&place.cache, Some(1), None).is_err() {
         eprintln!("skipped in part: only root can give a directory away");
         return;
