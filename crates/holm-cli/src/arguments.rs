@@ -61,6 +61,9 @@ fn under(heading: &'static str, args: Vec<Arg>) -> Vec<Arg> {
     args.into_iter().map(|arg| arg.help_heading(heading)).collect()
 }
 
+/// What `--overlay` without a directory means: no directory can be given that has this name.
+pub(crate) const IN_MEMORY: &str = "\0";
+
 fn root_options() -> Vec<Arg> {
     under(
         "Root",
@@ -72,7 +75,7 @@ fn root_options() -> Vec<Arg> {
                 .value_name("DIR")
                 .num_args(0..=1)
                 .require_equals(true)
-                .default_missing_value("")
+                .default_missing_value(IN_MEMORY)
                 .conflicts_with("rw")
                 .value_parser(OsStringValueParser::new())
                 .help("Writes to the root go to memory, or to =DIR"),

@@ -12,6 +12,7 @@ use holm::spec::filesystem::{Entry, Root, Writes};
 use holm::spec::identity::Maps;
 use holm::spec::life::{Base, Change, Terminal};
 use holm::spec::namespaces::{Choice, Keep};
+use holm::spec::origins::Wish;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ struct Typed {
     place: String,
     root: Option<OsString>,
     rw: bool,
-    overlay: Option<OsString>,
+    /// Where an overlay sends writes.
+    overlay: Option<Writes>,
     share: Vec<String>,
     join: Vec<OsString>,
     keep: Vec<OsString>,
@@ -90,7 +92,10 @@ fn from_matches(matches: &ArgMatches) -> Typed {
         place: "--".to_owned(),
         root: one("root"),
         rw: matches.get_flag("rw"),
-        overlay: one("overlay"),
+        overlay: one("overlay").map(|directory| match directory == crate::arguments::IN_MEMORY {
+            true => Writes::Temporary,
+            false => Writes::Kept(directory.into()),
+        }),
         share: texts("share"),
         join: many("join"),
         keep: many("keep"),
@@ -125,8 +130,8 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
         root: profile.root.map(OsString::from),
         rw: profile.rw,
         overlay: match profile.overlay {
-            Some(Overlay::Memory(true)) => Some(OsString::new()),
-            Some(Overlay::Directory(directory)) => Some(directory.into()),
+            Some(Overlay::Memory(true)) => Some(Writes::Temporary),
+            Some(Overlay::Directory(directory)) => Some(Writes::Kept(directory.into())),
             Some(Overlay::Memory(false)) | None => None,
         },
         share: profile.share,
@@ -174,7 +179,7 @@ impl Fill {
 
     fn take(&mut self, typed: Typed) {
         let place = typed.place.clone();
-        let origin = |name: &str, value: &OsStr| format!("{place}{name} {}", value.display());
+        let origin = |name: &str, value: &OsStr| values::origin(&place, name, value);
         self.root(&typed);
         self.namespaces(&typed);
         self.identity(&typed, &place);
@@ -194,12 +199,13 @@ impl Fill {
 
     fn root(&mut self, typed: &Typed) {
         if let Some(root) = &typed.root {
+            self.spec.origins.set(Wish::Root, format!("{}root", typed.place));
             self.spec.root = match root.as_bytes() {
                 b"host" => Root::Host,
                 b"none" => Root::Empty,
                 bytes => match bytes.strip_prefix(b"bins:") {
                     Some(list) => {
-                        let origin = format!("{}root {}", typed.place, root.display());
+                        let origin = values::origin(&typed.place, "root", root);
                         match crate::programs::root(OsStr::from_bytes(list), &origin) {
                             Ok(path) => Root::Programs(path),
                             Err(faults) => {
@@ -212,35 +218,39 @@ impl Fill {
                 },
             };
         }
-        match (&typed.overlay, typed.rw) {
-            (Some(_), true) => self.faults.push(Fault {
-                message: "cannot both write through (rw) and to an overlay".to_owned(),
-                origin: typed.place.clone(),
-                hint: String::new(),
-            }),
-            (Some(directory), false) if directory.is_empty() => self.spec.writes = Writes::Temporary,
-            (Some(directory), false) => self.spec.writes = Writes::Kept(directory.into()),
-            (None, true) => self.spec.writes = Writes::Through,
-            (None, false) => {}
-        }
+        let place = &typed.place;
+        let (writes, name) = match (&typed.overlay, typed.rw) {
+            (Some(_), true) => {
+                let message = "cannot both write through (rw) and to an overlay".to_owned();
+                let origin = format!("{place}rw, {place}overlay");
+                return self.faults.push(Fault { message, origin, hint: String::new() });
+            }
+            (Some(writes), false) => (writes.clone(), "overlay"),
+            (None, true) => (Writes::Through, "rw"),
+            (None, false) => return,
+        };
+        self.spec.writes = writes;
+        self.spec.origins.set(Wish::Writes, format!("{place}{name}"));
     }
 
     fn namespaces(&mut self, typed: &Typed) {
         let place = &typed.place;
         for list in &typed.share {
-            for kind in self.check(&format!("{place}share {list}"), values::namespaces(list)).unwrap_or_default() {
+            for kind in
+                self.check(&values::origin(place, "share", list.as_ref()), values::namespaces(list)).unwrap_or_default()
+            {
                 self.spec.namespaces.choices.push((kind, Choice::Share));
             }
         }
         for value in &typed.join {
-            let origin = format!("{place}join {}", value.display());
+            let origin = values::origin(place, "join", value);
             let parsed = values::namespace_and(value).and_then(|(kind, at)| Ok((kind, values::target(kind, at)?)));
             if let Some((kind, target)) = self.check(&origin, parsed) {
                 self.spec.namespaces.choices.push((kind, Choice::Join(target, origin)));
             }
         }
         for value in &typed.keep {
-            let origin = format!("{place}keep {}", value.display());
+            let origin = values::origin(place, "keep", value);
             if let Some((namespace, at)) = self.check(&origin, values::namespace_and(value)) {
                 let named = !at.as_bytes().contains(&b'/');
                 let path = if named { values::kept(namespace, at) } else { PathBuf::from(at) };
@@ -248,16 +258,19 @@ impl Fill {
             }
         }
         if let Some(text) = &typed.time_offset {
-            let offsets = self.check(&format!("{place}time-offset {text}"), values::time_offsets(text));
+            let origin = values::origin(place, "time-offset", text.as_ref());
+            let offsets = self.check(&origin, values::time_offsets(text));
             self.spec.namespaces.time = offsets.or(self.spec.namespaces.time);
+            self.spec.origins.set(Wish::Time, format!("{place}time-offset"));
         }
     }
 
     fn identity(&mut self, typed: &Typed, place: &str) {
         if let Some(text) = &typed.user
-            && let Some(user) = self.check(&format!("{place}user {text}"), values::user(text))
+            && let Some(user) = self.check(&values::origin(place, "user", text.as_ref()), values::user(text))
         {
             self.spec.identity.user = user;
+            self.spec.origins.set(Wish::User, format!("{place}user"));
         }
         match typed.userns.as_deref() {
             None => {}
@@ -278,7 +291,7 @@ impl Fill {
                 auto = true;
                 continue;
             }
-            match self.check(&format!("{place}map {text}"), values::map(text)) {
+            match self.check(&values::origin(place, "map", text.as_ref()), values::map(text)) {
                 Some((of, map)) => {
                     uid.extend((of != Of::Groups).then_some(map));
                     gid.extend((of != Of::Users).then_some(map));
@@ -298,6 +311,15 @@ impl Fill {
 
     fn program(&mut self, typed: &Typed, place: &str) {
         let spec = &mut self.spec;
+        if typed.hostname.is_some() {
+            spec.origins.set(Wish::Hostname, format!("{place}hostname"));
+        }
+        if typed.chdir.is_some() {
+            spec.origins.set(Wish::Directory, format!("{place}chdir"));
+        }
+        if typed.tty.is_some() {
+            spec.origins.set(Wish::Terminal, format!("{place}tty"));
+        }
         spec.hostname = typed.hostname.clone().or(spec.hostname.take());
         spec.directory = typed.chdir.clone().map(PathBuf::from).or(spec.directory.take());
         spec.program.zeroth = typed.arg0.clone().or(spec.program.zeroth.take());
@@ -306,6 +328,7 @@ impl Fill {
             spec.environment.base = Base::Caller;
         }
         for value in &typed.env {
+            spec.origins.add(Wish::Environment, &format!("{place}env"));
             let bytes = value.as_bytes();
             let change = match bytes.iter().position(|&b| b == b'=') {
                 Some(at) => {
@@ -316,7 +339,8 @@ impl Fill {
             spec.environment.changes.push(change);
         }
         for value in &typed.pass_fd {
-            let number = self.check(&format!("{place}pass-fd {}", value.display()), values::number(value));
+            let number = self.check(&values::origin(place, "pass-fd", value), values::number(value));
+            self.spec.origins.add(Wish::Descriptors, &format!("{place}pass-fd"));
             self.spec.descriptors.extend(number);
         }
     }
@@ -331,7 +355,8 @@ impl Fill {
             Some("never") => false,
             Some("auto") | None => interactive(),
             Some(other) => {
-                self.check::<()>("tty", Err(format!("{other:?} is not auto, always or never")));
+                let origin = self.spec.origins.of(Wish::Terminal).to_owned();
+                self.check::<()>(&origin, Err(format!("{other:?} is not auto, always or never")));
                 false
             }
         };

@@ -3,6 +3,7 @@
 //! As typed (`arguments`, `profile`) becomes as meant (`fill`) once. Its own failures exit with 125.
 
 mod arguments;
+mod content;
 mod explain;
 mod fill;
 mod generate;
@@ -19,6 +20,8 @@ mod values;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // At a limit of file sizes a write fails instead (setrlimit(2), RLIMIT_FSIZE), and is told.
+    let _ = holm::signal::ignore(rustix::process::Signal::XFSZ.as_raw());
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -43,7 +46,7 @@ fn run(matches: &clap::ArgMatches) -> ExitCode {
         Some(_) => None,
         None => match supervise::signals() {
             Ok(signals) => Some(signals),
-            Err(error) => return report::own(&format!("cannot receive signals: {error}")),
+            Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
         },
     };
     let plan = match spec.plan() {

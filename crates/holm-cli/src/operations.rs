@@ -1,6 +1,7 @@
 //! The options that are one operation on the root each. One table yields arguments, profile keys and help.
 
 use crate::values::{self, Parsed};
+use holm::model::text::name;
 use holm::spec::filesystem::{Access, Content, Missing, Operation, Source, Upper};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -93,8 +94,8 @@ fn content(value: &OsStr) -> Parsed<(Content, PathBuf, u32)> {
     let (content, rest) = match &parts[..] {
         [fd, number, rest @ ..] if fd == "fd" => (Content::Descriptor(values::number(number)?), rest),
         [source, rest @ ..] => {
-            let bytes = std::fs::read(source)
-                .map_err(|e| format!("cannot read {}: {}", source.display(), holm::model::text::cause(&e)))?;
+            let path = std::path::Path::new(source);
+            let bytes = crate::content::read(path).map_err(|cause| format!("cannot read {}: {cause}", name(source)))?;
             (Content::Bytes(bytes), rest)
         }
         [] => return Err("it is empty".to_owned()),

@@ -81,10 +81,12 @@ impl<'de> Deserialize<'de> for Mount {
 
 /// Reads a profile.
 pub(crate) fn read(path: &Path) -> Result<Profile, Fault> {
-    let origin = format!("--profile {}", path.display());
+    let origin = crate::values::origin("--", "profile", path.as_os_str());
     let fault = |message: String| Fault { message, origin: origin.clone(), hint: String::new() };
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| fault(format!("cannot read {}: {}", path.display(), holm::model::text::cause(&e))))?;
+    let bytes = crate::content::read(path)
+        .map_err(|cause| fault(format!("cannot read {}: {cause}", holm::model::text::name(path.as_os_str()))))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| fault(format!("cannot use {}: it is not UTF-8", path.display())))?;
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map(|span| position(&text, span.start)).unwrap_or_default();
         let cause = error.message().trim_end().replace('\n', " ");

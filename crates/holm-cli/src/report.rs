@@ -14,7 +14,7 @@ pub(crate) struct Fault {
 
 /// A failure of holm's own.
 pub(crate) fn own(message: &str) -> ExitCode {
-    eprintln!("error: {message}");
+    one(message, "", "", "");
     ExitCode::from(125)
 }
 
@@ -46,16 +46,27 @@ pub(crate) fn start(error: &Error, more: Option<String>) -> ExitCode {
 }
 
 fn one(message: &str, step: &str, origin: &str, hint: &str) {
-    eprintln!("error: {}", plain(message));
-    match (step, origin) {
-        ("", "") => {}
-        (step, "") => eprintln!("  {step}"),
-        ("", origin) => eprintln!("  from {}", short(origin)),
-        (step, origin) => eprintln!("  {step}, from {}", short(origin)),
-    }
+    let place = match (step, origin) {
+        ("", "") => String::new(),
+        (step, "") => format!("  {step}\n"),
+        ("", origin) => format!("  from {}\n", short(origin)),
+        (step, origin) => format!("  {step}, from {}\n", short(origin)),
+    };
+    print(&format!("error: {}\n{place}", short(message)));
     if !hint.is_empty() {
-        eprintln!("hint: {}", plain(hint));
+        self::hint(hint);
     }
+}
+
+/// A hint on a line of its own.
+pub(crate) fn hint(text: &str) {
+    print(&format!("hint: {}\n", short(text)));
+}
+
+/// Where standard error takes nothing, the exit code still tells.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Without control characters: names come from anywhere.
@@ -66,10 +77,35 @@ pub(crate) fn plain(text: &str) -> String {
     shown
 }
 
+/// The same with long words cut in their middle, and the whole, too: a cause stands at the end.
 fn short(text: &str) -> String {
-    let text = plain(text);
-    match text.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    let words: Vec<String> = plain(text).split(' ').map(|word| cut(word, 120, 60)).collect();
+    cut(&words.join(" "), 1200, 300)
+}
+
+/// `text`, or so many characters of its start and of its end.
+fn cut(text: &str, start: usize, end: usize) -> String {
+    let length = text.chars().count();
+    if length <= start + end {
+        return text.to_owned();
+    }
+    let (head, tail) = (text.chars().take(start), text.chars().skip(length - end));
+    head.chain(['…']).chain(tail).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_is_cut_and_the_cause_stays() {
+        let shown = short(&format!("cannot bind /{} on /x: too long", "é".repeat(3000)));
+        assert!(
+            shown.len() < 500 && shown.starts_with("cannot bind /é") && shown.ends_with(" on /x: too long"),
+            "{shown}"
+        );
+        let shown = short(&"blank ".repeat(3000));
+        assert!(shown.chars().count() <= 1501, "{shown}");
+        assert_eq!(short("cannot bind /x"), "cannot bind /x");
     }
 }

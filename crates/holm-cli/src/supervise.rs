@@ -56,7 +56,7 @@ pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals) -> ExitCode {
             if exit == Exit::Code(127)
                 && let Some(hint) = programs::lacks(spec)
             {
-                eprintln!("hint: {}", report::plain(&hint));
+                report::hint(&hint);
             }
             ExitCode::from(exit.code())
         }

@@ -4,13 +4,19 @@ use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
 use holm::model::text::cause;
 use holm::spec::identity::User;
-use holm::spec::namespaces::{Target, TimeOffsets};
+use holm::spec::namespaces::{KEPT, Target, TimeOffsets};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A value, or why it is none.
 pub(crate) type Parsed<T> = Result<T, String>;
+
+/// Where a value stands, as typed: `--bind /opt`, `web.toml: bind /opt`.
+pub(crate) fn origin(place: &str, option: &str, value: &OsStr) -> String {
+    let shown = if value.is_empty() { "''".into() } else { value.to_string_lossy() };
+    format!("{place}{option} {shown}")
+}
 
 /// The parts of `value` between `separator`s; a backslash takes the meaning from the next one.
 pub(crate) fn split(value: &OsStr, separator: u8) -> Vec<OsString> {
@@ -60,6 +66,9 @@ pub(crate) fn size(text: &str) -> Parsed<u64> {
 
 /// Where a source without a place of its own is inside: at the same absolute path.
 pub(crate) fn same_inside(source: &OsStr) -> Parsed<PathBuf> {
+    if source.is_empty() {
+        return Err("it is empty".to_owned());
+    }
     let absolute =
         std::path::absolute(source).map_err(|e| format!("cannot find {}: {}", source.display(), cause(&e)))?;
     let climbs = absolute.components().any(|c| c == std::path::Component::ParentDir);
@@ -89,7 +98,7 @@ pub(crate) fn namespace_and(value: &OsStr) -> Parsed<(Namespace, &OsStr)> {
 
 /// Where the namespaces that were kept under a name are.
 pub(crate) fn kept(kind: Namespace, name: &OsStr) -> PathBuf {
-    Path::new("/run/holm/ns").join(kind.name()).join(name)
+    Path::new(KEPT).join(kind.name()).join(name)
 }
 
 /// A namespace to join: a path, a pid, `fd:N`, or a name under which one was kept by holm or by ip-netns(8).

@@ -197,6 +197,15 @@ fn ranges_of_ids_are_mapped() {
         assert_eq!(shown(&[&maps[..], &["--user", "5:5"]].concat(), "id -u; touch ~/x && stat -c %u ~/x"), "5\n5");
         return;
     }
+    let status = fs::read_to_string("/etc/subuid").expect("test.sh gives the user a range");
+    let name = Command::new("id").arg("-un").output().expect("id is there");
+    let name = String::from_utf8_lossy(&name.stdout).trim().to_owned();
+    let first = status.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(':')?.split(':').next());
+    if let Some(first) = first {
+        // Groups stay, for newgidmap gives setgroups up where just the own group is mapped.
+        let one = format!("u:0:{first}:1");
+        assert_eq!(shown(&["--map", &one, "--user", "root"], "id -u; id -g"), "0\n0");
+    }
     let seen = shown(&["--map", "auto", "--user", "root"], "wc -l < /proc/self/uid_map; id -G");
     assert_eq!(seen, "2\n0", "the supplementary groups are dropped, since newgidmap leaves setgroups");
 }

@@ -4,13 +4,14 @@
 //! a test can plan for a machine that isn't there.
 
 use crate::spec::Spec;
-use crate::spec::filesystem::{Content, Operation, Root, Source, Upper, Writes};
+use crate::spec::filesystem::{Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
 use crate::spec::life::Stdio;
+use crate::spec::namespaces::{Choice, Target};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
 use std::hash::BuildHasher;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,8 @@ pub struct Host {
     pub privileged: bool,
     /// The version of Landlock's interface, 0 if there is none (landlock(7)).
     pub landlock: u32,
+    /// Whether those rights hold over the caller's mount namespace: not for a new user namespace alone, as by unshare -U.
+    pub owns_mounts: bool,
     /// The current directory.
     pub directory: Option<PathBuf>,
     /// The environment.
@@ -113,6 +116,7 @@ impl Host {
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
             landlock: crate::sys::landlock::version(),
+            owns_mounts: owns_mounts(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),
             ..Host::default()
@@ -207,6 +211,11 @@ fn privileged() -> bool {
     use rustix::thread::CapabilitySet;
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+fn owns_mounts() -> bool {
+    let own = rustix::fs::open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    own.and_then(|namespace| crate::sys::namespace::owner(namespace.as_fd())).is_ok()
 }
 
 /// The ranges of a user in a file of subuid(5): named by login name or by number.
@@ -312,14 +321,11 @@ fn exists_inside(root: &OwnedFd, at: &Path) -> bool {
 fn closed(spec: &Spec) -> Vec<i32> {
     let mut named = spec.descriptors.clone();
     named.extend(spec.stdio.iter().filter_map(|s| if let Stdio::Descriptor(n) = s { Some(*n) } else { None }));
-    for entry in &spec.filesystem {
-        match &entry.operation {
-            Operation::Bind { source: Source::Descriptor(n), .. }
-            | Operation::File { content: Content::Descriptor(n), .. }
-            | Operation::BindData { content: Content::Descriptor(n), .. } => named.push(*n),
-            _ => {}
-        }
-    }
+    named.extend(spec.filesystem.iter().filter_map(|entry| entry.operation.descriptor()));
+    named.extend(spec.namespaces.choices.iter().filter_map(|(_, choice)| match choice {
+        Choice::Join(Target::Descriptor(n), _) => Some(*n),
+        _ => None,
+    }));
     named.retain(|&n| n < 0 || !is_open(n));
     named
 }

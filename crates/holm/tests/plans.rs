@@ -2,9 +2,13 @@
 
 use holm::Spec;
 use holm::host::{Account, Host, RootFacts};
+use holm::model::id::IdMap;
+use holm::model::namespace::Namespace;
 use holm::plan::Plan;
-use holm::spec::filesystem::{Root, Writes};
+use holm::spec::filesystem::{Access, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use holm::spec::identity::{Maps, User};
+use holm::spec::namespaces::{Choice, Keep, Target};
+use holm::spec::origins::Wish;
 
 fn alice() -> Host {
     let user = Account { name: "alice".into(), home: "/home/alice".into(), shell: "/bin/bash".into() };
@@ -83,4 +87,108 @@ fn ranges_need_helpers_and_are_laid_around_the_own_id() {
 fn the_same_wish_and_facts_give_the_same_plan() {
     let spec = Spec::new("bash").arg("-l");
     assert_eq!(Plan::new(&spec, &alice()), Plan::new(&spec, &alice()));
+}
+
+/// The one reason why `spec` is refused.
+fn reason(spec: &Spec, host: &Host) -> holm::plan::Reason {
+    let mut refusal = Plan::new(spec, host).expect_err("it is to be refused");
+    assert_eq!(refusal.reasons.len(), 1, "{refusal}");
+    refusal.reasons.remove(0)
+}
+
+fn operation(operation: Operation) -> Vec<Entry> {
+    vec![Entry { operation, origin: "a test".into() }]
+}
+
+#[test]
+fn maps_that_do_not_fit_into_a_page_are_refused() {
+    let host = Host { privileged: true, ..Host::default() };
+    let maps = |first: u32| (0..340).map(|n| IdMap { inside: n * 2, outside: first + n * 2, count: 1 }).collect();
+    let mut spec = Spec::new("true");
+    spec.identity.maps = Maps::Listed { uid: maps(0), gid: vec![IdMap::single(0, 0)] };
+    assert!(Plan::new(&spec, &host).is_ok(), "340 lines of numbers of three digits");
+    spec.identity.maps = Maps::Listed { uid: maps(1_000_000), gid: vec![IdMap::single(0, 0)] };
+    let refused = reason(&spec, &host);
+    assert_eq!(refused.message, "cannot map users: the lines have 4705 bytes, the kernel takes 4095");
+}
+
+#[test]
+fn groups_are_dropped_only_where_newgidmap_leaves_setgroups() {
+    let helper = |name: &str| Some(format!("/usr/bin/{name}").into());
+    let (newuidmap, newgidmap) = (helper("newuidmap"), helper("newgidmap"));
+    let range = vec![(100_000, 65_536)];
+    let host = Host { subuid: range.clone(), subgid: range, newuidmap, newgidmap, ..alice() };
+    let drops = |gid: Vec<IdMap>| {
+        let mut spec = Spec::new("true");
+        spec.identity.user = User::Ids { uid: 0, gid: 0 };
+        spec.identity.maps = Maps::Listed { uid: vec![IdMap::single(0, 100_000)], gid };
+        acts(&spec, &host).contains(&"drop supplementary groups".to_owned())
+    };
+    assert!(drops(vec![IdMap::single(0, 100_000)]));
+    assert!(!drops(vec![IdMap::single(0, 1000)]), "only the own group");
+    assert!(!drops(Vec::new()), "only the own group, by default");
+}
+
+#[test]
+fn too_many_layers_are_refused() {
+    let usr = std::path::PathBuf::from("/usr");
+    let host = Host { sources: vec![(usr.clone(), Ok(holm::host::Kind::Directory))], ..alice() };
+    let of = |count| Operation::Overlay { at: "/o".into(), lower: vec![usr.clone(); count], upper: Upper::None };
+    let mut spec = Spec { filesystem: operation(of(60)), ..Spec::new("true") };
+    assert!(Plan::new(&spec, &host).is_ok());
+    spec.filesystem = operation(of(61));
+    assert_eq!(reason(&spec, &host).message, "cannot lay 61 directories over each other: 60 are the most");
+}
+
+#[test]
+fn proc_of_a_joined_pid_namespace_needs_its_user_namespace() {
+    let host = Host { privileged: true, ..Host::default() };
+    let mut spec = Spec::new("true");
+    let join = |kind| (kind, Choice::Join(Target::Process(7), "a test".into()));
+    spec.namespaces.choices = vec![join(Namespace::Pid)];
+    assert!(reason(&spec, &host).hint.contains("--join user="));
+    for more in [join(Namespace::User), (Namespace::User, Choice::Share), join(Namespace::Mount)] {
+        spec.namespaces.choices = vec![join(Namespace::Pid), more];
+        assert!(Plan::new(&spec, &host).is_ok());
+    }
+    spec.namespaces.choices = vec![join(Namespace::Pid)];
+    let empty = Spec { root: Root::Empty, ..spec };
+    assert!(Plan::new(&empty, &host).is_ok(), "nothing is mounted in it");
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_told_with_who_named_it() {
+    let host = Host { closed: vec![9], ..alice() };
+    let mut spec = Spec::new("true");
+    spec.namespaces.choices = vec![(Namespace::Net, Choice::Join(Target::Descriptor(9), "the join".into()))];
+    assert_eq!(reason(&spec, &host).origin, "the join");
+    let bind = Operation::Bind {
+        source: Source::Descriptor(9),
+        at: "/x".into(),
+        access: Access::ReadOnly,
+        missing: Missing::Refuse,
+    };
+    spec.filesystem = operation(bind);
+    assert_eq!(reason(&spec, &host).origin, "a test");
+    spec.descriptors = vec![9];
+    assert_eq!(reason(&spec, &host).origin, "--pass-fd");
+    spec.origins.set(Wish::Descriptors, "web.toml: pass-fd");
+    assert_eq!(reason(&spec, &host).origin, "web.toml: pass-fd");
+}
+
+#[test]
+fn a_name_for_a_kept_namespace_has_its_directories_made() {
+    let host = Host { privileged: true, owns_mounts: true, ..Host::default() };
+    let mut spec = Spec::new("true");
+    let keep = |path: &str| vec![Keep { namespace: Namespace::Net, path: path.into(), origin: String::new() }];
+    let made = |spec: &Spec| -> Vec<String> {
+        acts(spec, &host).into_iter().filter(|act| act.starts_with("make directory /run/holm")).collect()
+    };
+    spec.namespaces.keep = keep("/run/holm/ns/net/blue");
+    let all = ["/run/holm", "/run/holm/ns", "/run/holm/ns/net"].map(|path| format!("make directory {path} outside"));
+    assert_eq!(made(&spec), all);
+    spec.namespaces.keep = keep("/run/holm/ns/other/blue");
+    assert!(made(&spec).is_empty());
+    let without = Plan::new(&spec, &Host { owns_mounts: false, ..host.clone() }).expect_err("it can't be mounted");
+    assert!(without.to_string().contains("CAP_SYS_ADMIN"), "{without}");
 }

@@ -307,6 +307,7 @@ fn every_step_is_commented_once_with_its_number() {
         uid: 1000,
         gid: 1000,
         privileged: true,
+        owns_mounts: true,
         root: Some(Ok(facts)),
         sources: vec![(at("/k"), Ok(holm::host::Kind::Directory)), (at("/s"), Ok(holm::host::Kind::Directory))],
         ..Host::default()

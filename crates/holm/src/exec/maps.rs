@@ -1,14 +1,9 @@
 //! Id maps as the kernel and newuidmap(1) take them.
 
-use crate::model::id::IdMap;
+use crate::model::id::{IdMap, lines};
 use crate::plan::step::MapWriter;
 use rustix::io::{Errno, Result};
 use std::process::{Command, Stdio};
-
-/// The lines for /proc/PID/uid_map.
-pub(crate) fn lines(maps: &[IdMap]) -> Vec<u8> {
-    maps.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.count)).collect::<String>().into_bytes()
-}
 
 /// Writes the maps of process `pid` from outside. The process waits for it and is not reaped, so its number is its own.
 pub(crate) fn write(writer: MapWriter, pid: i32, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
@@ -18,7 +13,7 @@ pub(crate) fn write(writer: MapWriter, pid: i32, uid: &[IdMap], gid: &[IdMap]) -
             MapWriter::Parent | MapWriter::Child => {
                 let path = format!("/proc/{pid}/{file}");
                 let path = super::program::text(path.as_ref());
-                super::place::write_once(&path, &lines(maps))?;
+                super::place::write_once(&path, lines(maps).as_bytes())?;
             }
         }
     }

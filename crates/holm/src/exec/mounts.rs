@@ -3,7 +3,7 @@
 use super::place::{Inside, Make, Place, create, write_all};
 use super::program::{READ_ONLY, TmpfsOptions, Tree};
 use crate::sys::mount::{Reach, set_attributes};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, open};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
@@ -105,10 +105,15 @@ fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
 
 /// Puts a detached tree at `place`, which is made if it is missing and may be.
 pub(crate) fn attach_inside(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Place) -> Result<()> {
-    let kind = rustix::fs::FileType::from_raw_mode(fstat(tree)?.st_mode);
+    let kind = FileType::from_raw_mode(fstat(tree)?.st_mode);
     let make = if kind.is_dir() { Make::Directory } else { Make::File };
     let at = inside.open(place, make)?;
-    attach(tree, at.as_fd())
+    attach(tree, at.as_fd()).map_err(|errno| match fstat(&at).map(|found| FileType::from_raw_mode(found.st_mode)) {
+        // The kernel's answer is EINVAL for both.
+        Ok(stands) if stands.is_dir() && !kind.is_dir() => Errno::ISDIR,
+        Ok(stands) if kind.is_dir() && !stands.is_dir() => Errno::NOTDIR,
+        _ => errno,
+    })
 }
 
 /// A detached file system of this kind, perhaps with an option.

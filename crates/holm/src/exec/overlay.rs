@@ -49,7 +49,7 @@ pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<O
     if layers.so_far {
         names.add(root.ok_or(Errno::BADF)?.as_raw_fd())?;
     }
-    const MOST: usize = 60;
+    const MOST: usize = crate::spec::filesystem::LAYERS;
     let mut opened = [const { None::<OwnedFd> }; MOST];
     for (slot, tree) in opened.iter_mut().zip(&layers.lower) {
         let layer = stack.layer(tree)?;

@@ -38,7 +38,7 @@ pub(crate) struct Running {
 
 /// Carries out `plan` until its program runs.
 pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
-    let clone_step = plan.steps.iter().position(|s| matches!(s.act, Act::Clone(_))).map_or(1, |place| place + 1);
+    let clone_step = plan.clone_step();
     let failed = |errno| Stop::Failed(Failed { step: clone_step, errno });
     let kind = SocketType::SEQPACKET;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(failed)?;

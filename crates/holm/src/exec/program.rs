@@ -6,9 +6,10 @@
 use super::Failed;
 use super::place::{Own, Place};
 use super::wall::Wall;
+use crate::model::id::lines;
 use crate::plan::Plan;
 use crate::plan::step::{Act, Actor, Layer, Opener};
-use crate::spec::filesystem::{Access, Content, Operation, Source, Upper};
+use crate::spec::filesystem::{Access, CONTENT_MOST, Content, Operation, Source, Upper};
 use crate::spec::life::{Stdio, Terminal};
 use crate::spec::namespaces::{Target, TimeOffsets};
 use crate::spec::policy::{NewPrivileges, ProcView};
@@ -183,8 +184,8 @@ pub(crate) fn compile(
     control: BorrowedFd<'_>,
     stdio: Three,
 ) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
-    let last = plan.steps.len();
-    let at = |errno| Failed { step: last, errno };
+    let start = plan.clone_step();
+    let at = |errno| Failed { step: start, errno };
     let mut compiler = Compiler::new(plan);
     let lowest = plan.launch.descriptors.iter().copied().max().unwrap_or(2).max(2) + 1;
     let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, lowest);
@@ -326,7 +327,7 @@ impl Compiler {
             Act::MakeNetwork => Op::MakeNetwork,
             Act::EnterNetwork => Op::EnterNetwork,
             Act::WriteMaps { uid, gid, .. } => {
-                Op::WriteMaps { uid: super::maps::lines(uid), gid: super::maps::lines(gid) }
+                Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
             Act::LimitNamespaces => Op::LimitNamespaces,
@@ -503,7 +504,6 @@ pub(crate) fn text(text: &OsStr) -> CString {
 }
 
 fn bytes(content: &Content) -> Result<Vec<u8>> {
-    const MOST: usize = 16 << 20;
     let number = match content {
         Content::Bytes(bytes) => return Ok(bytes.clone()),
         Content::Descriptor(number) => *number,
@@ -513,7 +513,7 @@ fn bytes(content: &Content) -> Result<Vec<u8>> {
     loop {
         match rustix::io::retry_on_intr(|| rustix::io::read(file, &mut part))? {
             0 => return Ok(all),
-            length if all.len() + length > MOST => return Err(Errno::FBIG),
+            length if all.len() + length > CONTENT_MOST => return Err(Errno::FBIG),
             length => all.extend_from_slice(&part[..length]),
         }
     }

@@ -33,11 +33,22 @@ impl IdMap {
         meet(self.inside, other.inside) || meet(self.outside, other.outside)
     }
 
+    /// Whether all its ids outside are of this range: first id and count.
+    pub fn is_of(&self, (first, count): (u32, u32)) -> bool {
+        let end = |first: u32, count: u32| u64::from(first) + u64::from(count);
+        self.outside >= first && end(self.outside, self.count) <= end(first, count)
+    }
+
     /// Whether its last ids exist: 2^32 - 1 is no id.
     pub fn fits(&self) -> bool {
         let end = |first: u32| u64::from(first) + u64::from(self.count) <= u64::from(u32::MAX);
         self.count > 0 && end(self.inside) && end(self.outside)
     }
+}
+
+/// The text of /proc/PID/uid_map and gid_map: a line for each map.
+pub fn lines(maps: &[IdMap]) -> String {
+    maps.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.count)).collect()
 }
 
 impl fmt::Display for IdMap {

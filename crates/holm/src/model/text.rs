@@ -28,6 +28,15 @@ pub fn cause(error: &std::io::Error) -> String {
     words
 }
 
+/// A path in a message: as typed, but neither nothing nor pages of it.
+pub fn name(path: &OsStr) -> String {
+    match path.len() {
+        0 => "an empty path".to_owned(),
+        1..=200 => path.display().to_string(),
+        length => format!("a path of {length} bytes"),
+    }
+}
+
 /// `text` quoted for a POSIX shell, byte for byte.
 pub fn quote(text: &OsStr) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt;

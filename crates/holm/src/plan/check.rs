@@ -3,14 +3,15 @@
 use super::step::MapWriter;
 use super::{identity, policy};
 use crate::host::Host;
-use crate::model::id::IdMap;
+use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
-use crate::model::text::cause;
+use crate::model::text::{cause, name};
 use crate::spec::Spec;
-use crate::spec::filesystem::{Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::{Maps, User};
 use crate::spec::life::{Change, Stdio, Terminal};
-use crate::spec::namespaces::Choice;
+use crate::spec::namespaces::{Choice, Target};
+use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, NewPrivileges};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -88,35 +89,56 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
         let value_nul = matches!(change, Change::Set(_, value) if has_nul(value));
         if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) || value_nul {
             let shown = name.display();
-            found.add("--env", format!("cannot set variable {shown:?}: the name is empty or holds '=' or NUL"), "");
+            found.add(
+                spec.origins.of(Wish::Environment),
+                format!("cannot set variable {shown:?}: the name is empty or holds '=' or NUL"),
+                "",
+            );
         }
     }
     if let Some(name) = &spec.hostname {
+        let origin = spec.origins.of(Wish::Hostname);
         if name.is_empty() || name.len() > 64 || has_nul(name) {
-            found.add("--hostname", "cannot set the host name: it needs 1 to 64 bytes", "");
+            let shown = name.display();
+            let message = format!("cannot set the host name to {shown:?}: it needs 1 to 64 bytes");
+            found.add(origin, message, "");
         }
         if *spec.namespaces.choice(Namespace::Uts) != Choice::New {
             let message = "cannot set the host name: the UTS namespace is not a new one";
-            found.add("--hostname", message, "leave out --hostname, or --share and --join of uts");
+            found.add(origin, message, "leave out --hostname, or --share and --join of uts");
         }
     }
     for number in &host.closed {
-        found.add(
-            "",
-            format!("cannot use descriptor {number}: it is not open"),
-            "open it in the calling shell: 3<file",
-        );
+        let message = format!("cannot use descriptor {number}: it is not open");
+        found.add(user_of(spec, *number), message, format!("open it in the calling shell: {number}<file"));
     }
     for number in spec.descriptors.iter().filter(|&&number| (0..3).contains(&number)) {
-        found.add("--pass-fd", format!("cannot pass descriptor {number}: 0, 1 and 2 are always passed"), "");
+        found.add(
+            spec.origins.of(Wish::Descriptors),
+            format!("cannot pass descriptor {number}: 0, 1 and 2 are always passed"),
+            "",
+        );
     }
     if spec.terminal == Terminal::Own && spec.stdio.iter().any(|s| *s != Stdio::Inherit) {
         let message = "cannot give the program a terminal: its standard descriptors are given already";
-        found.add("--tty", message, "");
+        found.add(spec.origins.of(Wish::Terminal), message, "");
     }
     if let Some(path) = &spec.directory {
-        inside(path, "--chdir", found);
+        inside(path, spec.origins.of(Wish::Directory), found);
     }
+}
+
+/// Which wish names a descriptor.
+fn user_of(spec: &Spec, number: i32) -> &str {
+    if spec.descriptors.contains(&number) {
+        return spec.origins.of(Wish::Descriptors);
+    }
+    let in_operations = spec.filesystem.iter().find(|entry| entry.operation.descriptor() == Some(number));
+    let in_joins = spec.namespaces.choices.iter().find_map(|(_, choice)| match choice {
+        Choice::Join(Target::Descriptor(n), origin) if *n == number => Some(origin),
+        _ => None,
+    });
+    in_operations.map(|entry| &entry.origin).or(in_joins).map_or("", |origin| origin)
 }
 
 fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
@@ -138,7 +160,7 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
         found.add("--share user", message, "leave out --share user, or run as root");
     }
     if wish.time.is_some() && *wish.choice(Namespace::Time) != Choice::New {
-        found.add("--time-offset", "cannot set time offsets: the time namespace is not a new one", "");
+        found.add(spec.origins.of(Wish::Time), "cannot set time offsets: the time namespace is not a new one", "");
     }
     for keep in &wish.keep {
         let kind = keep.namespace;
@@ -147,10 +169,22 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
             let hint = if kind == Namespace::Time { "--time-offset makes a new one" } else { "" };
             found.add(&keep.origin, message, hint);
         }
-        if !host.privileged {
+        if !(host.privileged && host.owns_mounts) {
             let message = format!("cannot keep the {kind} namespace: a bind mount outside needs CAP_SYS_ADMIN");
             found.add(&keep.origin, message, "run as root, or keep a process in it and --join its pid");
         }
+    }
+    if let Choice::Join(_, origin) = wish.choice(Namespace::Pid)
+        && *wish.choice(Namespace::User) == Choice::New
+        && *wish.choice(Namespace::Mount) == Choice::New
+        && (spec.root != Root::Empty || spec.filesystem.iter().any(|e| matches!(e.operation, Operation::Proc { .. })))
+    {
+        let message = "cannot mount proc for a joined pid namespace: a new user namespace has no right over it";
+        found.add(
+            origin,
+            message,
+            "join the user namespace that owns it, too: --join user=…; as root, --share user may do",
+        );
     }
     if *wish.choice(Namespace::Mount) != Choice::New {
         let wished = spec.root != Root::Host || spec.writes != Writes::Refused || !spec.filesystem.is_empty();
@@ -168,7 +202,7 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
             found.add(origin, "cannot map ids: the user namespace is not a new one", "");
         }
         if spec.identity.user != User::Own && !host.privileged {
-            found.add("--user", "cannot change ids: the user namespace is not a new one", "");
+            found.add(spec.origins.of(Wish::User), "cannot change ids: the user namespace is not a new one", "");
         }
         return;
     }
@@ -183,7 +217,11 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
         list(maps, what, origin, found);
         if !maps.iter().any(|m| m.covers(id)) {
             let message = format!("cannot run as {what} {id}: no map covers it");
-            found.add("--user", message, format!("add a map of {id}, such as --map {}:{id}:OUTSIDE:1", &what[..1]));
+            found.add(
+                spec.origins.of(Wish::User),
+                message,
+                format!("add a map of {id}, such as --map {}:{id}:OUTSIDE:1", &what[..1]),
+            );
         }
     }
     if !host.privileged && matches!(spec.identity.maps, Maps::Listed { .. }) {
@@ -201,6 +239,12 @@ fn list(maps: &[IdMap], what: &str, origin: &str, found: &mut Found) {
     if maps.len() > 340 {
         found.add(origin, format!("cannot map {what}s: {} lines, the kernel takes 340", maps.len()), "");
     }
+    // The kernel takes one write, shorter than a page (user_namespaces(7)).
+    let length = lines(maps).len();
+    if length > 4095 {
+        let message = format!("cannot map {what}s: the lines have {length} bytes, the kernel takes 4095");
+        found.add(origin, message, "maps that go on from each other can be one line");
+    }
     for (place, map) in maps.iter().enumerate() {
         if !map.fits() {
             found.add(origin, format!("cannot map {what}s {map}: it is empty or goes past the last id"), "");
@@ -215,11 +259,7 @@ fn list(maps: &[IdMap], what: &str, origin: &str, found: &mut Found) {
 fn owned(maps: &[IdMap], own: u32, ranges: &[(u32, u32)], what: &str, origin: &str, found: &mut Found) {
     let file = if what == "user" { "/etc/subuid" } else { "/etc/subgid" };
     for map in maps {
-        let within = |&(first, count): &(u32, u32)| {
-            let (start, end) = (u64::from(map.outside), u64::from(map.outside) + u64::from(map.count));
-            start >= u64::from(first) && end <= u64::from(first) + u64::from(count)
-        };
-        if !(map.outside == own && map.count == 1 || ranges.iter().any(within)) {
+        if !(map.outside == own && map.count == 1 || ranges.iter().any(|&range| map.is_of(range))) {
             let message = format!("cannot map {what}s {map}: the ids outside are not the caller's");
             found.add(origin, message, format!("{file} lists the caller's ranges"));
         }
@@ -252,11 +292,11 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
 
 fn root(spec: &Spec, host: &Host, found: &mut Found) {
     if let Root::Directory(path) | Root::Programs(path) = &spec.root {
-        let shown = path.display();
+        let (shown, origin) = (name(path.as_os_str()), spec.origins.of(Wish::Root));
         match &host.root {
             Some(Err(Errno::ACCESS)) => {
                 let hint = "it or a directory above it belongs to someone else and can't be searched";
-                found.add("--root", format!("cannot use {shown} as the root: permission denied"), hint);
+                found.add(origin, format!("cannot use {shown} as the root: permission denied"), hint);
             }
             Some(Err(errno)) => {
                 let hint = match *errno {
@@ -264,24 +304,28 @@ fn root(spec: &Spec, host: &Host, found: &mut Found) {
                     Errno::NOTDIR => "it must be a directory",
                     _ => "",
                 };
-                found.add("--root", format!("cannot use {shown} as the root: {}", cause(&(*errno).into())), hint);
+                found.add(origin, format!("cannot use {shown} as the root: {}", cause(&(*errno).into())), hint);
             }
             Some(Ok(facts)) if spec.writes == Writes::Through => {
                 for at in &facts.missing {
                     let (at, full) = (at.display(), format!("{shown}{}", at.display()));
                     let message =
                         format!("cannot mount on {at}: the root has none, and --rw leaves nowhere else to make it");
-                    found.add("--rw", message, format!("make {full}, or use --overlay=DIR instead of --rw"));
+                    found.add(
+                        spec.origins.of(Wish::Writes),
+                        message,
+                        format!("make {full}, or use --overlay=DIR instead of --rw"),
+                    );
                 }
             }
             _ => {}
         }
     }
     if spec.root == Root::Empty && !matches!(spec.writes, Writes::Refused | Writes::Temporary) {
-        found.add("--rw, --overlay", "cannot write through to an empty root: it stands in memory", "");
+        found.add(spec.origins.of(Wish::Writes), "cannot write through to an empty root: it stands in memory", "");
     }
     if let Writes::Kept(directory) = &spec.writes {
-        present(directory, "keep changes in", "--overlay", host, found);
+        present(directory, ("keep changes in", MAKE), spec.origins.of(Wish::Writes), host, found);
     }
 }
 
@@ -291,22 +335,32 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
         match operation {
             Operation::Bind { source: Source::Path(path), missing: Missing::Skip, .. }
                 if matches!(host.source(path), Some(Err(Errno::NOENT | Errno::NOTDIR))) => {}
-            Operation::Bind { source: Source::Path(path), .. } => present(path, "bind", origin, host, found),
+            Operation::Bind { source: Source::Path(path), access, .. } => {
+                let skip = match access {
+                    Access::ReadOnly => "--bind-try",
+                    Access::ReadWrite => "--bind-rw-try",
+                    Access::Devices => "--bind-dev-try",
+                };
+                let hint = format!("the source must exist on the host; {skip} skips a missing one");
+                present(path, ("bind", &hint), origin, host, found);
+            }
             Operation::Overlay { lower, upper, .. } => {
                 if lower.is_empty() || lower.len() < 2 && *upper == Upper::None {
                     let message = "cannot mount a read-only overlay of less than two directories, or one of none";
                     found.add(origin, message, "");
                 }
+                if lower.len() > LAYERS {
+                    let message =
+                        format!("cannot lay {} directories over each other: {LAYERS} are the most", lower.len());
+                    found.add(origin, message, "");
+                }
                 let kept = if let Upper::Kept { upper, work } = upper { vec![upper, work] } else { Vec::new() };
                 for path in lower.iter().chain(kept) {
-                    present(path, "lay over", origin, host, found);
+                    present(path, ("lay over", MAKE), origin, host, found);
                 }
             }
             Operation::Symlink { target, .. } if target.as_os_str().is_empty() || has_nul(target.as_os_str()) => {
                 found.add(origin, "cannot make a link: its target is empty or holds a NUL byte", "");
-            }
-            Operation::File { content: Content::Descriptor(0..=2), .. } => {
-                found.add(origin, "cannot read a file's content from a standard descriptor", "use 3 or higher: 3<file");
             }
             Operation::Mqueue { .. } if *spec.namespaces.choice(Namespace::Ipc) == Choice::Share => {
                 found.add(origin, "cannot mount mqueue: the IPC namespace is the host's", "");
@@ -337,19 +391,16 @@ fn inside(path: &Path, origin: &str, found: &mut Found) {
     }
 }
 
-fn present(path: &Path, verb: &str, origin: &str, host: &Host, found: &mut Found) {
+/// What would help if a directory is missing.
+const MAKE: &str = "make it first";
+
+/// Whether a source is there; what is to be done with it, and what would help if it is missing.
+fn present(path: &Path, (verb, missing): (&str, &str), origin: &str, host: &Host, found: &mut Found) {
     let hint = match host.source(path) {
         Some(Ok(_)) => return,
-        Some(Err(Errno::NOENT)) if verb == "bind" => {
-            "the source must exist on the host; --bind-try skips a missing one"
-        }
-        Some(Err(Errno::NOENT)) => "make it first",
+        Some(Err(Errno::NOENT)) => missing,
         _ => "",
     };
     let cause = cause(&host.source(path).and_then(Result::err).unwrap_or(Errno::NOENT).into());
-    let shown = match path.as_os_str().len() {
-        0..=200 => path.display().to_string(),
-        length => format!("a path of {length} bytes"),
-    };
-    found.add(origin, format!("cannot {verb} {shown}: {cause}"), hint);
+    found.add(origin, format!("cannot {verb} {}: {cause}", name(path.as_os_str())), hint);
 }

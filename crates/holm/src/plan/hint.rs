@@ -1,6 +1,7 @@
 //! What would help when a step fails: a pure table of the act, the errno and facts read after the failure.
 
 use super::step::{Act, MapWriter};
+use crate::model::namespace::Namespace;
 use crate::spec::filesystem::Operation;
 use rustix::io::Errno;
 
@@ -38,14 +39,24 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Clone(_), Errno::PERM) if causes.chroot => {
             "the kernel makes no user namespace inside a chroot(2); a root entered by pivot_root would do"
         }
+        // The user namespace may be made, but gives no right to make the others, or to do anything in them.
         (
-            Act::Clone(_) | Act::WriteMaps { .. } | Act::RootTmpfs | Act::Loopback | Act::Hostname(_),
+            Act::Clone(_)
+            | Act::Fork(_)
+            | Act::MakeNetwork
+            | Act::WriteMaps { .. }
+            | Act::RootTmpfs
+            | Act::Loopback
+            | Act::Hostname(_),
             Errno::ACCESS | Errno::PERM,
         ) if causes.apparmor == Some(1) => {
             "AppArmor takes the rights in new user namespaces: give holm a profile with 'userns,' or, for all programs, as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         }
-        (Act::Clone(_), Errno::PERM | Errno::NOSYS) => {
+        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::PERM | Errno::NOSYS) => {
             "a filter or security module of an outer container refuses namespaces; for Docker: --security-opt seccomp=unconfined"
+        }
+        (Act::Fork(_), Errno::NOMEM) => {
+            "a pid namespace that is joined takes in nobody once its first process has ended; else memory is short"
         }
         (Act::WriteMaps { writer: MapWriter::Helpers, .. }, _) => {
             "newuidmap or newgidmap refused: they must be set-user-id root, on a file system without nosuid, and /etc/subuid must list the ranges"
@@ -61,9 +72,23 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Enter(_), Errno::PERM) => {
             "joining needs rights in the user namespace that owns it; join that one, too: --join user=…"
         }
+        (Act::Enter(Namespace::User), Errno::INVAL) => {
+            "holm is in that user namespace already: leave it out, or --share user as root"
+        }
         (Act::Keep { .. }, Errno::EXIST) => "a namespace is kept there already: umount it first",
+        (Act::Keep { .. }, Errno::LOOP) => "a symbolic link stands there; name the file that it leads to",
+        (Act::Keep { .. }, Errno::PERM) => {
+            "only an empty file of the caller's own is covered by a namespace; name a file that does not exist"
+        }
+        (Act::Keep { .. }, Errno::NOENT) => "its directory does not exist; make it first",
         (Act::Keep { .. }, Errno::INVAL) => {
-            "a mnt namespace can be kept only on a private mount: mount --bind DIR DIR; mount --make-private DIR"
+            "a mnt namespace can be kept only by an older one, on a mount of which no other gets copies: mount --bind DIR DIR; mount --make-private DIR"
+        }
+        (Act::OffsetTime(_), Errno::RANGE) => {
+            "a clock can't go back to before the boot, nor forward by more than some 146 years"
+        }
+        (Act::DropGroups, Errno::PERM) => {
+            "setgroups was given up in this user namespace; a map of groups from /etc/subgid would keep it"
         }
         (Act::MountProc { .. }, Errno::PERM) => {
             "mount too revealing: an outer container covers parts of its /proc; for Docker: --security-opt systempaths=unconfined, or --share pid"
@@ -77,11 +102,24 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Operate { .. } | Act::MountProc { .. }, Errno::LOOP) => {
             "a symbolic link stands there; mounting over one is refused"
         }
+        (Act::Operate { operation: Operation::Chmod { .. }, .. }, Errno::ROFS) => {
+            "only what this sandbox has made can be changed: files of the host keep their modes"
+        }
+        (Act::Operate { operation: Operation::RemountReadOnly { .. }, .. }, Errno::INVAL) => {
+            "nothing is mounted just there; a bind of a directory on itself is a mount: --bind DIR"
+        }
         (Act::Operate { .. } | Act::MountProc { .. }, Errno::ROFS) => {
             "it is missing there and would have to be made on a file system of the host; make it first, or mount a --tmpfs above it"
         }
-        (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::NOTDIR | Errno::ISDIR) => {
-            "a directory can be bound on a directory only, and a file on a file"
+        (Act::Operate { operation, .. }, Errno::NOTDIR) if operation.mounts() => {
+            "a directory can't be mounted on a file, nor anything below one: a file stands there"
+        }
+        (Act::Operate { operation, .. }, Errno::ISDIR) if operation.mounts() => {
+            "a file can't be mounted on a directory, and a directory stands there: name the file in it"
+        }
+        (Act::Operate { operation: Operation::Overlay { .. }, .. }, Errno::TOOBIG) => "it has too many layers",
+        (Act::Operate { operation, .. }, Errno::FBIG) if operation.descriptor().is_some() => {
+            "16 MiB are the most that is copied; --bind shows a file of any size"
         }
         (Act::Operate { operation: Operation::Bind { .. }, .. }, Errno::MFILE) => {
             "each bind by a privileged caller takes an open file for a moment; see ulimit -n"
@@ -112,8 +150,80 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Execute(_), Errno::NOEXEC) => {
             "it is no program this kernel can run; a script needs a first line like #!/bin/sh"
         }
+        (_, Errno::MFILE) => "the limit of open descriptors is too low: ulimit -n",
+        (_, Errno::NFILE) => "the machine's limit of open files is reached: sysctl fs.file-max",
+        (_, Errno::FBIG) => "the limit of file sizes is too low: ulimit -f",
         (Act::Execute(_), Errno::TOOBIG) => "arguments and environment are too long together (execve(2))",
         _ => "",
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::namespace::NamespaceSet;
+    use crate::plan::step::Opener;
+
+    fn clone() -> Act {
+        Act::Clone(NamespaceSet::default())
+    }
+
+    fn expect(act: &Act, errno: Errno, causes: &Causes, part: &str) {
+        let hint = hint(act, errno, causes);
+        assert!(hint.contains(part), "{act:?} {errno:?} {causes:?}: {hint:?}");
+    }
+
+    #[test]
+    fn what_switches_user_namespaces_off_is_named() {
+        let none = Causes::default();
+        let limit = |limit| Causes { max_user_namespaces: Some(limit), ..Causes::default() };
+        let fork = Act::Fork(NamespaceSet::default());
+        for act in [clone(), fork.clone(), Act::MakeNetwork] {
+            for errno in [Errno::NOSPC, Errno::USERS] {
+                expect(&act, errno, &limit(0), "sysctl user.max_user_namespaces is 0");
+                expect(&act, errno, &limit(9), "a limit of namespaces is reached");
+                expect(&act, errno, &none, "a limit of namespaces is reached");
+            }
+            expect(&act, Errno::PERM, &none, "a filter or security module of an outer container");
+            expect(&act, Errno::NOSYS, &none, "a filter or security module of an outer container");
+        }
+        let debian = Causes { userns_clone: Some(0), ..Causes::default() };
+        expect(&clone(), Errno::PERM, &debian, "sysctl -w kernel.unprivileged_userns_clone=1");
+        let chroot = Causes { chroot: true, ..Causes::default() };
+        expect(&clone(), Errno::PERM, &chroot, "inside a chroot(2)");
+        expect(&fork, Errno::NOMEM, &none, "once its first process has ended");
+    }
+
+    #[test]
+    fn apparmor_is_named_wherever_it_takes_the_rights() {
+        let ubuntu = Causes { apparmor: Some(1), ..Causes::default() };
+        let maps = Act::WriteMaps { writer: MapWriter::Child, uid: Vec::new(), gid: Vec::new() };
+        let fork = Act::Fork(NamespaceSet::default());
+        let acts = [clone(), fork, Act::MakeNetwork, maps, Act::RootTmpfs, Act::Loopback, Act::Hostname("x".into())];
+        for act in acts {
+            for errno in [Errno::PERM, Errno::ACCESS] {
+                expect(&act, errno, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns=0");
+                let off = Causes { apparmor: Some(0), ..Causes::default() };
+                assert!(!hint(&act, errno, &off).contains("AppArmor"), "{act:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_outer_container_hides_is_named() {
+        let proc = Operation::Proc { at: "/proc".into() };
+        let act = Act::Operate { operation: proc, opener: Opener::Child };
+        expect(&act, Errno::PERM, &Causes::default(), "mount too revealing");
+        let sealed = Causes { memfd_noexec: Some(2), ..Causes::default() };
+        expect(&Act::Init, Errno::ACCESS, &sealed, "vm.memfd_noexec is 2");
+    }
+
+    #[test]
+    fn limits_of_the_caller_are_named_for_any_step() {
+        for act in [clone(), Act::Pivot, Act::Init] {
+            expect(&act, Errno::MFILE, &Causes::default(), "ulimit -n");
+            expect(&act, Errno::FBIG, &Causes::default(), "ulimit -f");
+        }
+    }
 }

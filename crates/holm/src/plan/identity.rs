@@ -8,6 +8,7 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::identity::{Maps, User};
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 
 /// User and group id of the program inside.
 pub(super) fn ids(spec: &Spec, host: &Host) -> (u32, u32) {
@@ -57,11 +58,19 @@ pub(super) fn writer(spec: &Spec, host: &Host) -> MapWriter {
     }
 }
 
-/// Whether supplementary groups can be dropped: not after setgroups was given up.
+/// Whether supplementary groups can be dropped: not after setgroups was given up, as newgidmap(1) does where no group
+/// outside is from the caller's ranges.
 pub(super) fn can_drop_groups(spec: &Spec, host: &Host) -> bool {
     match spec.namespaces.choice(Namespace::User) {
         _ if host.setgroups_denied => false,
-        Choice::New => writer(spec, host) != MapWriter::Child,
+        Choice::New => match writer(spec, host) {
+            MapWriter::Child => false,
+            MapWriter::Parent => true,
+            MapWriter::Helpers => {
+                let subordinate = |map: &IdMap| host.subgid.iter().any(|&range| map.is_of(range));
+                maps(spec, host).1.iter().any(subordinate)
+            }
+        },
         Choice::Share => host.privileged,
         Choice::Join(..) => false,
     }
@@ -93,7 +102,7 @@ pub(super) fn take_early(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let why = "the caller's ids have no place inside, so nothing could be made with them";
     if loses_own_ids(spec, host) {
         let (uid, gid) = ids(spec, host);
-        push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, "--user");
+        push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, spec.origins.of(Wish::User));
     } else if matches!(spec.namespaces.choice(Namespace::User), Choice::Join(..)) && host.privileged {
         push(steps, Actor::Child, Act::TakeMappedIds, "which ids a joined user namespace maps is seen only inside", "");
     }

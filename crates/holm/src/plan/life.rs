@@ -9,6 +9,7 @@ use crate::spec::filesystem::Root;
 use crate::spec::identity::User;
 use crate::spec::life::{Base, Change, Terminal};
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,12 +22,13 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
     let (uid, gid) = identity::ids(spec, host);
     if changes_ids(spec, host) && !identity::loses_own_ids(spec, host) {
-        push(steps, Actor::Child, Act::TakeIds { uid, gid }, "set-up is over; the program runs as this user", "--user");
+        let why = "set-up is over; the program runs as this user";
+        push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, spec.origins.of(Wish::User));
     }
     policy::give_up(spec, host, steps);
     if spec.terminal == Terminal::Own {
         let why = "the program can't put keystrokes into the caller's terminal (TIOCSTI) if it never has it";
-        push(steps, Actor::Child, Act::OpenTerminal, why, "--tty");
+        push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
     }
     push(steps, Actor::Child, Act::Umask(0o022), "the caller's habits are not the program's", "");
     let (path, or_root) = match (&spec.directory, &host.directory) {
@@ -34,11 +36,11 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         (None, Some(path)) => (path.clone(), true),
         (None, None) => (PathBuf::from("/"), true),
     };
-    let origin = if spec.directory.is_some() { "--chdir" } else { "" };
+    let origin = if spec.directory.is_some() { spec.origins.of(Wish::Directory) } else { "" };
     push(steps, Actor::Child, Act::ChangeDirectory { path, or_root }, "where the program starts", origin);
     policy::restrict_last(spec, host, steps);
     let why = "an open descriptor is a door that no namespace closes";
-    let origin = if spec.descriptors.is_empty() { "" } else { "--pass-fd" };
+    let origin = if spec.descriptors.is_empty() { "" } else { spec.origins.of(Wish::Descriptors) };
     push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);
     let why = "a small program of its own reaps, forwards signals, ends with the caller, and hides the caller's memory";
     push(steps, Actor::Child, Act::Init, why, "");

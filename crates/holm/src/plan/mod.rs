@@ -74,6 +74,7 @@ impl Plan {
         let mut steps = Vec::new();
         namespaces::prepare(spec, &mut steps);
         root::prepare(spec, &mut steps);
+        namespaces::prepare_names(spec, &mut steps);
         namespaces::make(spec, &mut steps);
         identity::map(spec, host, &mut steps);
         namespaces::shift_clocks(spec, &mut steps);
@@ -93,6 +94,11 @@ impl Plan {
     /// What is weaker than in the default sandbox, by wish or by what the machine lacks.
     pub fn weaker(&self) -> &[Weaker] {
         &self.weaker
+    }
+
+    /// The number of the step that starts the child; what a start needs besides belongs to it.
+    pub(crate) fn clone_step(&self) -> usize {
+        self.steps.iter().position(|step| matches!(step.act, Act::Clone(_))).map_or(1, |place| place + 1)
     }
 
     /// Makes step `number` fail with `errno` instead of being done. For tests of what is left behind.

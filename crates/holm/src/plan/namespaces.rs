@@ -4,15 +4,33 @@ use super::push;
 use super::step::{Act, Actor, Step};
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::Spec;
-use crate::spec::namespaces::Choice;
+use crate::spec::namespaces::{Choice, KEPT};
+use crate::spec::origins::Wish;
 use crate::spec::policy::Nesting;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// Opens what will be joined, while its path still means what the caller meant.
 pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
     for (namespace, target, origin) in joined(spec) {
         let act = Act::OpenNamespace { namespace, target: target.clone() };
         push(steps, Actor::Parent, act, "a name is used once; from here on the descriptor counts", origin);
+    }
+}
+
+/// Makes the directories for names under which namespaces are kept.
+pub(super) fn prepare_names(spec: &Spec, steps: &mut Vec<Step>) {
+    for keep in &spec.namespaces.keep {
+        let of_kind = Path::new(KEPT).join(keep.namespace.name());
+        if keep.path.parent() != Some(&of_kind) {
+            continue;
+        }
+        let mut missing: Vec<&Path> = of_kind.ancestors().take_while(|path| *path != Path::new("/run")).collect();
+        missing.reverse();
+        for path in missing {
+            let act = Act::MakeDirectory(path.to_owned());
+            push(steps, Actor::Parent, act, "names of kept namespaces have a place of their own", &keep.origin);
+        }
     }
 }
 
@@ -82,7 +100,7 @@ pub(super) fn shift_clocks(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds();
     if let (true, Some(offsets)) = (new.contains(Namespace::Time), spec.namespaces.time) {
         let why = "offsets can be set only before a process is in it; the program is forked into it later";
-        push(steps, Actor::Child, Act::OffsetTime(offsets), why, "--time-offset");
+        push(steps, Actor::Child, Act::OffsetTime(offsets), why, spec.origins.of(Wish::Time));
     }
 }
 
@@ -97,7 +115,7 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
         push(steps, Actor::Child, Act::LimitNamespaces, why, "");
     }
     if let Some(name) = hostname(spec) {
-        let origin = if spec.hostname.is_some() { "--hostname" } else { "" };
+        let origin = if spec.hostname.is_some() { spec.origins.of(Wish::Hostname) } else { "" };
         push(steps, Actor::Child, Act::Hostname(name), "the host's name is not the sandbox's business", origin);
     }
 }

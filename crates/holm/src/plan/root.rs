@@ -12,6 +12,7 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 use crate::spec::policy::{ProcView, SysView};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
         for layer in layers(spec) {
             for part in [upper(directory, layer), work(directory, layer)] {
                 let why = "overlayfs keeps changes in one and works in the other";
-                push(steps, Actor::Parent, Act::MakeDirectory(part), why, "--overlay");
+                push(steps, Actor::Parent, Act::MakeDirectory(part), why, spec.origins.of(Wish::Writes));
             }
         }
     }
@@ -103,7 +104,8 @@ impl Build<'_> {
             }
         };
         let act = Act::RootBind { source: path.to_owned(), access, opener: self.opener(Owners::OnDisk) };
-        push(steps, Actor::Child, act, "the wished root, with all that is mounted below it", "--root");
+        let why = "the wished root, with all that is mounted below it";
+        push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
     }
 
     fn root_upper(&self) -> Upper {
@@ -120,7 +122,7 @@ impl Build<'_> {
             _ => "writes go to a layer of their own; what lies below is never changed",
         };
         let act = Act::RootOverlay { lower, upper, opener: self.opener(Owners::OnDisk) };
-        push(steps, Actor::Child, act, why, "--root");
+        push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
     }
 
     /// Mount points that the root directory lacks.
@@ -320,11 +322,11 @@ impl Build<'_> {
         push(steps, Actor::Child, act, why, origin);
     }
 
-    /// Inside, root has the rights of its own ids only, so a privileged caller opens sources outside.
+    /// Inside, root has the rights of its own ids only, so a caller with rights over the mounts opens sources outside.
     fn opener(&self, owners: Owners) -> Opener {
         let inside = *self.spec.namespaces.choice(Namespace::User) == Choice::New;
         match owners {
-            _ if !self.host.privileged || !inside => Opener::Child,
+            _ if !self.host.privileged || !self.host.owns_mounts || !inside => Opener::Child,
             Owners::OnDisk if identity::shows_owners(self.spec, self.host) => Opener::ParentMapped,
             _ => Opener::Parent,
         }

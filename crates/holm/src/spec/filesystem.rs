@@ -73,12 +73,18 @@ pub enum Missing {
     Skip,
 }
 
+/// A file is made from at most so many bytes, wherever they are read from: 16 MiB.
+pub const CONTENT_MOST: usize = 16 << 20;
+
+/// So many directories can be the lower ones of an overlay: a mount option has 255 bytes for them (fsconfig(2)).
+pub const LAYERS: usize = 60;
+
 /// What a new file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// What can be read from this descriptor of the caller up to its end, at most 16 MiB.
+    /// What can be read from this descriptor of the caller up to its end, at most [`CONTENT_MOST`].
     Descriptor(i32),
 }
 
@@ -215,6 +221,16 @@ impl Operation {
             | Operation::Mqueue { at }
             | Operation::RemountReadOnly { at }
             | Operation::Mask { at } => at,
+        }
+    }
+
+    /// The descriptor of the caller that it names.
+    pub fn descriptor(&self) -> Option<i32> {
+        match self {
+            Operation::Bind { source: Source::Descriptor(number), .. }
+            | Operation::File { content: Content::Descriptor(number), .. }
+            | Operation::BindData { content: Content::Descriptor(number), .. } => Some(*number),
+            _ => None,
         }
     }
 

@@ -6,12 +6,14 @@ pub mod filesystem;
 pub mod identity;
 pub mod life;
 pub mod namespaces;
+pub mod origins;
 pub mod policy;
 
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
 use life::{Environment, Program, Stdio, Terminal};
 use namespaces::Namespaces;
+use origins::Origins;
 use policy::Policy;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +55,8 @@ pub struct Spec {
     pub terminal: Terminal,
     /// Whether the sandbox goes on after the program until its last process ends.
     pub wait_all: bool,
+    /// Where wishes came from that have no place for it beside them.
+    pub origins: Origins,
 }
 
 impl Spec {
@@ -73,6 +77,7 @@ impl Spec {
             descriptors: Vec::new(),
             terminal: Terminal::default(),
             wait_all: false,
+            origins: Origins::default(),
         }
     }
 

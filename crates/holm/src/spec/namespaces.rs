@@ -26,12 +26,15 @@ pub enum Target {
     Descriptor(i32),
 }
 
+/// Below it namespaces are kept under names, in a directory for each kind.
+pub const KEPT: &str = "/run/holm/ns";
+
 /// Keeps a new namespace for later by a bind mount on `path` (ioctl_ns(2), "bind mount").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
     /// Which.
     pub namespace: Namespace,
-    /// The file that will hold it; made if it is missing, its directory must exist.
+    /// The file that will hold it; made if it is missing. Its directory must exist, but those of [`KEPT`] are made.
     pub path: PathBuf,
     /// Where the wish came from.
     pub origin: Origin,

@@ -46,6 +46,18 @@ fn default_child_end() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Ignores signal `number` in this process. Programs in a sandbox don't inherit that.
+///
+/// # Errors
+/// It is no signal, or none that can be ignored (sigaction(2)).
+pub fn ignore(number: i32) -> std::io::Result<()> {
+    let ignored = [libc::SIG_IGN, 0, 0, 0];
+    let arguments = [number as usize, ignored.as_ptr() as usize, 0, 8, 0, 0];
+    // SAFETY: a whole struct sigaction, alive for the call; it names no handler.
+    check(unsafe { raw::syscall(libc::SYS_rt_sigaction as usize, arguments) })?;
+    Ok(())
+}
+
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {
