@@ -20,6 +20,7 @@ mod values;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let parent = supervise::Parent::now();
     // At a limit of file sizes a write fails instead (setrlimit(2), RLIMIT_FSIZE), and is told.
     let _ = holm::signal::ignore(rustix::process::Signal::XFSZ.as_raw());
     let matches = match arguments::command().try_get_matches() {
@@ -30,13 +31,13 @@ fn main() -> ExitCode {
         }
     };
     match matches.subcommand() {
-        Some(("run", matches)) => run(matches),
+        Some(("run", matches)) => run(matches, parent),
         Some(("generate", matches)) => generate::generate(matches),
         _ => ExitCode::from(125),
     }
 }
 
-fn run(matches: &clap::ArgMatches) -> ExitCode {
+fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
     let spec = match fill::wish(matches) {
         Ok(spec) => spec,
         Err(faults) => return report::faults(&faults),
@@ -55,7 +56,7 @@ fn run(matches: &clap::ArgMatches) -> ExitCode {
     };
     match (explain, signals) {
         (Some(form), _) => explain::print(&plan, form),
-        (None, Some(signals)) => supervise::run(&spec, &plan, &signals),
+        (None, Some(signals)) => supervise::run(&spec, &plan, &signals, parent),
         (None, None) => ExitCode::from(125),
     }
 }

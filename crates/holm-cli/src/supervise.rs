@@ -8,12 +8,12 @@ use holm::signal::{Arrived, Signals};
 use holm::{Child, Exit, Spec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-const FORWARDED: [Signal; 12] = [
+const NAMED: [Signal; 12] = [
     Signal::HUP,
     Signal::INT,
     Signal::QUIT,
@@ -28,23 +28,27 @@ const FORWARDED: [Signal; 12] = [
     Signal::IO,
 ];
 
+/// The real-time signals that a C library leaves to programs (signal(7)).
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
 /// Those that end holm itself once the program has none to handle them.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
 /// Takes the signals that are passed on, from now on.
 pub(crate) fn signals() -> io::Result<Signals> {
-    Signals::take(&FORWARDED.map(Signal::as_raw))
+    let named = NAMED.into_iter().map(Signal::as_raw);
+    Signals::take(&named.chain(REAL_TIME).collect::<Vec<i32>>())
 }
 
 /// Starts the program and stays until the sandbox is over.
-pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals) -> ExitCode {
-    let parent = Parent::new();
+pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent) -> ExitCode {
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
             return report::start(&error, if error.exit_code() == 127 { programs::lacks(spec) } else { None });
         }
     };
+    plan.give_descriptors_away();
     let relay = child.terminal.take().map(Relay::new);
     if relay.is_none() {
         let_go();
@@ -81,13 +85,17 @@ fn stop_self() {
     let _ = kill_process(getpid(), Signal::TTOU);
 }
 
-/// The process that started this one. A descriptor tells its end; a parent-death signal (prctl(2)) would also come when
-/// just the thread that started this process ends.
-struct Parent(Option<OwnedFd>);
+/// The process whose end is the sandbox's end: who is the parent of this one when it begins. If that is pid 1, which ends
+/// with everything anyway, there is none; so it is where the starter has ended already.
+///
+/// A descriptor tells its end; a parent-death signal (prctl(2)) would also come when just the thread that started this
+/// process ends.
+pub(crate) struct Parent(Option<OwnedFd>);
 
 impl Parent {
-    fn new() -> Parent {
-        let parent = getppid();
+    /// To be called first: whoever starts holm may end at any moment.
+    pub(crate) fn now() -> Parent {
+        let parent = getppid().filter(|parent| *parent != Pid::INIT);
         let open = parent.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         // If it is still the parent now, the descriptor is its.
         Parent(open.filter(|_| getppid() == parent))

@@ -133,6 +133,18 @@ fn a_signal_that_is_not_trapped_ends_the_program() {
 }
 
 #[test]
+fn real_time_signals_reach_the_program() {
+    for (name, number) in [("34", 34), ("39", 39), ("64", 64)] {
+        let mut child = ready(run().args(DEFAULTS));
+        signal(&child, name);
+        assert_eq!(child.code(), Some(128 + number), "{name}");
+    }
+    let mut child = start(&[], "trap 'exit 9' RTMIN+1; echo; while :; do sleep 0.02; done");
+    signal(&child, "35");
+    assert_eq!(child.code(), Some(9));
+}
+
+#[test]
 fn signals_that_the_caller_blocks_or_ignores_are_passed_on() {
     for option in ["--block-signal=TERM", "--ignore-signal=TERM"] {
         let mut child = ready(Command::new("env").arg(option).arg(holm()).arg("run").args(DEFAULTS));
@@ -236,6 +248,22 @@ fn killing_holms_parent_leaves_no_process() {
     parent.child.kill().expect("it is ours");
     parent.child.wait().expect("it is ours");
     within(2, "all are gone", || marked(&mark).is_empty());
+}
+
+#[test]
+fn holm_goes_on_if_its_starter_has_ended_before_it_begins() {
+    let scratch = Scratch::new("orphan");
+    let (go, out) = (scratch.join("go"), scratch.join("out"));
+    assert!(Command::new("mkfifo").arg(&go).status().expect("mkfifo is there").success());
+    let script = format!(
+        "(read -r line <{}; exec {} run sh -c 'sleep 0.3; echo over') >{} 2>&1 &",
+        go.display(),
+        holm().display(),
+        out.display()
+    );
+    assert!(Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status().expect("sh is there").success());
+    fs::write(&go, "\n").expect("somebody reads");
+    within(10, "it runs to its end", || fs::read_to_string(&out).is_ok_and(|said| said == "over\n"));
 }
 
 #[test]

@@ -119,6 +119,23 @@ fn a_passed_descriptor_keeps_its_number_and_ends_with_the_program() {
     assert_eq!(text(&done.stdout), "far\n");
 }
 
+#[test]
+fn a_passed_pipe_that_the_program_closes_ends_though_it_goes_on() {
+    let line = "exec HOLM run --pass-fd 3 sh -c 'echo a >&3; exec 3>&-; exec sleep 60' 3>&1 >/dev/null";
+    let line = line.replace("HOLM", &holm().display().to_string());
+    let mut child = Running::new(Command::new("bash").args(["-c", &line]).stdout(Stdio::piped()));
+    let mut stdout = child.child.stdout.take().expect("it is piped");
+    let (sender, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = stdout.read_to_end(&mut all);
+        sender.send((read.is_ok(), all))
+    });
+    let all = seen.recv_timeout(Duration::from_secs(10)).expect("the end is seen");
+    assert_eq!(all, (true, b"a\n".to_vec()));
+    assert!(child.child.try_wait().expect("it is ours").is_none());
+}
+
 /// What the program finds in its environment, sorted.
 fn environment(options: &[&str], caller: &[(&str, &str)]) -> Vec<String> {
     let mut command = run();

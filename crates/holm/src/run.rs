@@ -44,6 +44,19 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Closes this process's copies of the descriptors that the program keeps ([`Spec::descriptors`]): only then whoever
+    /// is at the other end of a pipe sees when the program closes it.
+    ///
+    /// For a caller that gives them away, once, after [`Plan::spawn`]: nothing in this process may use them any more, for
+    /// their numbers may soon be another file's.
+    pub fn give_descriptors_away(&self) {
+        for &number in &self.launch.descriptors {
+            let _ = crate::sys::process::close_range(number as u32, number as u32);
+        }
+    }
+}
+
 /// A running sandbox.
 ///
 /// Unlike a [`std::process::Child`] it doesn't outlive its owner: dropping it ends every process in it.

@@ -40,7 +40,8 @@ pub(crate) fn execute(file: BorrowedFd<'_>, argv: &StringList<'_>, envp: &String
 
 /// Closes every descriptor from `first` to `last`, both included.
 pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
-    // SAFETY: called in the set-up child, whose descriptor table is its own and who uses none of these afterwards.
+    // SAFETY: called in the set-up child, whose descriptor table is its own and who uses none of these afterwards, and for
+    // descriptors that the caller has named as given away (`Plan::give_descriptors_away`).
     check(unsafe { raw::syscall(libc::SYS_close_range as usize, [first as usize, last as usize, 0, 0, 0, 0]) })?;
     Ok(())
 }
