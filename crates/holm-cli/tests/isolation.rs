@@ -219,6 +219,20 @@ fn the_root_is_read_only_and_tmp_is_fresh() {
 }
 
 #[test]
+fn kept_changes_can_be_removed_by_their_owner() {
+    let scratch = Scratch::new("removed");
+    let kept = scratch.join("kept");
+    for round in 0..2 {
+        fs::create_dir(&kept).expect("scratch is ours");
+        let overlay = format!("--overlay={}", text(&kept));
+        for _ in 0..2 {
+            shown(&[&overlay], &format!("echo {round} > /usr/x; rm -rf /usr/games; mv /usr/x /usr/y"));
+        }
+        fs::remove_dir_all(&kept).expect("nothing in it is unreadable");
+    }
+}
+
+#[test]
 fn binds_are_read_only_down_to_every_mount_below() {
     let scratch = Scratch::new("binds");
     fs::write(scratch.join("file"), "text").expect("scratch is ours");

@@ -2,7 +2,7 @@
 
 use super::mounts::{Elsewhere, Names, PLAIN, Scratch, attach_on_top};
 use super::program::{Layers, Tree, UpperLayer};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
@@ -86,6 +86,24 @@ pub(crate) fn overlay(layers: &Layers, root: Option<BorrowedFd<'_>>) -> Result<O
         fsconfig_set_flag(context.as_fd(), c"userxattr")?;
     }
     fsconfig_create(context.as_fd())?;
+    if let (UpperLayer::Kept { .. }, Some((_, work))) = (&layers.upper, &upper) {
+        readable(work);
+    }
     let read_only = if upper.is_none() { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, PLAIN | read_only)
+}
+
+/// Opens up the directory that overlayfs makes in its work directory, with no mode at all: its owner could not remove a
+/// tree with it. The kernel works in it with the rights of who mounted. The working directory is /proc/self/fd.
+fn readable(work: &OwnedFd) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(inner) = openat(work, c"work", flags, Mode::empty()) else { return };
+    let mut name = Names::new();
+    if fstat(&inner).is_ok_and(|found| found.st_mode & 0o7777 == 0)
+        && name.add(inner.as_raw_fd()).is_ok()
+        && let Ok(name) = name.text()
+    {
+        // Where the directory belongs to somebody else, it stays as it is.
+        let _ = rustix::fs::chmodat(CWD, name, Mode::from_raw_mode(0o700), AtFlags::empty());
+    }
 }
