@@ -218,7 +218,11 @@ fn a_machine_without_user_namespaces_is_told_by_the_limit_that_is_0() {
 
 #[test]
 fn a_proc_that_is_covered_in_part_is_told() {
-    let script = "mount -t tmpfs tmpfs /proc/sys && exec holm run true";
-    let said = said(&nested(&["--mount", "--pid", "--fork", "--mount-proc"], script));
-    assert!(said.contains("cannot mount proc on /proc") && said.contains("hint: mount too revealing"), "{said}");
+    let own = ["--mount", "--pid", "--fork", "--mount-proc"];
+    let told =
+        |options| said(&nested(&own, &format!("mount -t tmpfs tmpfs /proc/sys && exec holm run {options} true")));
+    let limit = told("");
+    assert!(limit.contains("cannot allow no further user namespaces") && limit.contains("--allow-userns"), "{limit}");
+    let proc = told("--allow-userns");
+    assert!(proc.contains("cannot mount proc on /proc") && proc.contains("hint: mount too revealing"), "{proc}");
 }

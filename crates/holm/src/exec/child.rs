@@ -4,7 +4,7 @@
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
 use super::overlay::overlay;
-use super::place::{Inside, Make, Place, mount_id, write_once};
+use super::place::{Inside, Make, Place, mount_id, write_at, write_once};
 use super::program::{Op, Program, READ_ONLY};
 use super::{guard, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
@@ -148,7 +148,7 @@ impl<'a> State<'a> {
                 crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
                 write_once(c"/proc/self/timens_offsets", lines)
             }
-            Op::LimitNamespaces => write_once(c"/proc/sys/user/max_user_namespaces", b"0"),
+            Op::LimitNamespaces(proc) => write_at(proc.as_fd(), c"sys/user/max_user_namespaces", b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::OpenTerminal => self.open_terminal(step),

@@ -157,7 +157,12 @@ pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
 
 /// Writes all of `bytes` to an existing file of the caller's /proc in one write, as the kernel wants it there.
 pub(crate) fn write_once(path: &CStr, bytes: &[u8]) -> Result<()> {
-    let file = rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    write_at(CWD, path, bytes)
+}
+
+/// The same, by a path below `directory`.
+pub(crate) fn write_at(directory: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> Result<()> {
+    let file = rustix::fs::openat(directory, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&file, bytes)?;
     Ok(())
 }

@@ -91,6 +91,7 @@ pub(crate) struct TmpfsOptions {
 }
 
 /// What the child does in one step. `Await` waits for what the parent does at once, `Ask` asks it for its steps first.
+/// `LimitNamespaces` works by the caller's /proc: in a mount namespace that is joined it may be guarded, or anything.
 pub(crate) enum Op {
     Enter { namespace: usize, flag: u64 },
     Fork(u64),
@@ -102,7 +103,7 @@ pub(crate) enum Op {
     Ask,
     WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
     OffsetTime(Vec<u8>),
-    LimitNamespaces,
+    LimitNamespaces(OwnedFd),
     Loopback,
     Hostname(Vec<u8>),
     Private,
@@ -330,7 +331,7 @@ impl Compiler {
                 Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
-            Act::LimitNamespaces => Op::LimitNamespaces,
+            Act::LimitNamespaces => Op::LimitNamespaces(proc_handle()?),
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
             Act::Private => Op::Private,

@@ -163,7 +163,7 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
 mod tests {
     use super::*;
     use crate::model::namespace::NamespaceSet;
-    use crate::plan::step::Opener;
+    use crate::spec::policy::ProcView;
 
     fn clone() -> Act {
         Act::Clone(NamespaceSet::default())
@@ -212,8 +212,7 @@ mod tests {
 
     #[test]
     fn what_an_outer_container_hides_is_named() {
-        let proc = Operation::Proc { at: "/proc".into() };
-        let act = Act::Operate { operation: proc, opener: Opener::Child };
+        let act = Act::MountProc { at: "/proc".into(), view: ProcView::default() };
         expect(&act, Errno::PERM, &Causes::default(), "mount too revealing");
         let sealed = Causes { memfd_noexec: Some(2), ..Causes::default() };
         expect(&Act::Init, Errno::ACCESS, &sealed, "vm.memfd_noexec is 2");
