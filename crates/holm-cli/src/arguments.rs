@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+use crate::limits;
 use crate::operations::OPTIONS;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -23,6 +24,7 @@ Examples:
   holm run --bind-rw . --chdir \"$PWD\" make      work on this directory, and nothing else
   holm run --share net curl https://debian.org  with the host's network
   holm run --user root --map auto bash          root inside, with a range of ids
+  holm run --memory 512M --timeout 10s make     not more than that
   holm run --explain bash                       the steps, and why each; nothing is done
 
 Exit code: the program's own; 128+N if signal N ended it; 127 not found; 126 not executable; 125 holm's own failure.";
@@ -32,8 +34,15 @@ fn run() -> Command {
         .about("Runs a program in new namespaces with a root of its own")
         .override_usage("holm run [OPTIONS] PROGRAM [ARGUMENT]...")
         .after_help(EXAMPLES);
-    let groups =
-        [root_options(), namespace_options(), identity_options(), policy_options(), program_options(), other_options()];
+    let groups = [
+        root_options(),
+        namespace_options(),
+        identity_options(),
+        policy_options(),
+        program_options(),
+        limit_options(),
+        other_options(),
+    ];
     for arg in groups.into_iter().flatten() {
         command = command.arg(arg);
     }
@@ -154,6 +163,12 @@ fn program_options() -> Vec<Arg> {
     )
 }
 
+fn limit_options() -> Vec<Arg> {
+    let once = limits::SINGLE.map(|(name, value, help)| single(name, value, help).allow_hyphen_values(true));
+    let often = limits::REPEATED.map(|(name, value, help)| repeated(name, value, help));
+    under("Limits: there is none by default", once.into_iter().chain(often).collect())
+}
+
 fn other_options() -> Vec<Arg> {
     under(
         "Other",
@@ -167,6 +182,14 @@ fn other_options() -> Vec<Arg> {
                 .default_missing_value("table")
                 .value_parser(["table", "json", "sh"])
                 .help("Print the steps and do nothing: a table (default), json, or sh for a script"),
+            Arg::new("stats")
+                .long("stats")
+                .value_name("FORM")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("table")
+                .value_parser(["table", "json"])
+                .help("Print what was used on standard error: a table (default), or json"),
         ],
     )
 }

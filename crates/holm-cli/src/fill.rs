@@ -1,5 +1,6 @@
 //! From options as typed, in a profile and on the command line, to a wish as meant: defaults < profile < flags.
 
+use crate::limits::{self, Limits};
 use crate::operations::{self, OPTIONS};
 use crate::policy;
 use crate::profile::{self, Overlay, Profile};
@@ -42,6 +43,7 @@ struct Typed {
     tty: Option<String>,
     wait_all: bool,
     policy: policy::Typed,
+    limits: Limits,
     operations: Vec<(&'static str, OsString)>,
 }
 
@@ -119,6 +121,7 @@ fn from_matches(matches: &ArgMatches) -> Typed {
             proc: views.pop(),
             sys: matches.get_one::<String>("sys").cloned(),
         },
+        limits: Limits::from_matches(matches),
         operations: operations.into_iter().map(|(_, name, value)| (name, value)).collect(),
     }
 }
@@ -157,18 +160,19 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
             proc: profile.proc,
             sys: profile.sys,
         },
+        limits: profile.limits,
         operations: profile.mounts.into_iter().map(|m| (m.name, m.value.into())).collect(),
     }
 }
 
-struct Fill {
-    spec: Spec,
+pub(crate) struct Fill {
+    pub(crate) spec: Spec,
     faults: Vec<Fault>,
 }
 
 impl Fill {
     /// Notes what is wrong with a value, and goes on.
-    fn check<T>(&mut self, origin: &str, parsed: Parsed<T>) -> Option<T> {
+    pub(crate) fn check<T>(&mut self, origin: &str, parsed: Parsed<T>) -> Option<T> {
         parsed
             .map_err(|cause| {
                 let message = format!("cannot use the value of {origin}: {cause}");
@@ -189,6 +193,7 @@ impl Fill {
             let message = format!("cannot use the value of {origin}: {cause}");
             faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
         });
+        limits::take(self, &place, &typed.limits);
         for (name, value) in &typed.operations {
             let origin = origin(name, value);
             if let Some(operation) = self.check(&origin, operations::parse(name, value)) {

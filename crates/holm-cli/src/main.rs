@@ -7,6 +7,7 @@ mod content;
 mod explain;
 mod fill;
 mod generate;
+mod limits;
 mod operations;
 mod policy;
 mod profile;
@@ -15,6 +16,7 @@ mod report;
 mod seccomp;
 mod supervise;
 mod terminal;
+mod usage;
 mod values;
 
 use std::process::ExitCode;
@@ -56,7 +58,10 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
     };
     match (explain, signals) {
         (Some(form), _) => explain::print(&plan, form),
-        (None, Some(signals)) => supervise::run(&spec, &plan, &signals, parent),
+        (None, Some(signals)) => {
+            let stats = matches.get_one::<String>("stats").map(String::as_str);
+            supervise::run(&spec, &plan, &signals, parent, stats)
+        }
         (None, None) => ExitCode::from(125),
     }
 }

@@ -1,5 +1,6 @@
 //! Profiles: options in a TOML file. Keys are the names of the options, values are as typed there.
 
+use crate::limits::Limits;
 use crate::operations;
 use crate::report::Fault;
 use serde::Deserialize;
@@ -35,6 +36,7 @@ pub(crate) struct Profile {
     /// The view of every /proc.
     pub(crate) proc: Option<String>,
     pub(crate) sys: Option<String>,
+    pub(crate) limits: Limits,
     /// Operations in order: `{ bind = "/opt" }`.
     pub(crate) mounts: Vec<Mount>,
 }

@@ -1,7 +1,7 @@
 //! Stays with the sandbox: passes signals and terminal traffic on, ends it with its own parent, returns its exit code.
 
 use crate::terminal::Relay;
-use crate::{programs, report};
+use crate::{programs, report, usage};
 use holm::plan::Plan;
 use holm::run::{Event, Whom};
 use holm::signal::{Arrived, Signals};
@@ -40,8 +40,8 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Signals::take(&named.chain(REAL_TIME).collect::<Vec<i32>>())
 }
 
-/// Starts the program and stays until the sandbox is over.
-pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent) -> ExitCode {
+/// Starts the program and stays until the sandbox is over; says what it used in the form `stats`, if there is one.
+pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, stats: Option<&str>) -> ExitCode {
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -57,6 +57,11 @@ pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent) -
     match session.stay() {
         Ok(exit) => {
             drop(session);
+            let used = child.usage();
+            usage::explain_end(exit, used.as_ref(), &spec.limits);
+            if let (Some(form), Some(used)) = (stats, &used) {
+                usage::print(form, exit, used);
+            }
             if exit == Exit::Code(127)
                 && let Some(hint) = programs::lacks(spec)
             {

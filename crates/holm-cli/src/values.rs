@@ -1,6 +1,7 @@
 //! Values of options: bytes as typed become what they mean, or a cause in words.
 
 use holm::model::id::IdMap;
+use holm::model::limit;
 use holm::model::namespace::Namespace;
 use holm::model::text::cause;
 use holm::spec::identity::User;
@@ -55,13 +56,10 @@ pub(crate) fn mode(text: &OsStr) -> Parsed<u32> {
     bits.ok_or_else(|| format!("{:?} is no mode: it needs octal digits, such as 755", text.display()))
 }
 
-/// A size in bytes, with an optional K, M, G or T (powers of 1024).
+/// A size in bytes above 0, with an optional K, M, G or T (powers of 1024).
 pub(crate) fn size(text: &str) -> Parsed<u64> {
-    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-    let unit = units.iter().find(|(letter, _)| text.ends_with([*letter, letter.to_ascii_lowercase()]));
-    let (digits, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
-    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift)).filter(|&n| n > 0);
-    bytes.ok_or_else(|| format!("{text:?} is no size: it needs a number above 0 and perhaps K, M, G or T"))
+    let none = || format!("{text:?} is no size: it needs a number above 0 and perhaps K, M, G or T");
+    limit::bytes(text).ok().filter(|&n| n > 0).ok_or_else(none)
 }
 
 /// Where a source without a place of its own is inside: at the same absolute path.
@@ -122,32 +120,12 @@ pub(crate) fn time_offsets(text: &str) -> Parsed<TimeOffsets> {
     let mut offsets = TimeOffsets::default();
     for part in text.split(',') {
         match part.split_once('=') {
-            Some(("boot", value)) => offsets.boot = duration(value)?,
-            Some(("mono", value)) => offsets.monotonic = duration(value)?,
+            Some(("boot", value)) => offsets.boot = limit::nanoseconds(value)?,
+            Some(("mono", value)) => offsets.monotonic = limit::nanoseconds(value)?,
             _ => return Err(format!("unknown part {part:?}: there are boot=DURATION and mono=DURATION")),
         }
     }
     Ok(offsets)
-}
-
-/// A duration in nanoseconds: a number with ns, us, ms, s, m, h or d; without a unit it is seconds.
-fn duration(text: &str) -> Parsed<i64> {
-    let units = [
-        ("ns", 1),
-        ("us", 1_000),
-        ("ms", 1_000_000),
-        ("s", 1_000_000_000),
-        ("m", 60_000_000_000),
-        ("h", 3_600_000_000_000),
-        ("d", 86_400_000_000_000),
-    ];
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" => Some(1_000_000_000),
-        name => units.iter().find(|(n, _)| *n == name).map(|(_, size)| *size),
-    };
-    let amount = digits.parse::<i64>().ok().zip(unit).and_then(|(n, unit): (i64, i64)| n.checked_mul(unit));
-    amount.ok_or_else(|| format!("{text:?} is no duration: it needs a number and ns, us, ms, s, m, h or d"))
 }
 
 /// `root`, or `UID:GID`, or `UID` for both.

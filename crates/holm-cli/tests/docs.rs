@@ -3,7 +3,8 @@
 //! A page has one work directory for all its commands, each run by `sh -c`; lines that begin with `>` right below a
 //! command belong to it. `…` on a line of its own stands for any lines, within a line for any text; `[exit N]` ends the
 //! output of a command that ends with N. A comment above a block restricts it: `<!-- root -->` and `<!-- user -->` leave
-//! it to that identity, `<!-- needs: subuid -->` to one with ranges of ids. A page ends what it starts.
+//! it to that identity, `<!-- needs: subuid -->` to one with ranges of ids, `<!-- needs: groups -->` to root where memory
+//! can be limited. A page ends what it starts.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -61,6 +62,7 @@ enum Gate {
     Root,
     User,
     Subuid,
+    Groups,
 }
 
 impl Gate {
@@ -70,6 +72,7 @@ impl Gate {
             "root" => Some(Gate::Root),
             "user" => Some(Gate::User),
             "needs: subuid" => Some(Gate::Subuid),
+            "needs: groups" => Some(Gate::Groups),
             other => panic!("{place}: unknown marker {other:?}"),
         }
     }
@@ -84,8 +87,27 @@ impl Gate {
                 }
                 has_ranges()
             }
+            Gate::Groups => {
+                if is_root() && !has_groups() {
+                    skip(&format!("{place}: no hierarchy of control groups has a controller of memory"));
+                }
+                is_root() && has_groups()
+            }
         }
     }
+}
+
+fn has_groups() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let available = || std::fs::read_to_string(Path::new(fields[1]).join("cgroup.controllers")).unwrap_or_default();
+        match fields[2] {
+            "cgroup" => fields[3].split(',').any(|option| option == "memory"),
+            "cgroup2" => available().split_whitespace().any(|name| name == "memory"),
+            _ => false,
+        }
+    })
 }
 
 fn has_ranges() -> bool {

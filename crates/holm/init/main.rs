@@ -4,8 +4,9 @@
 //! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
 //! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
 //!
-//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT" as decimal numbers; COUNT paths to try; the program's own arguments.
-//! The environment is the program's. Order: hide, start the program (STARTED or FAILED), close all that is the
+//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT" as decimal numbers, the time in milliseconds or 0,
+//! and the first step of the parent to wait for or 0; "STEP RESOURCE SOFT HARD" for each limit of the program; COUNT paths
+//! to try; the program's own arguments. The environment is the program's. Order: hide, start the program (STARTED or FAILED), close all that is the
 //! program's, then wait for children and for the owner's records (the table in wire.rs).
 #![no_std]
 #![no_main]
@@ -35,13 +36,16 @@ const FCNTL: usize = 72;
 const SETPGID: usize = 109;
 const SETSID: usize = 112;
 const PRCTL: usize = 157;
+const CLOCK_GETTIME: usize = 228;
 const EXIT_GROUP: usize = 231;
 const OPENAT: usize = 257;
 const SIGNALFD4: usize = 289;
+const PRLIMIT64: usize = 302;
 const PIDFD_SEND_SIGNAL: usize = 424;
 const CLOSE_RANGE: usize = 436;
 
 const SIGKILL: usize = 9;
+const SIGTERM: usize = 15;
 const SIGCHLD: usize = 17;
 const SIGCONT: usize = 18;
 const ENOENT: i32 = 2;
@@ -70,6 +74,12 @@ struct Task {
     flags: u32,
     step: u32,
     proc: usize,
+    /// The parent's step to wait for, or 0.
+    awaited: u32,
+    /// When the program's time is over, on the clock of `now`; 0 is never.
+    deadline: usize,
+    /// The program's limits, as text.
+    limits: *const u8,
     paths: &'static [*const u8],
     argv: *const *const u8,
     envp: *const *const u8,
@@ -88,6 +98,9 @@ extern "C" fn main(stack: *const usize) -> ! {
         call(FCNTL, [task.proc, 2, 1, 0, 0, 0]);
         call(PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
     }
+    if task.awaited != 0 {
+        wait_for_parent(&task);
+    }
     let program = start(&task);
     send(&task, Record::new(wire::STARTED, 0, 0));
     call(CLOSE_RANGE, [0, task.control - 1, 0, 0, 0, 0]);
@@ -97,35 +110,73 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes five numbers and as many paths as the last says.
+    // SAFETY: as the caller says; the library passes seven numbers, a text, and as many paths as the fifth number says.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
         let mut text = *argv.add(1);
-        let mut numbers = [0usize; 5];
+        let mut numbers = [0usize; 7];
         for number in &mut numbers {
-            while (*text).is_ascii_digit() {
-                *number = *number * 10 + (*text - b'0') as usize;
-                text = text.add(1);
-            }
-            text = text.add((*text != 0) as usize);
+            *number = take_number(&mut text);
         }
         Task {
             control: numbers[0],
             flags: numbers[1] as u32,
             step: numbers[2] as u32,
             proc: numbers[3],
-            paths: core::slice::from_raw_parts(argv.add(2), numbers[4]),
-            argv: argv.add(2 + numbers[4]),
+            awaited: numbers[6] as u32,
+            deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
+            limits: *argv.add(2),
+            paths: core::slice::from_raw_parts(argv.add(3), numbers[4]),
+            argv: argv.add(3 + numbers[4]),
             envp: argv.add(argc + 1),
         }
     }
 }
 
+/// Waits until the parent has done its last steps; without one it is all over.
+fn wait_for_parent(task: &Task) {
+    send(task, Record::new(wire::NEED, task.awaited, 0));
+    let mut bytes = [0u8; wire::LENGTH];
+    loop {
+        let got = call(RECVFROM, [task.control, bytes.as_mut_ptr() as usize, wire::LENGTH, 0, 0, 0]);
+        if got == wire::LENGTH as isize && Record::from_bytes(bytes).kind == wire::GO {
+            return;
+        }
+        if got != EINTR {
+            exit(125);
+        }
+    }
+}
+
+/// The number that `text` begins with; `text` then begins behind the space after it.
+///
+/// # Safety
+/// `text` ends with a NUL.
+unsafe fn take_number(text: &mut *const u8) -> usize {
+    let mut number = 0usize;
+    // SAFETY: as the caller says; nothing behind the NUL is read.
+    unsafe {
+        while (**text).is_ascii_digit() {
+            number = number * 10 + (**text - b'0') as usize;
+            *text = text.add(1);
+        }
+        *text = text.add((**text != 0) as usize);
+    }
+    number
+}
+
+/// Milliseconds on a clock that is never set.
+fn now() -> usize {
+    let mut time = [0usize; 2];
+    call(CLOCK_GETTIME, [1, time.as_mut_ptr() as usize, 0, 0, 0, 0]); // CLOCK_MONOTONIC
+    time[0] * 1000 + time[1] / 1_000_000
+}
+
 /// Starts the program and returns its pid, or reports and ends. The call returns after execve, so success is known.
 fn start(task: &Task) -> isize {
-    // A page that stays shared whether or not the child shares our memory: the child's errno, or 0.
-    let page = call(MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]) as *mut i32;
+    // A page that stays shared whether or not the child shares our memory: the child's errno, or 0, and its step.
+    let page = call(MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]) as *mut [i32; 2];
     if task.flags & flags::TERMINAL != 0 {
         call(SETSID, [0; 6]);
         call(IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
@@ -138,16 +189,16 @@ fn start(task: &Task) -> isize {
         become_program(task, page);
     }
     // SAFETY: the page is mapped unless mmap failed, in which case the child could not report and faulted.
-    let errno = if pid < 0 { -pid as i32 } else { unsafe { page.read_volatile() } };
+    let [errno, step] = if pid < 0 { [-pid as i32, 0] } else { unsafe { page.read_volatile() } };
     if errno != 0 {
-        send(task, Record::new(wire::FAILED, task.step, errno));
+        send(task, Record::new(wire::FAILED, if step == 0 { task.step } else { step as u32 }, errno));
         exit(125);
     }
     pid
 }
 
 /// The child of `start`: never returns.
-fn become_program(task: &Task, errno: *mut i32) -> ! {
+fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
     if task.flags & flags::TERMINAL != 0 {
         call(SETPGID, [0; 6]);
         let group = call(39, [0; 6]) as i32; // getpid
@@ -157,6 +208,11 @@ fn become_program(task: &Task, errno: *mut i32) -> ! {
     }
     for signal in 1..=64 {
         call(SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
+    }
+    if let Some(failed) = limit(task.limits) {
+        // SAFETY: the page of `start`, mapped and writable, shared with the parent.
+        unsafe { failure.write_volatile(failed) };
+        exit(127)
     }
     let none = 0u64;
     call(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
@@ -173,8 +229,28 @@ fn become_program(task: &Task, errno: *mut i32) -> ! {
         }
     }
     // SAFETY: the page of `start`, mapped and writable, shared with the parent.
-    unsafe { errno.write_volatile(cause) };
+    unsafe { failure.write_volatile([cause, 0]) };
     exit(127)
+}
+
+/// Sets the program's limits (prlimit(2)); errno and step of the first that fails.
+#[inline(always)]
+fn limit(mut text: *const u8) -> Option<[i32; 2]> {
+    // SAFETY: an argument of this program, which ends with a NUL.
+    while unsafe { *text } != 0 {
+        let mut numbers = [0usize; 4];
+        for number in &mut numbers {
+            // SAFETY: as above; each number ends at the space behind it or at the NUL.
+            *number = unsafe { take_number(&mut text) };
+        }
+        let [step, resource, soft, hard] = numbers;
+        let limits = [soft, hard];
+        let done = call(PRLIMIT64, [0, resource, limits.as_ptr() as usize, 0, 0, 0]);
+        if done != 0 {
+            return Some([-done as i32, step as i32]);
+        }
+    }
+    None
 }
 
 /// Waits for children and for the owner until the sandbox is over.
@@ -182,10 +258,16 @@ fn supervise(task: &Task, program: isize) -> ! {
     let child = 1u64 << (SIGCHLD - 1);
     let signals = call(SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]) as usize;
     let mut alive = true;
+    let mut deadline = task.deadline;
     loop {
         // struct pollfd: fd, then events (POLLIN) and revents.
         let mut wanted = [task.control as u64 | 1 << 32, signals as u64 | 1 << 32];
-        call(POLL, [wanted.as_mut_ptr() as usize, 2, usize::MAX, 0, 0, 0]);
+        // Longer than poll(2) can wait, it is asked again.
+        let left = if deadline == 0 { usize::MAX } else { deadline.saturating_sub(now()).min(i32::MAX as usize) };
+        call(POLL, [wanted.as_mut_ptr() as usize, 2, left, 0, 0, 0]);
+        if deadline != 0 && now() >= deadline {
+            deadline = overtime(task, program, alive, deadline);
+        }
         if wanted[0] >> 48 != 0 {
             obey(task, program, alive);
         }
@@ -195,6 +277,21 @@ fn supervise(task: &Task, program: isize) -> ! {
             reap(task, program, &mut alive);
         }
     }
+}
+
+/// The time is over: asks the program to end, and the next time ends it with all others. Returns that next time.
+fn overtime(task: &Task, program: isize, alive: bool, deadline: usize) -> usize {
+    let is_first = deadline == task.deadline;
+    if is_first {
+        send(task, Record::new(wire::OVERTIME, 0, 0));
+    }
+    if !alive || !is_first {
+        finish(task);
+    }
+    for signal in [SIGTERM, SIGCONT] {
+        call(KILL, [program as usize, signal, 0, 0, 0, 0]);
+    }
+    deadline.saturating_add(flags::GRACE_MILLISECONDS as usize)
 }
 
 /// Takes one record from the owner; its end is ours.

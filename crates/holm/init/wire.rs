@@ -2,7 +2,7 @@
 //!
 //! | from           | record     | step        | value                 | meaning                                        |
 //! |----------------|------------|-------------|-----------------------|------------------------------------------------|
-//! | child          | `NEED`     | the step    | 0                     | the child waits for the parent's steps         |
+//! | child, pid 1   | `NEED`     | the step    | 0                     | it waits for the parent's steps                |
 //! | parent         | `GO`       | 0           | 0                     | they are done                                  |
 //! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
 //! | child          | `TERMINAL` | the step    | 0, carries a terminal | the controlling side of the new terminal       |
@@ -10,6 +10,7 @@
 //! | pid 1          | `STARTED`  | 0           | 0                     | the program runs (execve succeeded)            |
 //! | pid 1          | `STOPPED`  | 0           | signal                | the program was stopped                        |
 //! | pid 1          | `EXITED`   | 0           | wait status           | the program ended                              |
+//! | pid 1          | `OVERTIME` | 0           | 0                     | the program's time is over; SIGTERM was sent   |
 //! | parent         | `SIGNAL`   | 1 = group   | signal                | send this signal to the program or its group   |
 //!
 //! One record is one packet of 12 bytes: kind, step, value, each a native 32-bit number. The end of the stream means to
@@ -32,6 +33,7 @@ pub(crate) const STARTED: u32 = 6;
 pub(crate) const STOPPED: u32 = 7;
 pub(crate) const EXITED: u32 = 8;
 pub(crate) const SIGNAL: u32 = 9;
+pub(crate) const OVERTIME: u32 = 10;
 
 /// The length of a record in bytes.
 pub(crate) const LENGTH: usize = 12;

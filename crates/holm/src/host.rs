@@ -3,11 +3,16 @@
 //! Reads only, and decides nothing: what is missing is a fact, not an error. Planning works from this value alone, so
 //! a test can plan for a machine that isn't there.
 
+pub mod groups;
+pub mod limits;
+
 use crate::spec::Spec;
 use crate::spec::filesystem::{Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
 use crate::spec::life::Stdio;
+use crate::spec::limits::Limits;
 use crate::spec::namespaces::{Choice, Target};
+use limits::LimitFacts;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
 use std::hash::BuildHasher;
@@ -90,6 +95,8 @@ pub struct Host {
     pub root: Option<Result<RootFacts, rustix::io::Errno>>,
     /// Descriptors that the wish names and that aren't open.
     pub closed: Vec<i32>,
+    /// What limits depend on; read only if one is wished.
+    pub limits: LimitFacts,
 }
 
 /// A line of /etc/passwd (passwd(5)).
@@ -139,6 +146,9 @@ impl Host {
         host.sources = sources(spec);
         host.root = root(spec);
         host.closed = closed(spec);
+        if spec.limits != Limits::default() {
+            host.limits = LimitFacts::probe(&spec.limits, host.privileged);
+        }
         host
     }
 

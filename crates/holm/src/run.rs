@@ -1,6 +1,11 @@
 //! Floor 6: the running thing, in the shape of `std::process`.
 
+mod usage;
+
+pub use usage::{Counted, Usage};
+
 use crate::error::Error;
+use crate::exec::cgroup::Groups;
 use crate::exec::parent::{self, Running};
 use crate::host::Host;
 use crate::plan::{Plan, Refusal};
@@ -11,6 +16,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 impl Spec {
     /// Reads what planning needs from this machine, and plans.
@@ -37,10 +43,12 @@ impl Plan {
     /// # Errors
     /// The step that the kernel refused, after everything done before it was undone; nothing is left behind.
     pub fn spawn(&self) -> Result<Child, Error> {
+        let start = Instant::now();
         let running = parent::spawn(self).map_err(|stop| Error::new(self, stop))?;
-        let Running { pidfd, pid, control, terminal, pipes } = running;
+        let Running { pidfd, pid, control, terminal, pipes, groups } = running;
         let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
-        Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, program: None })
+        let life = Life { start, groups, program: None, overtime: false, usage: None };
+        Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, life })
     }
 }
 
@@ -75,9 +83,36 @@ pub struct Child {
     control: OwnedFd,
     /// How the program ended, once the init is gone.
     exit: Option<Exit>,
+    life: Life,
+}
+
+/// What is known of a sandbox's life.
+#[derive(Debug)]
+struct Life {
+    start: Instant,
+    groups: Groups,
     /// The program's wait status, once the init has told.
     program: Option<i32>,
+    /// Whether its time was over before it ended.
+    overtime: bool,
+    /// What it has used, once it is over.
+    usage: Option<Usage>,
 }
+
+impl Life {
+    /// How the program ended, as far as is known.
+    fn exit(&self) -> Exit {
+        match self.program {
+            _ if self.overtime => Exit::TimedOut,
+            Some(KILLED) | None if self.groups.killed_for_memory() > Some(0) => Exit::OutOfMemory,
+            Some(status) => Exit::from_status(status),
+            None => Exit::Lost,
+        }
+    }
+}
+
+/// The wait status of what SIGKILL ended.
+const KILLED: i32 = 9;
 
 /// What happened in a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +121,8 @@ pub enum Event {
     Stopped(i32),
     /// The program ended. With [`Spec::wait_all`](crate::Spec) other processes may go on.
     Ended(Exit),
+    /// The program's time is over, and it was sent SIGTERM.
+    Overtime,
     /// Nothing yet.
     None,
 }
@@ -170,8 +207,12 @@ impl Child {
                 match record.kind {
                     wire::STOPPED => Ok(Event::Stopped(record.value)),
                     wire::EXITED => {
-                        self.program = Some(record.value);
-                        Ok(Event::Ended(Exit::from_status(record.value)))
+                        self.life.program = Some(record.value);
+                        Ok(Event::Ended(self.life.exit()))
+                    }
+                    wire::OVERTIME => {
+                        self.life.overtime = true;
+                        Ok(Event::Overtime)
                     }
                     _ => Ok(Event::None),
                 }
@@ -184,10 +225,17 @@ impl Child {
 
     /// The init is gone or going: waits for its end.
     fn over(&mut self) -> io::Result<Event> {
-        parent::reap(&self.pidfd)?;
-        let exit = self.program.map_or(Exit::Lost, Exit::from_status);
+        let own = rustix::io::retry_on_intr(|| crate::sys::process::wait_usage(self.pidfd.as_fd()))?;
+        let exit = self.life.exit();
+        let groups = std::mem::take(&mut self.life.groups);
+        self.life.usage = Some(Usage::new(self.life.start.elapsed(), own, &groups));
         self.exit = Some(exit);
         Ok(Event::Ended(exit))
+    }
+
+    /// What the sandbox has used; `None` until it is over and was waited for.
+    pub fn usage(&self) -> Option<Usage> {
+        self.life.usage
     }
 
     /// Whether the sandbox is over and was waited for.
@@ -220,6 +268,10 @@ pub enum Exit {
     Signal(i32),
     /// With its sandbox, which was killed from outside.
     Lost,
+    /// Because its time was over, however it then ended.
+    TimedOut,
+    /// Killed by the kernel because the sandbox's memory was used up.
+    OutOfMemory,
 }
 
 impl Exit {
@@ -230,12 +282,14 @@ impl Exit {
         }
     }
 
-    /// The exit code of a shell for it: the program's own, 128 + n for signal n, 137 for a lost one.
+    /// The exit code of a shell for it: the program's own, 128 + n for signal n, 137 for a lost one or one killed for want
+    /// of memory, and 124 for a time-out, as timeout(1) has it.
     pub fn code(self) -> u8 {
         match self {
             Exit::Code(code) => code,
             Exit::Signal(signal) => 128u8.wrapping_add(signal as u8),
-            Exit::Lost => 137,
+            Exit::Lost | Exit::OutOfMemory => 137,
+            Exit::TimedOut => 124,
         }
     }
 

@@ -29,6 +29,25 @@ fn fail_each_step(spec: &Spec) -> usize {
     steps
 }
 
+/// Everything that can be limited here.
+fn limited() -> Spec {
+    let mut spec = Spec::new("true");
+    spec.limits.resources = vec!["nofile=64".parse().expect("it is right"), "core=0".parse().expect("it is right")];
+    spec.limits.timeout = Some(std::time::Duration::from_secs(600));
+    spec.limits.nice = Some(19);
+    spec.limits.affinity = Some("0".parse().expect("it is right"));
+    spec.limits.oom_score = Some(1000);
+    let mut grouped = spec.clone();
+    grouped.limits.memory = Some(64 << 20);
+    grouped.limits.pids = Some(16);
+    grouped.limits.cpus = Some("0.5".parse().expect("it is right"));
+    match grouped.plan() {
+        Ok(_) => grouped,
+        // As a user without a group of its own: that is told by the tests of limits.
+        Err(_) => spec,
+    }
+}
+
 #[test]
 fn every_step_that_fails_is_named_and_leaves_nothing() {
     // One test: others in the same process would be seen as traces.
@@ -66,6 +85,8 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     directory.root = holm::spec::filesystem::Root::Directory(source.clone());
     directory.stdio = [Stdio::Piped, Stdio::Piped, Stdio::Null];
     fail_each_step(&directory);
+
+    fail_each_step(&limited());
 
     let kept = scratch.join("kept");
     std::fs::create_dir(&kept).expect("the scratch directory can be written");

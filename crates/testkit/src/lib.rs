@@ -50,9 +50,9 @@ pub struct Traces {
     pub descriptors: BTreeSet<String>,
     /// Children of this process, zombies included.
     pub children: BTreeSet<String>,
-    /// Mounts of this mount namespace.
+    /// Mounts of this mount namespace, but for those of tests that other processes run.
     pub mounts: String,
-    /// Control groups that bear holm's name.
+    /// Control groups that holm made for this process.
     pub cgroups: BTreeSet<PathBuf>,
 }
 
@@ -74,20 +74,24 @@ impl Traces {
             children.extend(text.split_whitespace().map(str::to_owned));
         }
         let mut cgroups = BTreeSet::new();
-        find_holm(Path::new("/sys/fs/cgroup"), 3, &mut cgroups);
+        find_own_groups(Path::new("/sys/fs/cgroup"), 8, &mut cgroups);
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc is there");
+        let own = format!("/holm-test-{}-", std::process::id());
+        let is_ours = |line: &&str| !line.contains("/holm-test-") || line.contains(&own);
+        let mounts = mounts.split_inclusive('\n').filter(is_ours).collect();
         Traces { descriptors, children, mounts, cgroups }
     }
 }
 
-fn find_holm(directory: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
+fn find_own_groups(directory: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if entry.file_name().to_string_lossy().contains("holm") {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("holm-") && name.contains(&format!("-{}-", std::process::id())) {
                 found.insert(entry.path());
             }
             if depth > 1 {
-                find_holm(&entry.path(), depth - 1, found);
+                find_own_groups(&entry.path(), depth - 1, found);
             }
         }
     }

@@ -163,6 +163,8 @@ impl<'a> State<'a> {
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::Confine => self.confine(),
             Op::FilterCalls(filter) => crate::sys::policy::filter(filter),
+            Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
+            Op::LockGroups => write_once(c"/proc/sys/user/max_cgroup_namespaces", b"0"),
             Op::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
@@ -419,7 +421,7 @@ impl<'a> State<'a> {
 
     fn become_init(&self, step: u32) -> Result<()> {
         let program = self.context.program;
-        if let Some((number, errno)) = program.fault.filter(|&(number, _)| number == step + 1) {
+        if let Some((number, errno)) = program.fault.filter(|&(number, _)| number > step) {
             fail(program, number, Errno::from_raw_os_error(errno));
         }
         Err(crate::sys::process::execute(program.init.as_fd(), &self.context.arguments, &self.context.environment))

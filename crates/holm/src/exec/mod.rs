@@ -2,8 +2,11 @@
 //!
 //! `program` turns a plan into C strings and descriptors before the clone; `child` walks it without allocating, with
 //! `place` for paths inside and `mounts` for file systems; `parent` starts the child, does its own steps meanwhile and
-//! reads the records; `keep` undoes what the parent made if a later step fails.
+//! reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
+//! the parent sets on the child.
 
+mod arguments;
+pub(crate) mod cgroup;
 mod child;
 mod guard;
 mod keep;
@@ -15,6 +18,7 @@ pub(crate) mod parent;
 mod place;
 mod privileges;
 pub(crate) mod program;
+mod schedule;
 mod wall;
 
 /// A step that the kernel refused.

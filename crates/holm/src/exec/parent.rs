@@ -3,11 +3,13 @@
 //! The child shares this memory until it has become the init or is gone. Whatever goes wrong, `Nursery` waits for the
 //! end of the socket, which each such process holds open, before anything the child reads is freed.
 
+use super::cgroup::Groups;
 use super::child::{self, Context};
 use super::keep::Kept;
 use super::program;
-use super::{Failed, Stop, maps, owners};
+use super::{Failed, Stop, maps, owners, schedule};
 use crate::plan::Plan;
+use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor};
 use crate::sys::clone::{Cloned, Kind, Stack, start};
 use crate::sys::init::wire::{self, Record};
@@ -34,6 +36,8 @@ pub(crate) struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     /// The caller's ends of pipes.
     pub(crate) pipes: [Option<OwnedFd>; 3],
+    /// To be removed after the init is gone.
+    pub(crate) groups: Groups,
 }
 
 /// Carries out `plan` until its program runs.
@@ -43,13 +47,14 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     let kind = SocketType::SEQPACKET;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(failed)?;
     let (inside, pipes) = program::open_stdio(plan.launch.stdio).map_err(failed)?;
-    let (program, child_end) = program::compile(plan, theirs.as_fd(), inside).map_err(Stop::Failed)?;
+    let mut groups = Groups::default();
+    let (program, child_end) = program::compile(plan, theirs.as_fd(), inside, &mut groups).map_err(Stop::Failed)?;
     drop(theirs);
     if let Some((_, errno)) = plan.fault.filter(|&(step, _)| step == clone_step) {
         return Err(failed(Errno::from_raw_os_error(errno)));
     }
     let flags = plan.steps.iter().find_map(|s| if let Act::Clone(set) = s.act { Some(set.flags()) } else { None });
-    let memory = if plan.launch.joined_time { Kind::Own } else { Kind::Shared };
+    let memory = if plan.launch.own_memory { Kind::Own } else { Kind::Shared };
     let stack = Stack::new().map_err(failed)?;
     let context = Context {
         program: &program,
@@ -73,6 +78,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         awaited,
         terminal: None,
         kept: Vec::new(),
+        groups: &groups,
     };
     let begun = if forks { Ok(()) } else { nursery.at_once().and_then(|()| nursery.add_aide(&context)) };
     // Open in this process it would hide that the children have closed their own.
@@ -90,7 +96,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     for helper in &nursery.children {
         let _ = reap(&helper.pidfd);
     }
-    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes })
+    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes, groups })
 }
 
 /// The children until the program runs.
@@ -104,6 +110,7 @@ struct Nursery<'a> {
     awaited: usize,
     terminal: Option<OwnedFd>,
     kept: Vec<Kept>,
+    groups: &'a Groups,
 }
 
 impl Nursery<'_> {
@@ -184,6 +191,9 @@ impl Nursery<'_> {
                 Act::Keep { namespace, path } => {
                     self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);
                 }
+                Act::Limit(Limit::Enter) => self.groups.take_in(pid).map_err(failed)?,
+                Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
+                Act::Limit(limit) => schedule::apply(limit, pid).map_err(failed)?,
                 _ => {}
             }
         }
@@ -235,7 +245,14 @@ impl Nursery<'_> {
     }
 
     fn lost(&mut self) -> Stop {
-        self.children.pop().map_or(Stop::Lost(0), |child| Stop::Lost(reap(&child.pidfd).unwrap_or(0)))
+        let status = self.children.pop().map_or(0, |child| reap(&child.pidfd).unwrap_or(0));
+        let is_memory = |act: &Act| matches!(act, Act::Limit(Limit::Write { what, .. }) if what.starts_with("memory"));
+        match self.plan.steps.iter().position(|step| is_memory(&step.act)) {
+            Some(place) if self.groups.killed_for_memory() > Some(0) => {
+                Stop::Failed(Failed { step: place + 1, errno: Errno::NOMEM })
+            }
+            _ => Stop::Lost(status),
+        }
     }
 }
 

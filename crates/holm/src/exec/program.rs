@@ -1,20 +1,22 @@
 //! The plan made ready for the child: C strings, descriptors, argument lists. Everything that allocates happens here.
 //!
 //! The parent's own steps before the clone happen here too (opening namespaces and sources, making directories), so
-//! that a name is used once and the child gets descriptors.
+//! that a name is used once and the child gets descriptors. Control groups are made, too.
 
-use super::Failed;
+use super::cgroup::Groups;
 use super::place::{Own, Place};
 use super::wall::Wall;
+use super::{Failed, arguments};
 use crate::model::id::lines;
 use crate::plan::Plan;
+use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, Layer, Opener};
 use crate::spec::filesystem::{Access, CONTENT_MOST, Content, Operation, Source, Upper};
-use crate::spec::life::{Stdio, Terminal};
+use crate::spec::life::Stdio;
 use crate::spec::namespaces::{Target, TimeOffsets};
 use crate::spec::policy::{NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
-use crate::sys::init::{self, flags};
+use crate::sys::init;
 use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
@@ -135,6 +137,8 @@ pub(crate) enum Op {
     DropPrivileges { kept: u64, new: NewPrivileges },
     Confine,
     FilterCalls(Vec<policy::Instruction>),
+    OwnGroups,
+    LockGroups,
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
@@ -184,10 +188,11 @@ pub(crate) fn compile(
     plan: &Plan,
     control: BorrowedFd<'_>,
     stdio: Three,
+    groups: &mut Groups,
 ) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
     let start = plan.clone_step();
     let at = |errno| Failed { step: start, errno };
-    let mut compiler = Compiler::new(plan);
+    let mut compiler = Compiler::new(plan, groups);
     let lowest = plan.launch.descriptors.iter().copied().max().unwrap_or(2).max(2) + 1;
     let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, lowest);
     let control = above(control).map_err(at)?;
@@ -228,10 +233,10 @@ pub(crate) fn compile(
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
         second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
-        arguments: arguments(plan, &handed_over[0], proc.as_ref()),
+        arguments: arguments::list(plan, &handed_over[0], proc.as_ref()),
         aide: compiler.aide,
         aide_socket,
-        environment: environment(plan),
+        environment: arguments::environment(plan),
         wall: compiler.wall,
         kept: plan.launch.descriptors.clone(),
         steps: compiler.steps,
@@ -243,7 +248,7 @@ pub(crate) fn compile(
     Ok((program, handed_over))
 }
 
-struct Compiler {
+struct Compiler<'a> {
     steps: Vec<(u32, Op)>,
     aide: Vec<(u32, Op)>,
     /// Who did the step before, if it was the parent while the child waits.
@@ -259,10 +264,11 @@ struct Compiler {
     /// Attributes of every bind.
     safe: u64,
     wall: Option<Wall>,
+    groups: &'a mut Groups,
 }
 
-impl Compiler {
-    fn new(plan: &Plan) -> Compiler {
+impl<'a> Compiler<'a> {
+    fn new(plan: &Plan, groups: &'a mut Groups) -> Compiler<'a> {
         let owner = plan.steps.iter().find_map(|s| match s.act {
             Act::TakeIds { uid, gid } => Some((uid, gid)),
             _ => None,
@@ -282,6 +288,7 @@ impl Compiler {
             new_user,
             safe: if suid { libc::MOUNT_ATTR_NODEV } else { SAFE },
             wall: None,
+            groups,
         }
     }
 
@@ -298,10 +305,11 @@ impl Compiler {
                 return Ok(());
             }
             Act::MakeDirectory(path) => return super::keep::make_directory(path),
-            Act::Clone(_) | Act::Execute(_) => return Ok(()),
+            Act::Limit(limit) if actor == Actor::Parent => return self.groups.prepare(limit),
+            Act::Clone(_) | Act::Execute(_) | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => return Ok(()),
             _ if matches!(actor, Actor::ParentAtOnce | Actor::ParentMeanwhile) => {
-                // The child waits once for all steps of the parent in a row.
-                if self.awaited != Some(actor) {
+                // The child waits once for all steps of the parent in a row; as the init it does so by itself.
+                if self.awaited != Some(actor) && !matches!(self.steps.last(), Some((_, Op::Init))) {
                     self.steps.push((number, if actor == Actor::ParentAtOnce { Op::Await } else { Op::Ask }));
                 }
                 self.awaited = Some(actor);
@@ -379,6 +387,8 @@ impl Compiler {
                     .map(|i| policy::Instruction { code: i.code, jt: i.if_true, jf: i.if_false, k: i.value })
                     .collect(),
             ),
+            Act::Limit(Limit::View) => Op::OwnGroups,
+            Act::Limit(Limit::Lock) => Op::LockGroups,
             Act::Umask(mask) => Op::Umask(*mask),
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
@@ -390,6 +400,7 @@ impl Compiler {
             | Act::Clone(_)
             | Act::Keep { .. }
             | Act::MapOwners { .. }
+            | Act::Limit(_)
             | Act::Execute(_) => {
                 unreachable!("`step` has taken the parent's acts")
             }
@@ -568,31 +579,6 @@ fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
     }
     gaps.push((next, u32::MAX));
     gaps
-}
-
-fn arguments(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>) -> Vec<CString> {
-    let launch = &plan.launch;
-    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
-    let flags = flags::NEW_SESSION
-        | flag(launch.terminal == Terminal::Own, flags::TERMINAL)
-        | flag(launch.wait_all, flags::WAIT_ALL)
-        | flag(launch.new_time, flags::OWN_MEMORY)
-        | flag(!launch.own_pids, flags::FOREIGN_PIDS);
-    let proc = proc.map_or(0, AsRawFd::as_raw_fd);
-    let task = format!("{} {flags} {} {proc} {}", control.as_raw_fd(), plan.steps.len(), launch.paths.len());
-    let own = ["holm-init".to_owned(), task].map(|s| CString::new(s).expect("no NUL in it"));
-    let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
-    own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()
-}
-
-fn environment(plan: &Plan) -> Vec<CString> {
-    let line = |(name, value): &(std::ffi::OsString, std::ffi::OsString)| {
-        let mut line = name.clone();
-        line.push("=");
-        line.push(value);
-        text(&line)
-    };
-    plan.launch.environment.iter().map(line).collect()
 }
 
 /// One descriptor, or none, for each of standard input, output and error.

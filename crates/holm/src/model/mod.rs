@@ -2,8 +2,10 @@
 
 pub mod capability;
 pub mod filters;
+pub mod group;
 pub mod id;
 pub mod landlock;
+pub mod limit;
 pub mod namespace;
 pub mod seccomp;
 pub mod text;

@@ -56,6 +56,7 @@ pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     root(spec, host, &mut found);
     operations(spec, host, &mut found);
     policies(spec, host, &mut found);
+    found.0.extend(super::limits::check(spec, host));
     found.0
 }
 
@@ -272,7 +273,7 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
         found.add("--seccomp", format!("cannot filter system calls: {error}"), "");
     }
     if let Calls::Filter(filter, origin) = &wish.calls {
-        let lacking = policy::lacks(filter);
+        let lacking = policy::lacks(filter, &spec.limits);
         if !lacking.is_empty() {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             found.add(origin, message, "every sandbox needs these to start, pass signals on and end: allow them");

@@ -138,6 +138,7 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Pivot, Errno::INVAL) if causes.initramfs => {
             "the root directory is the initramfs, which pivot_root(2) can't leave; move to another one first: switch_root(8)"
         }
+        (Act::Limit(limit), errno) => super::limits::hint(limit, errno),
         (Act::OpenTerminal, _) => "a terminal needs the sandbox's own /dev; see --dev",
         (Act::ChangeDirectory { .. }, Errno::NOENT) => "it does not exist inside; bind it: --bind DIR",
         (Act::ChangeDirectory { .. }, Errno::LOOP) => {

@@ -44,6 +44,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);
     let why = "a small program of its own reaps, forwards signals, ends with the caller, and hides the caller's memory";
     push(steps, Actor::Child, Act::Init, why, "");
+    super::limits::finish(spec, host, steps);
     let why = match spec.namespaces.choice(Namespace::Pid) {
         Choice::New => "as pid 2: signals it doesn't handle still end it, as they would not end pid 1",
         _ => "as the init's child",
@@ -87,7 +88,8 @@ pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
         wait_all: spec.wait_all,
         own_pids: *spec.namespaces.choice(Namespace::Pid) == Choice::New,
         new_time: *spec.namespaces.choice(Namespace::Time) == Choice::New,
-        joined_time: matches!(spec.namespaces.choice(Namespace::Time), Choice::Join(..)),
+        own_memory: matches!(spec.namespaces.choice(Namespace::Time), Choice::Join(..))
+            || spec.limits.oom_score.is_some(),
     }
 }
 

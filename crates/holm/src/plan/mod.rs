@@ -1,6 +1,6 @@
 //! Floor 3: from a wish and facts to a numbered list of steps. Pure: no file is read, nothing is made.
 //!
-//! [`check`] finds every contradiction at once; the chapters `namespaces`, `identity`, `root` and `life` then lower the
+//! [`check`] finds every contradiction at once; the chapters `namespaces`, `identity`, `root`, `limits` and `life` then lower the
 //! wish to steps in the order in which they are done; `explain` and `shell` print them. One number names a step in all
 //! three places: explanation, error message, fault injection.
 
@@ -9,6 +9,7 @@ mod check;
 pub(crate) mod hint;
 mod identity;
 mod life;
+pub mod limits;
 mod namespaces;
 mod policy;
 mod root;
@@ -57,8 +58,9 @@ pub(crate) struct Launch {
     pub(crate) own_pids: bool,
     /// Whether a time namespace waits for a fork.
     pub(crate) new_time: bool,
-    /// Whether a time namespace is joined, which needs memory of its own (setns(2)).
-    pub(crate) joined_time: bool,
+    /// Whether the child needs memory of its own: to join a time namespace (setns(2)), or for an out-of-memory score, which
+    /// the kernel gives to all that share it.
+    pub(crate) own_memory: bool,
 }
 
 impl Plan {
@@ -73,12 +75,15 @@ impl Plan {
         }
         let mut steps = Vec::new();
         namespaces::prepare(spec, &mut steps);
+        limits::prepare(spec, host, &mut steps);
         root::prepare(spec, &mut steps);
         namespaces::prepare_names(spec, &mut steps);
         namespaces::make(spec, &mut steps);
+        limits::apply(spec, host, &mut steps);
         identity::map(spec, host, &mut steps);
         namespaces::shift_clocks(spec, &mut steps);
         identity::take_early(spec, host, &mut steps);
+        limits::view(spec, &mut steps);
         namespaces::fill(spec, &mut steps);
         root::build(spec, host, &mut steps);
         namespaces::finish(spec, &mut steps);

@@ -41,6 +41,7 @@ pub(super) fn prepare_names(spec: &Spec, steps: &mut Vec<Step>) {
 /// it while the process inside builds the root.
 pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
+    let new = super::limits::late_namespace(spec).map_or(new, |late| new.without(late));
     let joins = joined(spec).next().is_some();
     let (first, rest, why) = if joins {
         (NamespaceSet::default(), new, "a process that enters what is joined, with the caller's rights")

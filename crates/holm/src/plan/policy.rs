@@ -8,11 +8,13 @@ use super::step::{Act, Actor, CallFilter, Step};
 use crate::host::Host;
 use crate::model::capability::Capability;
 use crate::model::landlock::{Rules, Writes as Files};
+use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::model::seccomp::policy::{Opening, Policy};
 use crate::model::seccomp::{ARCHITECTURE, Action, Call, Filter, TooLong, answer};
 use crate::spec::Spec;
 use crate::spec::filesystem::Writes;
+use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges};
 
@@ -21,13 +23,10 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let policy = &spec.policy;
     let why = "keys of the caller's session are not the program's (keyrings(7))";
     push(steps, Actor::Child, Act::JoinKeyring, why, "");
-    push(
-        steps,
-        Actor::Child,
-        Act::RefuseCores,
-        "a core file holds all of a program's memory, and the host writes it",
-        "",
-    );
+    if !spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE) {
+        let why = "a core file holds all of a program's memory, and the host writes it";
+        push(steps, Actor::Child, Act::RefuseCores, why, "");
+    }
     if policy.new_privileges == NewPrivileges::Allowed {
         restrict(spec, host, steps);
     }
@@ -135,12 +134,19 @@ const NEEDED: &[(u32, &str)] = &[
     (436, "close_range"),
 ];
 
-/// The calls that `filter` refuses though no sandbox starts or ends without them.
-pub(super) fn lacks(filter: &Filter) -> Vec<&'static str> {
+/// The calls that `filter` refuses though no sandbox starts or ends without them, or these limits would not hold.
+pub(super) fn lacks(filter: &Filter, limits: &Limits) -> Vec<&'static str> {
     let Ok(compiled) = filter.compile() else { return Vec::new() };
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
         !matches!(answer(&compiled, &call), Action::Allow | Action::Log)
     };
-    NEEDED.iter().filter(|(number, _)| refused(*number)).map(|(_, name)| *name).collect()
+    let for_limits =
+        [limits.timeout.map(|_| (228, "clock_gettime")), limits.resources.first().map(|_| (302, "prlimit64"))];
+    NEEDED
+        .iter()
+        .chain(for_limits.iter().flatten())
+        .filter(|(number, _)| refused(*number))
+        .map(|(_, name)| *name)
+        .collect()
 }

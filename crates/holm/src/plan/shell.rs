@@ -10,12 +10,14 @@
 //! namespace stands on the topmost mount at its `/` (setns(2)): that is then the old root, with all tools, until it is
 //! taken off.
 
+mod limits;
 mod root;
 mod text;
 
 use self::root::{Build, TOOLS};
 use self::text::{Text, source, word};
 use super::Plan;
+use super::limits::Limit;
 use super::step::{Act, MapWriter, Opener};
 use crate::model::capability::Capability;
 use crate::model::id::IdMap;
@@ -104,6 +106,7 @@ impl<'a> Script<'a> {
                 Act::OpenNamespace { namespace, target } => joined.push((*namespace, target)),
                 Act::Clone(set) | Act::Fork(set) => new.extend(set.iter()),
                 Act::MakeNetwork => new.push(Namespace::Net),
+                Act::Limit(Limit::View) => new.push(Namespace::Cgroup),
                 Act::WriteMaps { writer, uid, gid } => {
                     maps = Some((*writer, &uid[..], &gid[..]));
                 }
@@ -125,7 +128,10 @@ impl<'a> Script<'a> {
     fn part(&self, act: &Act) -> Part {
         let starts = |set: &NamespaceSet| set.contains(Namespace::User) || !self.joined.is_empty();
         match act {
-            Act::MakeDirectory(_) => Part::Before,
+            Act::Limit(Limit::View) => Part::Inside,
+            Act::Limit(Limit::Lock) => Part::Build,
+            Act::Limit(Limit::Timeout(_)) => Part::Last,
+            Act::MakeDirectory(_) | Act::Limit(_) => Part::Before,
             Act::WriteMaps { .. } if self.mapped_outside() => Part::Outside,
             Act::Keep { .. } | Act::MapOwners { .. } => Part::Outside,
             Act::OpenNamespace { .. } | Act::Enter(_) | Act::WriteMaps { .. } => Part::Start,
@@ -170,7 +176,8 @@ impl<'a> Script<'a> {
         }
         let indent = if self.part(&step.act) == Part::Outside { "    " } else { "" };
         text.line(&format!("{indent}{line}"));
-        for (_, difference) in self.differences(&step.act).iter().filter(|(differs, _)| *differs) {
+        for (_, difference) in self.differences(&step.act).iter().filter(|(differs, what)| *differs && !what.is_empty())
+        {
             text.line(&format!("{indent}# not the same: {difference}"));
         }
     }
@@ -184,6 +191,7 @@ impl<'a> Script<'a> {
         let Pipes { tell, answer, ready, go } = self.pipes;
         match act {
             Act::OpenNamespace { .. } => vec![(true, "a pid could mean another process by now")],
+            Act::Limit(limit) => vec![(true, limits::difference(limit))],
             Act::Enter(Namespace::User) => {
                 vec![(true, "later tools have capabilities there only as user 0 inside: nsenter can't hand them on")]
             }
@@ -313,6 +321,9 @@ impl Script<'_> {
                 Act::LimitNamespaces => {
                     rows.push(format!("sh -euc '{}; exec \"$@\"' sh", root::LIMIT_NAMESPACES).into_bytes());
                 }
+                Act::Limit(Limit::Lock) => {
+                    rows.push(format!("sh -euc '{}; exec \"$@\"' sh", root::LOCK_GROUPS).into_bytes());
+                }
                 _ => {}
             }
         }
@@ -322,13 +333,19 @@ impl Script<'_> {
         text.rows(&rows);
     }
 
-    /// Directories of the caller's.
+    /// Directories of the caller's, and limits.
     fn before(&self, text: &mut Text) {
+        let mut groups = 0;
         for (number, act) in self.steps(Part::Before) {
             if let Act::MakeDirectory(path) = act {
                 text.line("");
                 self.comment(number, text);
                 text.words(&[b"[ -d", &source(path), b"] || mkdir", &source(path)]);
+            }
+            if let Act::Limit(limit) = act {
+                text.line("");
+                self.comment(number, text);
+                limits::commands(limit, &mut groups, text);
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::model::landlock::Rules;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
+use crate::plan::limits::Limit;
 use crate::spec::filesystem::{Access, Operation, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
 use crate::spec::policy::{NewPrivileges, ProcView};
@@ -234,6 +235,8 @@ pub enum Act {
     Descriptors(Vec<i32>),
     /// Becomes the init.
     Init,
+    /// Limits what the sandbox may use.
+    Limit(Limit),
     /// Starts the program as the init's child.
     Execute(OsString),
 }
@@ -325,6 +328,7 @@ impl fmt::Display for Act {
             Act::Descriptors(kept) if kept.is_empty() => f.write_str("close descriptors above 2"),
             Act::Descriptors(kept) => write!(f, "close descriptors above 2 but {kept:?}"),
             Act::Init => f.write_str("become a small init"),
+            Act::Limit(limit) => limit.fmt(f),
             Act::Execute(name) => write!(f, "run {}", Shown(Path::new(name))),
         }
     }

@@ -3,6 +3,7 @@
 use super::{identity, policy};
 use crate::host::Host;
 use crate::model::landlock::{Rules, Writes as Files};
+use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Operation, Writes};
@@ -77,6 +78,9 @@ fn from_policy(spec: &Spec, add: &mut impl FnMut(String, &str)) {
     }
     if wish.proc == ProcView::Full {
         add("/proc tells about the machine".to_owned(), "--proc");
+    }
+    if spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE && limit.hard != Some(0)) {
+        add("a program that crashes may leave its memory on the host".to_owned(), "--rlimit");
     }
     if wish.sys == SysView::ReadOnly {
         add("/sys tells about the machine".to_owned(), "--sys");

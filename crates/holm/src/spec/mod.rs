@@ -5,6 +5,7 @@
 pub mod filesystem;
 pub mod identity;
 pub mod life;
+pub mod limits;
 pub mod namespaces;
 pub mod origins;
 pub mod policy;
@@ -12,6 +13,7 @@ pub mod policy;
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
 use life::{Environment, Program, Stdio, Terminal};
+use limits::Limits;
 use namespaces::Namespaces;
 use origins::Origins;
 use policy::Policy;
@@ -55,6 +57,8 @@ pub struct Spec {
     pub terminal: Terminal,
     /// Whether the sandbox goes on after the program until its last process ends.
     pub wait_all: bool,
+    /// What it may use.
+    pub limits: Limits,
     /// Where wishes came from that have no place for it beside them.
     pub origins: Origins,
 }
@@ -78,6 +82,7 @@ impl Spec {
             terminal: Terminal::default(),
             wait_all: false,
             origins: Origins::default(),
+            limits: Limits::default(),
         }
     }
 

@@ -73,6 +73,56 @@ pub(crate) fn set_dumpable(value: usize) {
         check(unsafe { raw::syscall(libc::SYS_prctl as usize, [libc::PR_SET_DUMPABLE as usize, value, 0, 0, 0, 0]) });
 }
 
+/// The hard limit of a resource of getrlimit(2), for this process; the largest number is unlimited.
+pub(crate) fn hard_limit(resource: usize) -> Result<u64> {
+    let mut limits = [0u64; 2];
+    let arguments = [0, resource, 0, limits.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: a struct rlimit64, two 64-bit numbers, to write to, alive for the call (prlimit(2)).
+    check(unsafe { raw::syscall(libc::SYS_prlimit64 as usize, arguments) })?;
+    Ok(limits[1])
+}
+
+/// Sets the hard limit of a resource of another process, and leaves what holds now as it is.
+pub(crate) fn set_hard_limit(pid: i32, resource: usize, hard: u64) -> Result<()> {
+    let mut limits = [0u64; 2];
+    let ask = [pid as usize, resource, 0, limits.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: a struct rlimit64 to write to, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_prlimit64 as usize, ask) })?;
+    limits[1] = hard;
+    let set = [pid as usize, resource, limits.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: a struct rlimit64 to read, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_prlimit64 as usize, set) })?;
+    Ok(())
+}
+
+/// Waits for the end of a child; what it and those it waited for have used.
+pub(crate) fn wait_usage(pidfd: BorrowedFd<'_>) -> Result<Used> {
+    /// waitid(2), `P_PIDFD`.
+    const BY_PIDFD: usize = 3;
+    // struct rusage: user and system time in seconds and microseconds, ru_maxrss in kB, and more; blocks at 11 and 12.
+    let mut usage = [0i64; 18];
+    let wanted = libc::WEXITED as usize;
+    let arguments = [BY_PIDFD, pidfd.as_raw_fd() as usize, 0, wanted, usage.as_mut_ptr() as usize, 0];
+    // SAFETY: an open pidfd, no siginfo_t, and a struct rusage of 144 bytes to write to, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_waitid as usize, arguments) })?;
+    let time = |at: usize| std::time::Duration::new(usage[at] as u64, usage[at + 1] as u32 * 1000);
+    let blocks = |at: usize| usage[at] as u64 * 512;
+    let memory = usage[4] as u64 * 1024;
+    Ok(Used { user: time(0), system: time(2), memory, read: blocks(11), written: blocks(12) })
+}
+
+/// What a process and those it waited for have used (getrusage(2)).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    pub(crate) user: std::time::Duration,
+    pub(crate) system: std::time::Duration,
+    /// The most bytes of memory that one of them had.
+    pub(crate) memory: u64,
+    /// Bytes from and to disks.
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -66,6 +66,7 @@ impl Build<'_> {
         match act {
             Act::TakeIds { .. } => self.text.line("# The setpriv before this shell has done so."),
             Act::LimitNamespaces => self.text.line(LIMIT_NAMESPACES),
+            Act::Limit(_) => self.text.line(LOCK_GROUPS),
             Act::Loopback => self.text.line("ip link set lo up"),
             Act::Hostname(name) => self.text.words(&[b"hostname --", &word(name)]),
             Act::RootTmpfs => self.text.line("mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs \"$new\""),
@@ -206,6 +207,7 @@ fn printf(bytes: &[u8]) -> Vec<u8> {
 
 /// What forbids further user namespaces in this one (namespaces(7)).
 pub(super) const LIMIT_NAMESPACES: &str = "echo 0 >|/proc/sys/user/max_user_namespaces";
+pub(super) const LOCK_GROUPS: &str = "echo 0 >|/proc/sys/user/max_cgroup_namespaces";
 
 /// Functions of the part that builds the root, one a block.
 pub(super) const TOOLS: &str = r#"# Sets $at to what $1 is in the new root.

@@ -1,0 +1,236 @@
+//! The control groups of one sandbox (cgroups(7)): made and limited before the clone, joined while the child waits, read
+//! and removed at the end.
+//!
+//! A group can't outlive its last process, but its directory can: who is killed can't remove it. So its name tells its
+//! owner, and whoever makes a group removes those beside it whose owner is gone.
+
+use crate::host::groups::{start_of, this_process};
+use crate::model::group::Owner;
+use crate::plan::limits::{Limit, Version};
+use rustix::io::{Errno, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// All groups of a sandbox; removed when dropped, which is to be after its last process.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    made: Vec<Made>,
+    /// What was changed above, in the order in which it was.
+    changed: Vec<Change>,
+}
+
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    version: Version,
+}
+
+#[derive(Debug)]
+enum Change {
+    /// The caller was moved from this group to that one below it.
+    Moved { from: PathBuf, to: PathBuf },
+    /// Controllers were enabled below this group.
+    Enabled { directory: PathBuf, controllers: Vec<&'static str> },
+}
+
+/// Held while a process moves itself or looks whether it can move back.
+static MOVING: Mutex<()> = Mutex::new(());
+
+/// What a sandbox has used by its groups' own count; `None` where no group counts it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct GroupUsage {
+    pub(crate) user: Option<Duration>,
+    pub(crate) system: Option<Duration>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) read: Option<u64>,
+    pub(crate) written: Option<u64>,
+}
+
+impl Groups {
+    /// Does a step that comes before the clone.
+    pub(crate) fn prepare(&mut self, limit: &Limit) -> Result<()> {
+        match limit {
+            Limit::StandAside { directory } => self.stand_aside(directory),
+            Limit::Enable { directory, controllers } => {
+                write(&directory.join("cgroup.subtree_control"), &signed('+', controllers))?;
+                let controllers = controllers.clone();
+                self.changed.push(Change::Enabled { directory: directory.clone(), controllers });
+                Ok(())
+            }
+            Limit::Make { directory, version } => self.make(directory, *version),
+            Limit::Write { group, files, .. } => self.limit(*group, files),
+            _ => Err(Errno::NOSYS),
+        }
+    }
+
+    fn stand_aside(&mut self, directory: &Path) -> Result<()> {
+        let _moving = MOVING.lock();
+        let to = directory.join(this_process().ok_or(Errno::NOENT)?.name("self"));
+        match rustix::fs::mkdir(&to, rustix::fs::Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        self.changed.push(Change::Moved { from: directory.to_owned(), to: to.clone() });
+        write(&to.join("cgroup.procs"), "0")
+    }
+
+    fn make(&mut self, directory: &Path, version: Version) -> Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        sweep(directory, version);
+        let owner = this_process().ok_or(Errno::NOENT)?;
+        let path = directory.join(owner.name(NEXT.fetch_add(1, Ordering::Relaxed)));
+        rustix::fs::mkdir(&path, rustix::fs::Mode::from_raw_mode(0o755))?;
+        self.made.push(Made { path, version });
+        Ok(())
+    }
+
+    /// Writes limits into files of one of them.
+    pub(crate) fn limit(&self, group: usize, files: &[(&str, String)]) -> Result<()> {
+        let made = self.made.get(group).ok_or(Errno::NOENT)?;
+        files.iter().try_for_each(|(name, value)| write(&made.path.join(name), value))
+    }
+
+    /// Puts a process into all of them.
+    pub(crate) fn take_in(&self, pid: i32) -> Result<()> {
+        self.made.iter().try_for_each(|made| write(&made.path.join("cgroup.procs"), &pid.to_string()))
+    }
+
+    /// How many processes the kernel has killed in them for want of memory; `None` if no group counts it.
+    pub(crate) fn killed_for_memory(&self) -> Option<u64> {
+        let count = |made: &Made| {
+            let file = if made.version == Version::One { "memory.oom_control" } else { "memory.events" };
+            named(&read(&made.path.join(file))?, "oom_kill")
+        };
+        self.made.iter().find_map(count)
+    }
+
+    /// What they have counted.
+    pub(crate) fn usage(&self) -> GroupUsage {
+        let mut usage = GroupUsage::default();
+        for made in &self.made {
+            let text = |name: &str| read(&made.path.join(name));
+            let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+            if made.version == Version::One {
+                usage.memory = number("memory.max_usage_in_bytes").or(usage.memory);
+                let served = text("blkio.throttle.io_service_bytes_recursive");
+                usage.read = served.as_deref().map(|text| sum(text, "Read ")).or(usage.read);
+                usage.written = served.as_deref().map(|text| sum(text, "Write ")).or(usage.written);
+                continue;
+            }
+            let cpu = text("cpu.stat").unwrap_or_default();
+            let time = |name: &str| named(&cpu, name).map(Duration::from_micros);
+            usage.user = time("user_usec");
+            usage.system = time("system_usec");
+            usage.memory = number("memory.peak").or(usage.memory);
+            let served = text("io.stat");
+            usage.read = served.as_deref().map(|text| sum(text, "rbytes=")).or(usage.read);
+            usage.written = served.as_deref().map(|text| sum(text, "wbytes=")).or(usage.written);
+        }
+        usage
+    }
+
+    /// Goes back to where the caller was, if nobody else depends on the change by now.
+    fn undo(&mut self) {
+        let _moving = MOVING.lock();
+        let [Change::Moved { from, to }, rest @ ..] = &self.changed[..] else { return };
+        let others = std::fs::read_dir(from)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| entry.path() != *to && entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        if others {
+            return;
+        }
+        for change in rest {
+            if let Change::Enabled { directory, controllers } = change {
+                let _ = write(&directory.join("cgroup.subtree_control"), &signed('-', controllers));
+            }
+        }
+        let _ = write(&from.join("cgroup.procs"), "0");
+        let _ = std::fs::remove_dir(to);
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for made in self.made.drain(..) {
+            remove(&made.path, made.version);
+        }
+        self.undo();
+    }
+}
+
+/// Removes what is left of groups whose owner, in this pid namespace, is gone.
+fn sweep(directory: &Path, version: Version) {
+    let Some(own) = this_process() else { return };
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(Owner::of).filter(|owner| owner.namespace == own.namespace);
+        if owner.is_some_and(|owner| start_of(owner.pid) != Some(owner.start)) {
+            remove(&entry.path(), version);
+        }
+    }
+}
+
+/// Removes a group with those below it. What still runs in it is killed where the kernel can do that at once; elsewhere
+/// the end of the init has.
+fn remove(path: &Path, version: Version) {
+    const TRIES: u32 = 8;
+    if version == Version::Two {
+        let _ = write(&path.join("cgroup.kill"), "1");
+    }
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path(), version);
+        }
+    }
+    for attempt in 0..TRIES {
+        match rustix::fs::rmdir(path) {
+            // A process that has just ended may still be counted.
+            Err(Errno::BUSY) => std::thread::sleep(Duration::from_millis(1 << attempt)),
+            _ => return,
+        }
+    }
+}
+
+fn signed(sign: char, controllers: &[&str]) -> String {
+    controllers.iter().map(|name| format!("{sign}{name}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a file of a group at once: the kernel takes each write(2) for a whole value.
+fn write(path: &Path, value: &str) -> Result<()> {
+    use rustix::fs::{Mode, OFlags, open};
+    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+    rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())).map(|_| ())
+}
+
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// The number of a line `name NUMBER`.
+fn named(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// The sum of the numbers that stand behind `before` in each line.
+fn sum(text: &str, before: &str) -> u64 {
+    let number = |line: &str| line.split_once(before)?.1.split(' ').next()?.parse::<u64>().ok();
+    text.lines().filter_map(number).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_either_version() {
+        let legacy = "254:0 Read 4096\n254:0 Write 8\n7:0 Read 1\nTotal 4105\n";
+        assert_eq!((sum(legacy, "Read "), sum(legacy, "Write ")), (4097, 8));
+        assert_eq!(sum("254:0 rbytes=10 wbytes=20 rios=1\n7:1 rbytes=5 wbytes=0\n", "rbytes="), 15);
+        assert_eq!(named("oom 3\noom_kill 1\n", "oom_kill"), Some(1));
+        assert_eq!(named("oom_kill_disable 0\n", "oom_kill"), None);
+    }
+}

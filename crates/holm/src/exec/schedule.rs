@@ -1,0 +1,35 @@
+//! What the parent sets on the process inside while that waits: niceness, CPUs, out-of-memory score, hard limits. The
+//! parent has the right to; inside there is none.
+
+use crate::model::limit::CpuList;
+use crate::plan::limits::Limit;
+use rustix::io::{Errno, Result};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Does such a step to process `pid`.
+pub(crate) fn apply(limit: &Limit, pid: i32) -> Result<()> {
+    let process = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    match limit {
+        Limit::Nice(nice) => rustix::process::setpriority_process(Some(process), *nice),
+        Limit::Affinity(cpus) => run_on(process, cpus),
+        Limit::OomScore(score) => {
+            use rustix::fs::{Mode, OFlags, open};
+            let path = format!("/proc/{pid}/oom_score_adj");
+            let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::io::write(&file, score.to_string().as_bytes()).map(|_| ())
+        }
+        Limit::Allow(limit) => {
+            crate::sys::process::set_hard_limit(pid, limit.resource.number(), limit.hard.unwrap_or(u64::MAX))
+        }
+        _ => Err(Errno::NOSYS),
+    }
+}
+
+fn run_on(process: Pid, cpus: &CpuList) -> Result<()> {
+    let mut wished = CpuSet::new();
+    cpus.0.iter().for_each(|&cpu| wished.set(cpu as usize));
+    sched_setaffinity(Some(process), &wished)?;
+    // A cpuset takes those away that it hasn't, and says nothing.
+    if sched_getaffinity(Some(process))? == wished { Ok(()) } else { Err(Errno::INVAL) }
+}

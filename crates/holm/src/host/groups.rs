@@ -1,0 +1,205 @@
+//! Where control groups can be made: the caller's own group in each hierarchy (cgroups(7)), and what stands in the way.
+//!
+//! Version 1 has a hierarchy for each controller or a few; version 2 has one for all. On a hybrid machine some controllers
+//! are here, some there. Reads only.
+
+use crate::model::group::Owner;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use std::path::{Path, PathBuf};
+
+/// Where groups can be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// The caller's own group in each mounted hierarchy of version 1.
+    pub legacy: Vec<Legacy>,
+    /// Groups of version 2 below which one could be made, the best first.
+    pub unified: Vec<Unified>,
+}
+
+/// A group of version 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legacy {
+    /// The controllers of its hierarchy.
+    pub controllers: Vec<String>,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// Whether the caller may make groups below it.
+    pub writable: bool,
+}
+
+/// A group of version 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unified {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// The controllers that it has (`cgroup.controllers`).
+    pub available: Vec<String>,
+    /// Those that groups below it have (`cgroup.subtree_control`).
+    pub enabled: Vec<String>,
+    /// Whether the caller may make groups below it, move itself there and enable controllers for them.
+    pub writable: bool,
+    /// Which processes are in it: a group with any can't enable controllers below it.
+    pub members: Members,
+    /// Whether it is the machine's topmost one, for which that rule doesn't hold.
+    pub top: bool,
+}
+
+/// Which processes are in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Members {
+    /// None.
+    Nobody,
+    /// The caller's process and no other.
+    Caller,
+    /// Others, too.
+    Others,
+}
+
+impl Groups {
+    /// Looks.
+    pub(crate) fn probe(privileged: bool) -> Groups {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let (mounts, own) = (mounts(&read("/proc/self/mountinfo")), own(&read("/proc/self/cgroup")));
+        let mut groups = Groups::default();
+        for (controllers, group) in &own {
+            let is_unified = controllers.is_empty();
+            let fits = |mount: &&Mount| match is_unified {
+                true => mount.kind == "cgroup2",
+                false => mount.kind == "cgroup" && controllers.iter().all(|c| mount.options.contains(c)),
+            };
+            let place = |mount: &Mount| Some((locate(mount, group)?, mount.point.clone()));
+            let found = mounts.iter().filter(fits).filter_map(place).find(|(directory, _)| directory.is_dir());
+            match found {
+                Some((directory, point)) if is_unified => groups.unified = unified(directory, point, privileged),
+                Some((directory, _)) => {
+                    let writable = may_write(&directory);
+                    groups.legacy.push(Legacy { controllers: controllers.clone(), directory, writable });
+                }
+                None => {}
+            }
+        }
+        groups
+    }
+}
+
+/// This process, as an owner of groups; `None` without a /proc.
+pub(crate) fn this_process() -> Option<Owner> {
+    use std::os::unix::fs::MetadataExt;
+    let namespace = std::fs::metadata("/proc/self/ns/pid").ok()?.ino();
+    let pid = std::process::id() as i32;
+    Some(Owner { namespace, pid, start: start_of(pid)? })
+}
+
+/// When a process of this pid namespace started.
+pub(crate) fn start_of(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is a name in parentheses, which may hold any; the start is the 22nd.
+    text[text.rfind(')')? + 2..].split(' ').nth(19)?.parse().ok()
+}
+
+struct Mount {
+    kind: String,
+    root: PathBuf,
+    point: PathBuf,
+    options: Vec<String>,
+}
+
+/// Mounts of control groups in a text of proc(5), `mountinfo`.
+fn mounts(text: &str) -> Vec<Mount> {
+    let parse = |line: &str| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let mut fields = file_system.split(' ');
+        let kind = fields.next().filter(|kind| kind.starts_with("cgroup"))?;
+        let options = fields.nth(1)?.split(',').map(str::to_owned).collect();
+        Some(Mount { kind: kind.to_owned(), root: root.into(), point: point.into(), options })
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+/// Controllers and group of each hierarchy, of a text of /proc/self/cgroup; version 2 has no controllers there.
+fn own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
+    let parse = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, group) = (parts.next()?, parts.next()?);
+        Some((controllers.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(), PathBuf::from(group)))
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+/// Where a group is below a mount; `None` if it is outside of what the mount or the cgroup namespace shows.
+fn locate(mount: &Mount, group: &Path) -> Option<PathBuf> {
+    let below = group.strip_prefix(&mount.root).ok()?;
+    let climbs = below.components().any(|part| part == std::path::Component::ParentDir);
+    // Joined with nothing, a path would get a slash at its end.
+    let here = if below == Path::new("") { mount.point.clone() } else { mount.point.join(below) };
+    (!climbs).then_some(here)
+}
+
+fn may_write(path: &Path) -> bool {
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// The one above the caller's, if holm moved the caller out of it; the caller's; and for root the topmost one.
+fn unified(own: PathBuf, point: PathBuf, privileged: bool) -> Vec<Unified> {
+    let name = own.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let moved = Owner::of(name).is_some_and(|owner| Some(owner) == this_process());
+    let above = own.parent().filter(|_| moved).map(Path::to_owned);
+    let mut places: Vec<PathBuf> = above.into_iter().collect();
+    places.push(own);
+    if privileged && !places.contains(&point) {
+        places.push(point);
+    }
+    places.into_iter().map(look).collect()
+}
+
+fn look(directory: PathBuf) -> Unified {
+    let words = |name: &str| {
+        let text = std::fs::read_to_string(directory.join(name)).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let members = words("cgroup.procs");
+    let own = std::process::id().to_string();
+    Unified {
+        available: words("cgroup.controllers"),
+        enabled: words("cgroup.subtree_control"),
+        writable: ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|name| may_write(&directory.join(name))),
+        members: match &members[..] {
+            [] => Members::Nobody,
+            [one] if *one == own => Members::Caller,
+            _ => Members::Others,
+        },
+        top: !directory.join("cgroup.type").exists(),
+        directory,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_found_below_its_mount_only() {
+        let text = "38 31 0:37 / /sys/fs/cgroup/systemd rw shared:9 - cgroup cgroup rw,name=systemd\n\
+                    41 31 0:38 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n1 1 0:1 / / rw - ext4 /dev/vda rw\n";
+        let mounts = mounts(text);
+        assert_eq!(mounts.len(), 2);
+        assert_eq!(locate(&mounts[1], Path::new("/a/b")), Some("/sys/fs/cgroup/b".into()));
+        assert_eq!(locate(&mounts[1], Path::new("/c")), None);
+        assert_eq!(locate(&mounts[0], Path::new("/../c")), None);
+    }
+
+    #[test]
+    fn own_groups_have_their_controllers() {
+        let found = own("4:cpu,cpuacct:/x:y\n0::/user.slice\n");
+        assert_eq!(found[0], (vec!["cpu".to_owned(), "cpuacct".to_owned()], "/x:y".into()));
+        assert_eq!(found[1], (Vec::new(), "/user.slice".into()));
+    }
+
+    #[test]
+    fn this_process_is_its_own_owner() {
+        let owner = this_process().expect("/proc is there");
+        assert_eq!((owner.pid, start_of(owner.pid)), (std::process::id() as i32, Some(owner.start)));
+    }
+}

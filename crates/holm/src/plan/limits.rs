@@ -1,0 +1,113 @@
+//! Steps for limits: a control group for the sandbox as a whole, and what holds for each process.
+//!
+//! The group is made and limited before there is a child; the process inside is put into it while it waits, before it
+//! runs anything; and only then it gets a cgroup namespace, whose root is therefore its own group (cgroup_namespaces(7)).
+//! Memory is limited last, when the init waits to start the program: until then the process inside shares the caller's
+//! memory, and the kernel, out of memory in the group, would kill whoever shares it. Resource limits and the time limit
+//! are the init's to set on the program alone: it must not be stopped by them itself.
+
+mod act;
+mod check;
+mod groups;
+
+pub(super) use act::hint;
+pub use act::{Limit, Version};
+pub(super) use check::check;
+
+use super::push;
+use super::step::{Act, Actor, Step};
+use crate::host::Host;
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::namespaces::Choice;
+use groups::Controller;
+
+/// The cgroup namespace, if it has to wait until the process is in its group.
+pub(super) fn late_namespace(spec: &Spec) -> Option<Namespace> {
+    let new = *spec.namespaces.choice(Namespace::Cgroup) == Choice::New;
+    (new && spec.limits.need_group()).then_some(Namespace::Cgroup)
+}
+
+/// Makes the groups with their limits.
+pub(super) fn prepare(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    let Ok(places) = groups::places(spec, host) else { return };
+    for place in &places {
+        if place.stand_aside {
+            let why = "a group with processes in it can limit none below it";
+            let act = Limit::StandAside { directory: place.directory.clone() };
+            push(steps, Actor::Parent, Act::Limit(act), why, "");
+        }
+        if !place.enable.is_empty() {
+            let why = "groups below have only the controllers that are enabled for them";
+            let act = Limit::Enable { directory: place.directory.clone(), controllers: place.enable.clone() };
+            push(steps, Actor::Parent, Act::Limit(act), why, "");
+        }
+        let why = "what is limited as a whole is what is in a control group; it is removed at the end";
+        let act = Limit::Make { directory: place.directory.clone(), version: place.version };
+        push(steps, Actor::Parent, Act::Limit(act), why, "");
+    }
+    write(spec, host, Controller::of_others, Actor::Parent, steps);
+}
+
+/// Limits of the controllers that `chosen` picks.
+fn write(spec: &Spec, host: &Host, chosen: fn(Controller) -> bool, actor: Actor, steps: &mut Vec<Step>) {
+    let Ok(places) = groups::places(spec, host) else { return };
+    for wish in groups::wishes(&spec.limits, host).into_iter().filter(|wish| chosen(wish.controller)) {
+        let Some(group) = places.iter().position(|place| place.controllers.contains(&wish.controller)) else {
+            continue;
+        };
+        let files = wish.files(places[group].version);
+        let act = Limit::Write { what: wish.what.clone(), group, files };
+        push(steps, actor, Act::Limit(act), wish.why(places[group].version), &wish.origin);
+    }
+}
+
+/// What the parent does to the process inside, which waits for it.
+pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    let limits = &spec.limits;
+    let mut add = |limit, why, origin: String| push(steps, Actor::ParentAtOnce, Act::Limit(limit), why, &origin);
+    if limits.need_group() {
+        add(Limit::Enter, "before it runs anything, so that nothing of it is outside", String::new());
+    }
+    if let Some(nice) = limits.nice {
+        add(Limit::Nice(nice), "all that it starts inherits it", format!("--nice {nice}"));
+    }
+    if let Some(cpus) = &limits.affinity {
+        add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", format!("--cpu-affinity {cpus}"));
+    }
+    if let Some(score) = limits.oom_score {
+        let why = "when memory runs out the kernel kills what has the highest score first";
+        add(Limit::OomScore(score), why, format!("--oom-score {score}"));
+    }
+    for limit in limits.resources.iter().filter(|limit| check::exceeds(limit, host)) {
+        let why = "the caller may go beyond its own limit, the sandbox can't";
+        add(Limit::Allow(*limit), why, format!("--rlimit {limit}"));
+    }
+}
+
+/// Makes the cgroup namespace, once the process is in its group, and the last one: its owner could mount the group's
+/// files, which belong to the caller, and so perhaps to the program (cgroup_namespaces(7)).
+pub(super) fn view(spec: &Spec, steps: &mut Vec<Step>) {
+    if late_namespace(spec).is_some() {
+        let why = "made in its group, it shows that group as the root";
+        push(steps, Actor::Child, Act::Limit(Limit::View), why, "");
+    }
+    let own_user = *spec.namespaces.choice(Namespace::User) == Choice::New;
+    if own_user && spec.limits.need_group() {
+        let why = "with one of its own a program could mount the files of its group and raise its limits";
+        push(steps, Actor::Child, Act::Limit(Limit::Lock), why, "");
+    }
+}
+
+/// Limits memory, while the init waits; and what the init sets on the program.
+pub(super) fn finish(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    write(spec, host, Controller::is_memory, Actor::ParentMeanwhile, steps);
+    for limit in &spec.limits.resources {
+        let why = "for the program and what it starts; the init stays free of it";
+        push(steps, Actor::Child, Act::Limit(Limit::Resource(*limit)), why, &format!("--rlimit {limit}"));
+    }
+    if let Some(time) = spec.limits.timeout {
+        let why = "the init counts, so that it holds whatever the caller does";
+        push(steps, Actor::Child, Act::Limit(Limit::Timeout(time)), why, &format!("--timeout {}", act::seconds(time)));
+    }
+}

@@ -1,0 +1,135 @@
+//! What a step does about limits, in words; and what would help if the kernel refuses.
+
+use crate::model::limit::{CpuList, ResourceLimit};
+use rustix::io::Errno;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The version of a hierarchy of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// One hierarchy for each controller or a few.
+    One,
+    /// One for all.
+    Two,
+}
+
+/// What a step does about limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// Moves the caller's process out of its control group, to a new one just below.
+    StandAside {
+        /// The group.
+        directory: PathBuf,
+    },
+    /// Enables controllers for the groups below one.
+    Enable {
+        /// The group.
+        directory: PathBuf,
+        /// Their names.
+        controllers: Vec<&'static str>,
+    },
+    /// Makes a group for the sandbox.
+    Make {
+        /// Below which.
+        directory: PathBuf,
+        /// Of which version that is.
+        version: Version,
+    },
+    /// Writes a limit of the whole sandbox.
+    Write {
+        /// `memory to 512M`.
+        what: String,
+        /// Into which of the groups made, counted from 0.
+        group: usize,
+        /// Names of files there, and what is written, in order.
+        files: Vec<(&'static str, String)>,
+    },
+    /// Puts the process inside into all groups made.
+    Enter,
+    /// Makes a cgroup namespace.
+    View,
+    /// Lets nobody inside make one.
+    Lock,
+    /// Sets the niceness.
+    Nice(i32),
+    /// Sets the CPUs to run on.
+    Affinity(CpuList),
+    /// Sets the score for the out-of-memory killer.
+    OomScore(i32),
+    /// Lets the process inside go up to a hard limit that is above the caller's.
+    Allow(ResourceLimit),
+    /// Limits a resource for the program.
+    Resource(ResourceLimit),
+    /// Limits the time for which the program may run.
+    Timeout(Duration),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |path: &PathBuf| {
+            let mut text = String::new();
+            // A string takes everything.
+            let _ = crate::model::text::escape(path.as_os_str(), &mut text);
+            text
+        };
+        match self {
+            Limit::StandAside { directory } => write!(f, "move holm itself to a group below {}", shown(directory)),
+            Limit::Enable { directory, controllers } => {
+                write!(f, "enable {} for groups below {}", controllers.join(", "), shown(directory))
+            }
+            Limit::Make { directory, .. } => write!(f, "make a control group below {}", shown(directory)),
+            Limit::Write { what, .. } => write!(f, "limit {what}"),
+            Limit::Enter => f.write_str("put the process inside into its control group"),
+            Limit::View => f.write_str("make a new cgroup namespace"),
+            Limit::Lock => f.write_str("refuse further cgroup namespaces inside"),
+            Limit::Nice(nice) => write!(f, "set the niceness to {nice}"),
+            Limit::Affinity(cpus) => write!(f, "run on CPU {cpus} only"),
+            Limit::OomScore(score) => write!(f, "set the out-of-memory score to {score}"),
+            Limit::Allow(limit) => write!(f, "allow a hard limit above the caller's: {limit}"),
+            Limit::Resource(limit) => write!(f, "limit the program's resource {limit}"),
+            Limit::Timeout(time) => {
+                let grace = seconds(crate::spec::limits::GRACE);
+                write!(f, "limit the time to {}, with TERM, and KILL {grace} later", seconds(*time))
+            }
+        }
+    }
+}
+
+/// A duration as `--timeout` takes it.
+pub(super) fn seconds(time: Duration) -> String {
+    match time.subsec_nanos() {
+        0 => format!("{}s", time.as_secs()),
+        _ if time.subsec_nanos().is_multiple_of(1_000_000) => format!("{}ms", time.as_millis()),
+        _ => format!("{}ns", time.as_nanos()),
+    }
+}
+
+/// What would help when such a step fails.
+pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
+    match (limit, errno) {
+        (Limit::Write { what, .. }, Errno::NOMEM | Errno::BUSY) if what.starts_with("memory") => {
+            "it is too little to start anything in; try --memory 2M"
+        }
+        (Limit::Write { what, .. }, Errno::NOENT) if what.starts_with("swap") => {
+            "this kernel doesn't account swap: boot it with swapaccount=1, or leave out --swap"
+        }
+        (Limit::Write { .. }, Errno::INVAL) => "an outer control group may allow less, or the device can't be limited",
+        (Limit::Write { .. }, Errno::NOENT) => "the kernel lacks this limit; see ls of the group's directory",
+        (Limit::Make { .. } | Limit::Enter, Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+            "the control group is not the caller's to write: systemd-run --user --scope -p Delegate=yes holm run ..."
+        }
+        (Limit::Make { .. }, Errno::AGAIN) => "an outer group's cgroup.max.descendants or cgroup.max.depth is reached",
+        (Limit::Enable { .. } | Limit::StandAside { .. }, Errno::BUSY) => {
+            "another process came into the group; start holm in one of its own: systemd-run --user --scope -p Delegate=yes holm run ..."
+        }
+        (Limit::Lock, _) => {
+            "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
+        }
+        (Limit::Affinity(_), Errno::INVAL) => {
+            "a cpuset of an outer control group leaves it none of these CPUs, or not all"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,87 @@
+//! Wishes about what a sandbox may use. The default limits nothing: there are no hidden limits.
+//!
+//! Memory, swap, processes, CPU time and disk are limited for the sandbox as a whole, by a control group (cgroups(7)). The
+//! rest holds for each process by itself, or ends the sandbox.
+//!
+//! ```
+//! let mut spec = holm::Spec::new("make");
+//! spec.limits.memory = Some(512 << 20);
+//! spec.limits.pids = Some(64);
+//! spec.limits.cpus = Some("1.5".parse()?);
+//! spec.limits.timeout = Some(std::time::Duration::from_secs(600));
+//! # Ok::<(), String>(())
+//! ```
+
+use crate::model::limit::{CpuList, Cpus, Rates, ResourceLimit};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a program that is ended for its time limit may take to end after SIGTERM, before SIGKILL.
+pub const GRACE: Duration = Duration::from_millis(crate::sys::init::flags::GRACE_MILLISECONDS);
+
+/// What the sandbox may use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Bytes of memory, files in memory (tmpfs) and the page cache included.
+    pub memory: Option<u64>,
+    /// Bytes of swap beside that; needs `memory`.
+    pub swap: Option<u64>,
+    /// Processes and threads, the sandbox's init not counted.
+    pub pids: Option<u64>,
+    /// CPU time.
+    pub cpus: Option<Cpus>,
+    /// Rates of disks.
+    pub io: Vec<DiskLimit>,
+    /// Limits of getrlimit(2), for each process; the last one of a resource counts.
+    pub resources: Vec<ResourceLimit>,
+    /// How long the program may run. It is sent SIGTERM then, and after [`GRACE`] the sandbox ends by SIGKILL.
+    pub timeout: Option<Duration>,
+    /// Niceness, from -20 to 19 (sched(7)).
+    pub nice: Option<i32>,
+    /// CPUs to run on (sched_setaffinity(2)).
+    pub affinity: Option<CpuList>,
+    /// How early the kernel kills it when memory runs out, from -1000 to 1000 (proc(5), `oom_score_adj`).
+    pub oom_score: Option<i32>,
+}
+
+/// Rates of one disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskLimit {
+    /// Which.
+    pub disk: Disk,
+    /// How much in a second.
+    pub rates: Rates,
+}
+
+/// How a disk is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disk {
+    /// The disk that holds what is at a path, or the one that a device file is.
+    Holding(PathBuf),
+    /// Major and minor number.
+    Number(u32, u32),
+}
+
+impl Limits {
+    /// Whether a control group is needed.
+    pub fn need_group(&self) -> bool {
+        let Limits { memory, swap, pids, cpus, io, .. } = self;
+        memory.is_some() || swap.is_some() || pids.is_some() || cpus.is_some() || !io.is_empty()
+    }
+}
+
+impl std::fmt::Display for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Disk::Holding(path) => write!(f, "{}", path.display()),
+            Disk::Number(major, minor) => write!(f, "{major}:{minor}"),
+        }
+    }
+}
+
+/// As `--io` takes it.
+impl std::fmt::Display for DiskLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.disk, self.rates)
+    }
+}
