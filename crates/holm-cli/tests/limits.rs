@@ -143,6 +143,15 @@ fn no_more_processes_than_allowed() {
 }
 
 #[test]
+fn all_limits_hold_together() {
+    if may_make_groups() {
+        let whole = ["--memory", "64M", "--swap", "0", "--pids", "20", "--cpus", "0.5", "--timeout", "1h"];
+        let each = ["--rlimit", "nofile=64", "--nice", "2", "--oom-score", "10"];
+        assert_eq!(printed(&[&whole[..], &each, &["sh", "-c", "nice; ulimit -n"]].concat()), "2\n64\n");
+    }
+}
+
+#[test]
 fn no_more_time_of_a_cpu_than_allowed() {
     if may_make_groups() {
         let options = ["--cpus", "0.1", "--timeout", "1s", "--stats=json"];
@@ -328,10 +337,10 @@ fn niceness_cpus_and_score_are_what_was_wished_and_the_callers_stay() {
     let cpu = std::fs::read_to_string("/proc/self/status").expect("/proc is there");
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("proc(5) says so").trim();
     let cpu = cpu.split([',', '-']).next().expect("there is one");
-    let options = ["--nice", "19", "--cpu-affinity", cpu, "--oom-score", "1000"];
+    let options = ["--nice", "1", "--cpu-affinity", cpu, "--oom-score", "1000"];
     let script = "nice; cat /proc/self/oom_score_adj; grep Cpus_allowed_list /proc/self/status";
     let shown = printed(&[&options[..], &["sh", "-c", script]].concat());
-    assert_eq!(shown, format!("19\n1000\nCpus_allowed_list:\t{cpu}\n"));
+    assert_eq!(shown, format!("1\n1000\nCpus_allowed_list:\t{cpu}\n"));
     assert_eq!(own(), before);
     if !is_root() {
         let (code, errors) = code_and_errors(&["--nice", "-20", "--oom-score", "-1000", "true"]);

@@ -34,7 +34,7 @@ fn limited() -> Spec {
     let mut spec = Spec::new("true");
     spec.limits.resources = vec!["nofile=64".parse().expect("it is right"), "core=0".parse().expect("it is right")];
     spec.limits.timeout = Some(std::time::Duration::from_secs(600));
-    spec.limits.nice = Some(19);
+    spec.limits.nice = Some(1);
     spec.limits.affinity = Some("0".parse().expect("it is right"));
     spec.limits.oom_score = Some(1000);
     let mut grouped = spec.clone();

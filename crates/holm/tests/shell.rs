@@ -228,6 +228,18 @@ fn shared_namespaces_are_the_same() {
 }
 
 #[test]
+fn limits_of_each_process_are_the_same() {
+    let questions =
+        "nice; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; grep Cpus_allowed_list /proc/self/status\n";
+    let mut spec = asking(&[WHO, WHERE, questions]);
+    spec.limits.nice = Some(1);
+    spec.limits.oom_score = Some(500);
+    spec.limits.affinity = Some("0".parse().expect("it is right"));
+    spec.limits.resources = vec!["nofile=64:65".parse().expect("it is right")];
+    assert_same("limits", &spec);
+}
+
+#[test]
 fn ranges_of_ids_are_the_same() {
     let mut spec = probe();
     spec.identity.user = User::Ids { uid: 33, gid: 33 };
