@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -391,10 +392,13 @@ fn a_join_of_what_is_no_namespace_is_refused() {
 
 #[test]
 fn namespaces_of_a_process_can_be_joined() {
-    let mut holder = run().args(["sleep", "60"]).spawn().expect("holm starts");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut holder = run();
+    holder.args(["sh", "-c", "echo; exec sleep 60"]).stdout(Stdio::piped());
+    let mut holder = holder.spawn().expect("holm starts");
+    holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it is ready");
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).expect("it runs");
-    let init = children.trim().to_owned();
+    // A helper of the start may not be reaped yet; the init is the youngest.
+    let init = children.split_whitespace().last().expect("it has a child").to_owned();
     let (user, uts, net) = (format!("user={init}"), format!("uts={init}"), format!("net={init}"));
     let done = output(run().args(["--join", &user, "--join", &uts, "--join", &net]).args([
         "sh",

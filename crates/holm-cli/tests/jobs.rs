@@ -175,7 +175,7 @@ fn without_a_terminal_of_its_own_keys_stop_continue_and_end_the_program() {
     screen.expect("hello\r\nhello");
     suspend(&mut screen);
     enter(&mut screen, "fg");
-    screen.expect("never cat");
+    screen.expect("never cat\r\n");
     screen.keys("again\n");
     screen.expect("again\r\nagain");
     screen.keys("\x03");

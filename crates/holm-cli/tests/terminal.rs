@@ -171,12 +171,10 @@ fn output_after_a_while_without_anybody_at_the_terminal_is_shown() {
 
 #[test]
 fn a_reader_that_leaves_ends_the_program() {
-    let start = std::time::Instant::now();
     let done = shell("holm run -t yes </dev/null | head -n 1; test ${PIPESTATUS[0]} -ne 0 && echo ended");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "y\r\nended\n");
-    let done = shell("holm run -t sh -c 'echo; sleep 60' </dev/null | true; echo ${PIPESTATUS[0]}");
+    let done = shell("holm run -t sh -c 'echo; sleep 600' </dev/null | true; echo ${PIPESTATUS[0]}");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "129\n");
-    assert!(start.elapsed() < Duration::from_secs(15));
 }
 
 #[test]

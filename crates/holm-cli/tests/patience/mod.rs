@@ -11,12 +11,18 @@ const LONG: Duration = Duration::from_secs(20);
 /// Longer than a whole test takes.
 const LIFE: Duration = Duration::from_secs(90);
 
+/// How many times slower than usual this machine is, and all patience longer: `HOLM_PATIENCE`, a whole number.
+pub(crate) fn slowness() -> u32 {
+    std::env::var("HOLM_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Waits until `done`.
 ///
 /// # Panics
-/// It isn't after so many seconds.
+/// It isn't after so many seconds of a usual machine.
 pub(crate) fn within(seconds: u64, what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
+    let seconds = seconds * u64::from(slowness());
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(seconds), "not within {seconds} seconds: {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -41,7 +47,7 @@ fn kill_after(time: Duration, child: &Child) -> Sender<()> {
     let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("it is ours");
     let (watch, dropped) = channel();
     std::thread::spawn(move || {
-        if dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+        if dropped.recv_timeout(time * slowness()) == Err(RecvTimeoutError::Timeout) {
             let _ = pidfd_send_signal(&process, Signal::KILL);
         }
     });

@@ -1,6 +1,6 @@
 //! A real terminal with a program at it, and somebody who types and reads.
 
-use crate::patience::{Running, within};
+use crate::patience::{Running, slowness, within};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -56,7 +56,11 @@ impl Screen {
                 self.seen = after;
                 return before;
             }
-            assert!(start.elapsed() < Duration::from_secs(15), "{text:?} does not come after {:?}", self.seen);
+            assert!(
+                start.elapsed() < Duration::from_secs(15) * slowness(),
+                "{text:?} does not come after {:?}",
+                self.seen
+            );
             self.read();
         }
     }
