@@ -32,7 +32,7 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: StringList<'a>,
     /// The number of the parent's end of the socket.
     pub(crate) owner: i32,
-    /// The number of the descriptor of the process inside, for the aide.
+    /// The number of a descriptor of the process inside or of its user namespace, for the aide.
     pub(crate) inside: AtomicI32,
 }
 

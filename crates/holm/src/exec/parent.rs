@@ -15,6 +15,7 @@ use crate::sys::clone::{Cloned, Kind, Stack, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::process::StringList;
 use crate::sys::signal::Blocked;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
@@ -80,7 +81,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         kept: Vec::new(),
         groups: &groups,
     };
-    let begun = if forks { Ok(()) } else { nursery.at_once().and_then(|()| nursery.add_aide(&context)) };
+    let begun = if forks { Ok(()) } else { nursery.begin(&context) };
     // Open in this process it would hide that the children have closed their own.
     drop(child_end);
     let raised = begun.map_err(Stop::Failed).and_then(|()| nursery.raise());
@@ -146,6 +147,21 @@ impl Nursery<'_> {
         }
     }
 
+    /// The steps that need nothing but the process inside, and the aide.
+    fn begin(&mut self, context: &Context<'_>) -> std::result::Result<(), Failed> {
+        let user = self.user_namespace();
+        self.at_once()?;
+        self.add_aide(context, user.as_ref())
+    }
+
+    /// The user namespace of a process inside that waits: once that goes on it may take ids of which nobody but root may
+    /// look at its namespaces (ptrace(2), "Ptrace access mode checking").
+    fn user_namespace(&self) -> Option<OwnedFd> {
+        let waits = self.plan.steps.iter().any(|step| step.actor == Actor::ParentAtOnce);
+        let path = format!("/proc/{}/ns/user", self.children.last().filter(|_| waits)?.pid);
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+    }
+
     /// The steps that need nothing but the process inside.
     fn at_once(&mut self) -> std::result::Result<(), Failed> {
         match self.plan.steps.iter().position(|step| step.actor == Actor::ParentAtOnce) {
@@ -155,10 +171,10 @@ impl Nursery<'_> {
     }
 
     /// Starts the aide, if the plan has one. It counts as a child that has told of the last one already.
-    fn add_aide(&mut self, context: &Context<'_>) -> std::result::Result<(), Failed> {
+    fn add_aide(&mut self, context: &Context<'_>, user: Option<&OwnedFd>) -> std::result::Result<(), Failed> {
         let Some(place) = self.plan.steps.iter().position(|step| step.actor == Actor::Aide) else { return Ok(()) };
         let Some(stack) = &context.program.second_stack else { return Ok(()) };
-        let inside = self.children.last().map_or(-1, |child| child.pidfd.as_raw_fd());
+        let inside = user.or(self.children.last().map(|child| &child.pidfd)).map_or(-1, AsRawFd::as_raw_fd);
         context.inside.store(inside, Ordering::Relaxed);
         let _blocked = Blocked::new();
         let aide =
