@@ -397,8 +397,8 @@ fn namespaces_of_a_process_can_be_joined() {
     let mut holder = holder.spawn().expect("holm starts");
     holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it is ready");
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).expect("it runs");
-    // A helper of the start may not be reaped yet; the init is the youngest.
-    let init = children.split_whitespace().last().expect("it has a child").to_owned();
+    // The aide of the start may not be reaped yet; the init is the eldest.
+    let init = children.split_whitespace().next().expect("it has a child").to_owned();
     let (user, uts, net) = (format!("user={init}"), format!("uts={init}"), format!("net={init}"));
     let done = output(run().args(["--join", &user, "--join", &uts, "--join", &net]).args([
         "sh",
