@@ -17,13 +17,13 @@ place=$PWD/target/machine
 here=tests/machine
 
 # Debian's packages whose programs the machine has.
-packages=(bash coreutils dash findutils grep hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace uidmap util-linux)
+packages=(bash coreutils dash e2fsprogs findutils grep hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace uidmap util-linux)
 
 die() { echo "machine: $*" >&2; exit 1; }
 
-# The kernel that Debian's package stands for, unpacked and not installed: vmlinuz and the one module that holm needs.
+# The kernel that Debian's package stands for, unpacked and not installed: vmlinuz and the few modules that the machine needs.
 fetch_kernel() {
-    [ ! -e "$place/kernel/fetched" ] || return 0
+    [ ! -e "$place/kernel/fetched-2" ] || return 0
     local package
     [ "$(id -u)" != 0 ] || apt-get update -qq
     package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
@@ -34,20 +34,20 @@ fetch_kernel() {
         cd "$place/kernel"
         apt-get download -qq -o APT::Sandbox::User= "$package"
         dpkg-deb --fsys-tarfile "$package"_*.deb |
-            tar -x --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/fs/overlayfs/*' './lib/modules/*/modules.*'
+            tar -x --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/fs/overlayfs/*' './lib/modules/*/kernel/drivers/block/loop.ko*' './lib/modules/*/modules.*'
         rm "$package"_*.deb
-        touch fetched
+        touch fetched-2
     )
 }
 
-# A root with holm in /usr/bin, its test programs in /machine, and the kernel's module where modprobe looks.
+# A root with holm in /usr/bin, its test programs in /machine, and the kernel's modules where modprobe looks.
 build_root() {
     local root=$place/root debug=target/x86_64-unknown-linux-gnu/debug programs test name version
     cargo build --quiet --workspace
     rm -rf "$root"
     mkdir -p "$root/machine"
     programs=$(dpkg -L "${packages[@]}" | grep -xE '/(usr/)?s?bin/[^/ ]+' | sort -u | paste -s -d ,)
-    "$debug/holm" run --root "bins:$programs" --bind-rw "$root:/out" cp -a /usr /bin /sbin /lib /lib64 /etc /out/
+    "$debug/holm" run --userns host --root "bins:$programs" --bind-rw "$root:/out" cp -a /usr /bin /sbin /lib /lib64 /etc /out/
     chmod u+s "$root/usr/bin/newuidmap" "$root/usr/bin/newgidmap"
     strip -o "$root/usr/bin/holm" "$debug/holm"
     for test in $(cargo test --workspace --no-run --message-format=json 2>/dev/null |

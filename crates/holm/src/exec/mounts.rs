@@ -23,7 +23,11 @@ pub(crate) fn clone_path(path: &CStr) -> Result<OwnedFd> {
 /// Clones the mount at a directory of the caller's from there on, without the mounts below it.
 pub(crate) fn clone_layer(path: &CStr) -> Result<OwnedFd> {
     let tree = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
-    if rustix::fs::FileType::from_raw_mode(fstat(&tree)?.st_mode).is_dir() { Ok(tree) } else { Err(Errno::NOTDIR) }
+    if is_directory(tree.as_fd())? { Ok(tree) } else { Err(Errno::NOTDIR) }
+}
+
+pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(file)?.st_mode).is_dir())
 }
 
 /// Clones the tree of mounts that a descriptor is open on.

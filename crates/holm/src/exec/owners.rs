@@ -1,6 +1,6 @@
 //! Owners of files, where ids inside are others outside: the parent's part, while the child waits.
 
-use super::program::Program;
+use super::program::{Owners, Program};
 use crate::sys::mount::{Reach, map_owners};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fchown, fstat, fstatfs, openat};
 use rustix::io::{Errno, Result};
@@ -8,16 +8,16 @@ use rustix::process::{Gid, Uid};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Shows files of the mounts that were opened for it with their owners on disk, by the id maps of process `pid`, which waits
-/// and is not reaped, so its number is its own. Those that can't are left with owners that nobody inside is: less is allowed.
+/// and is not reaped, so its number is its own. Those that can't are left with owners that nobody inside is, where they are only read: less is allowed.
 pub(crate) fn map(program: &Program, pid: i32) -> Result<()> {
     let path = super::program::text(format!("/proc/{pid}/ns/user").as_ref());
     let maps = openat(CWD, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    for tree in program.mapped() {
+    for (tree, owners) in program.mapped() {
         let mapped = map_owners(tree, Reach::Tree, maps.as_fd());
         let mapped = if mapped.is_err() { map_owners(tree, Reach::One, maps.as_fd()) } else { mapped };
         match mapped {
-            // Not every kind of file system can, devtmpfs for one.
-            Err(Errno::INVAL | Errno::PERM) => {}
+            // Not every kind of file system can: devtmpfs, overlayfs, before Linux 6.3 tmpfs.
+            Err(Errno::INVAL | Errno::PERM) if owners == Owners::OnDiskIfPossible => {}
             done => done?,
         }
     }

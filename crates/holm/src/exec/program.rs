@@ -57,8 +57,10 @@ impl Op {
 /// Whose the files of a tree are shown to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owners {
-    /// Whose they are on disk, by the sandbox's id maps.
+    /// Whose they are on disk, by the sandbox's id maps. What is to be written needs it.
     OnDisk,
+    /// The same, where the kind of file system can: what is read needs no owner.
+    OnDiskIfPossible,
     /// Nobody's, where the owner isn't mapped.
     Unknown,
 }
@@ -173,10 +175,10 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The trees whose owners are shown as they are on disk.
-    pub(crate) fn mapped(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    /// The trees whose owners are shown as they are on disk, and whether they must be.
+    pub(crate) fn mapped(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Owners)> {
         self.steps.iter().flat_map(|(_, op)| op.trees()).filter_map(|tree| match tree {
-            Tree::Opened(tree, Owners::OnDisk) => Some(tree.as_fd()),
+            Tree::Opened(tree, owners) if *owners != Owners::Unknown => Some((tree.as_fd(), *owners)),
             _ => None,
         })
     }
@@ -456,7 +458,12 @@ impl<'a> Compiler<'a> {
                     Source::Descriptor(number) => super::mounts::clone_descriptor(*number)?,
                 };
                 crate::sys::mount::set_attributes(tree.as_fd(), crate::sys::mount::Reach::Tree, attributes)?;
-                let owners = if opener == Opener::ParentMapped { Owners::OnDisk } else { Owners::Unknown };
+                let written = attributes & READ_ONLY == 0 && super::mounts::is_directory(tree.as_fd())?;
+                let owners = match opener {
+                    Opener::ParentMapped if written => Owners::OnDisk,
+                    Opener::ParentMapped => Owners::OnDiskIfPossible,
+                    _ => Owners::Unknown,
+                };
                 Ok(Tree::Opened(tree, owners))
             }
         }
@@ -483,20 +490,20 @@ impl<'a> Compiler<'a> {
                     return Err(Errno::XDEV);
                 }
                 let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-                let tree = Some(self.layer(directory, opener)?);
+                let tree = Some(self.layer(directory, opener, Owners::OnDisk)?);
                 UpperLayer::Kept { tree, upper: text(upper), work: text(work) }
             }
         };
-        let lower = lower.map(|path| self.layer(path, opener)).collect::<Result<_>>()?;
+        let lower = lower.map(|path| self.layer(path, opener, Owners::OnDiskIfPossible)).collect::<Result<_>>()?;
         Ok(Layers { lower, so_far, upper, user_attributes: self.new_user })
     }
 
-    fn layer(&self, path: &Path, opener: Opener) -> Result<Tree> {
+    fn layer(&self, path: &Path, opener: Opener, owners: Owners) -> Result<Tree> {
         let path = text(path.as_os_str());
         Ok(match opener {
             Opener::Child => Tree::Path(path),
             Opener::Parent => Tree::Opened(super::mounts::clone_layer(&path)?, Owners::Unknown),
-            Opener::ParentMapped => Tree::Opened(super::mounts::clone_layer(&path)?, Owners::OnDisk),
+            Opener::ParentMapped => Tree::Opened(super::mounts::clone_layer(&path)?, owners),
         })
     }
 

@@ -130,6 +130,9 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Operate { .. } | Act::RootBind { .. } | Act::RootOverlay { .. }, Errno::ACCESS) => {
             "it, or a directory above it, belongs to someone else and can't be searched"
         }
+        (Act::MapOwners { .. }, Errno::INVAL | Errno::PERM) => {
+            "a file system to be written can't show owners by id maps (overlayfs; tmpfs before Linux 6.3): --userns host maps the caller's own id"
+        }
         (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
             "the caller's /proc/sys can't be written: an outer container guards it; --allow-userns leaves this wall out"
         }
