@@ -206,6 +206,9 @@ fn ranges_of_ids_are_mapped() {
         // Groups stay, for newgidmap gives setgroups up where just the own group is mapped.
         let one = format!("u:0:{first}:1");
         assert_eq!(shown(&["--map", &one, "--user", "root"], "id -u; id -g"), "0\n0");
+        let both = ["--map", &one, "--map", &format!("g:0:{first}:1"), "--user", "root"];
+        let script = "id -u; id -G; grep -c 127.0.0.1 /proc/net/fib_trie >/dev/null && echo up";
+        assert_eq!(shown(&both, script), "0\n0\nup", "neither of the caller's ids is mapped");
     }
     let seen = shown(&["--map", "auto", "--user", "root"], "wc -l < /proc/self/uid_map; id -G");
     assert_eq!(seen, "2\n0", "the supplementary groups are dropped, since newgidmap leaves setgroups");
@@ -397,8 +400,9 @@ fn namespaces_of_a_process_can_be_joined() {
     let mut holder = holder.spawn().expect("holm starts");
     holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it is ready");
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).expect("it runs");
-    // The aide of the start may not be reaped yet; the init is the eldest.
-    let init = children.split_whitespace().next().expect("it has a child").to_owned();
+    // A helper of the start may not be reaped yet.
+    let is_init = |pid: &&str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "holm-init\n");
+    let init = children.split_whitespace().find(is_init).expect("it has an init").to_owned();
     let (user, uts, net) = (format!("user={init}"), format!("uts={init}"), format!("net={init}"));
     let done = output(run().args(["--join", &user, "--join", &uts, "--join", &net]).args([
         "sh",
