@@ -13,6 +13,7 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run())
+        .subcommand(learn())
         .subcommand(generate())
 }
 
@@ -182,6 +183,14 @@ fn other_options() -> Vec<Arg> {
                 .default_missing_value("table")
                 .value_parser(["table", "json", "sh"])
                 .help("Print the steps and do nothing: a table (default), json, or sh for a script"),
+            Arg::new("log-denied")
+                .long("log-denied")
+                .value_name("FORM")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("table")
+                .value_parser(["table", "json"])
+                .help("Print what was refused on standard error, with what would allow it: a table (default), or json"),
             Arg::new("stats")
                 .long("stats")
                 .value_name("FORM")
@@ -192,6 +201,18 @@ fn other_options() -> Vec<Arg> {
                 .help("Print what was used on standard error: a table (default), or json"),
         ],
     )
+}
+
+fn learn() -> Command {
+    let program = Arg::new("program").value_name("PROGRAM").required(true).num_args(1..).trailing_var_arg(true);
+    Command::new("learn")
+        .about("Runs a program in the default sandbox and writes a profile that allows what it missed")
+        .after_help(
+            "The profile goes to standard output, the program's own output to standard error.\n\n\
+            Example:\n  holm learn make test > make.toml && holm run --profile make.toml make test",
+        )
+        .arg(single("profile", "FILE", "Start from this profile, to learn what is still missed"))
+        .arg(program.value_parser(OsStringValueParser::new()).help("The program and its arguments"))
 }
 
 fn generate() -> Command {

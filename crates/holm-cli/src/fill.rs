@@ -11,9 +11,10 @@ use clap::parser::ValueSource;
 use holm::Spec;
 use holm::spec::filesystem::{Entry, Root, Writes};
 use holm::spec::identity::Maps;
-use holm::spec::life::{Base, Change, Terminal};
+use holm::spec::life::{Base, Change, Stdio, Terminal};
 use holm::spec::namespaces::{Choice, Keep};
 use holm::spec::origins::Wish;
+use holm::spec::policy::Denials;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,28 @@ struct Typed {
 
 /// Reads the profile and the command line.
 pub(crate) fn wish(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
+    let (mut fill, tty) = begin(matches);
+    let typed = from_matches(matches);
+    let tty = typed.tty.clone().or(tty);
+    if matches.get_one::<String>("log-denied").is_some() {
+        fill.spec.policy.denials = Denials::Told;
+    }
+    fill.take(typed);
+    fill.terminal(tty.as_deref());
+    fill.finish()
+}
+
+/// Reads the profile for a run that learns what the program misses: what it prints goes to standard error.
+pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
+    let (mut fill, _) = begin(matches);
+    fill.spec.policy.denials = Denials::Told;
+    fill.spec.terminal = Terminal::None;
+    fill.spec.stdio[1] = Stdio::Descriptor(2);
+    fill.finish()
+}
+
+/// The program, with what a profile says of it, if there is one; and what that says of a terminal.
+fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
     let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new() };
     fill.spec.program.arguments = program.collect();
@@ -63,11 +86,7 @@ pub(crate) fn wish(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
             Err(fault) => fill.faults.push(fault),
         }
     }
-    let typed = from_matches(matches);
-    tty = typed.tty.clone().or(tty);
-    fill.take(typed);
-    fill.terminal(tty.as_deref());
-    if fill.faults.is_empty() { Ok(fill.spec) } else { Err(fill.faults) }
+    (fill, tty)
 }
 
 fn from_matches(matches: &ArgMatches) -> Typed {
@@ -171,6 +190,10 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
+    fn finish(self) -> Result<Spec, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(self.spec) } else { Err(self.faults) }
+    }
+
     /// Notes what is wrong with a value, and goes on.
     pub(crate) fn check<T>(&mut self, origin: &str, parsed: Parsed<T>) -> Option<T> {
         parsed

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod content;
+mod denied;
 mod explain;
 mod fill;
 mod generate;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     };
     match matches.subcommand() {
         Some(("run", matches)) => run(matches, parent),
+        Some(("learn", matches)) => learn(matches, parent),
         Some(("generate", matches)) => generate::generate(matches),
         _ => ExitCode::from(125),
     }
@@ -59,9 +61,29 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
     match (explain, signals) {
         (Some(form), _) => explain::print(&plan, form),
         (None, Some(signals)) => {
-            let stats = matches.get_one::<String>("stats").map(String::as_str);
-            supervise::run(&spec, &plan, &signals, parent, stats)
+            let form = |name| matches.get_one::<String>(name).map(String::as_str);
+            let reports = supervise::Reports { stats: form("stats"), denied: form("log-denied") };
+            supervise::run(&spec, &plan, &signals, parent, reports)
         }
         (None, None) => ExitCode::from(125),
+    }
+}
+
+/// Runs a program as `run` does, and prints a profile of what it missed.
+fn learn(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
+    let spec = match fill::wish_to_learn(matches) {
+        Ok(spec) => spec,
+        Err(faults) => return report::faults(&faults),
+    };
+    let signals = match supervise::signals() {
+        Ok(signals) => signals,
+        Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
+    };
+    match spec.plan() {
+        Ok(plan) => {
+            let reports = supervise::Reports { stats: None, denied: Some("profile") };
+            supervise::run(&spec, &plan, &signals, parent, reports)
+        }
+        Err(refusal) => report::refusal(&refusal),
     }
 }

@@ -1,7 +1,7 @@
 //! Stays with the sandbox: passes signals and terminal traffic on, ends it with its own parent, returns its exit code.
 
 use crate::terminal::Relay;
-use crate::{programs, report, usage};
+use crate::{denied, programs, report, usage};
 use holm::plan::Plan;
 use holm::run::{Event, Whom};
 use holm::signal::{Arrived, Signals};
@@ -9,8 +9,8 @@ use holm::{Child, Exit, Spec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 const NAMED: [Signal; 12] = [
@@ -40,8 +40,18 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Signals::take(&named.chain(REAL_TIME).collect::<Vec<i32>>())
 }
 
-/// Starts the program and stays until the sandbox is over; says what it used in the form `stats`, if there is one.
-pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, stats: Option<&str>) -> ExitCode {
+/// What is told once the sandbox is over, each in the form that is wished.
+pub(crate) struct Reports<'a> {
+    /// What it has used.
+    pub(crate) stats: Option<&'a str>,
+    /// What it was refused.
+    pub(crate) denied: Option<&'a str>,
+}
+
+/// Starts the program and stays until the sandbox is over.
+pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, reports: Reports<'_>) -> ExitCode {
+    // A profile is what standard output is for then; the program's own is gone by the end.
+    let output = std::io::stdout().as_fd().try_clone_to_owned().ok().filter(|_| reports.denied == Some("profile"));
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -59,8 +69,18 @@ pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, s
             drop(session);
             let used = child.usage();
             usage::explain_end(exit, used.as_ref(), &spec.limits);
-            if let (Some(form), Some(used)) = (stats, &used) {
+            if let (Some(form), Some(used)) = (reports.stats, &used) {
                 usage::print(form, exit, used);
+            }
+            match (reports.denied, output) {
+                (None, _) => {}
+                (Some(_), Some(output)) => {
+                    let text = denied::profile(&child.denied());
+                    if let Err(error) = std::fs::File::from(output).write_all(text.as_bytes()) {
+                        return report::own(&format!("cannot write the profile: {}", holm::model::text::cause(&error)));
+                    }
+                }
+                (Some(form), None) => denied::print(form, &child.denied()),
             }
             if exit == Exit::Code(127)
                 && let Some(hint) = programs::lacks(spec)

@@ -6,6 +6,7 @@
 //! | parent         | `GO`       | 0           | 0                     | they are done                                  |
 //! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
 //! | child          | `TERMINAL` | the step    | 0, carries a terminal | the controlling side of the new terminal       |
+//! | child          | `LISTENER` | the step    | 0, carries a listener | where the filter's notifications come from     |
 //! | child, pid 1   | `FAILED`   | the step    | errno                 | the step failed; nothing more comes            |
 //! | pid 1          | `STARTED`  | 0           | 0                     | the program runs (execve succeeded)            |
 //! | pid 1          | `STOPPED`  | 0           | signal                | the program was stopped                        |
@@ -34,6 +35,7 @@ pub(crate) const STOPPED: u32 = 7;
 pub(crate) const EXITED: u32 = 8;
 pub(crate) const SIGNAL: u32 = 9;
 pub(crate) const OVERTIME: u32 = 10;
+pub(crate) const LISTENER: u32 = 11;
 
 /// The length of a record in bytes.
 pub(crate) const LENGTH: usize = 12;

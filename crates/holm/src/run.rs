@@ -7,7 +7,9 @@ pub use usage::{Counted, Usage};
 use crate::error::Error;
 use crate::exec::cgroup::Groups;
 use crate::exec::parent::{self, Running};
+use crate::exec::watch::Watcher;
 use crate::host::Host;
+use crate::model::denied::Denied;
 use crate::plan::{Plan, Refusal};
 use crate::spec::Spec;
 use crate::sys::init::wire::{self, Record};
@@ -45,9 +47,9 @@ impl Plan {
     pub fn spawn(&self) -> Result<Child, Error> {
         let start = Instant::now();
         let running = parent::spawn(self).map_err(|stop| Error::new(self, stop))?;
-        let Running { pidfd, pid, control, terminal, pipes, groups } = running;
+        let Running { pidfd, pid, control, terminal, watcher, pipes, groups } = running;
         let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
-        let life = Life { start, groups, program: None, overtime: false, usage: None };
+        let life = Life { start, groups, watcher, program: None, overtime: false, usage: None };
         Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, life })
     }
 }
@@ -91,6 +93,7 @@ pub struct Child {
 struct Life {
     start: Instant,
     groups: Groups,
+    watcher: Option<Watcher>,
     /// The program's wait status, once the init has told.
     program: Option<i32>,
     /// Whether its time was over before it ended.
@@ -236,6 +239,12 @@ impl Child {
     /// What the sandbox has used; `None` until it is over and was waited for.
     pub fn usage(&self) -> Option<Usage> {
         self.life.usage
+    }
+
+    /// What the program was refused, if that is told ([`Denials::Told`](crate::spec::policy::Denials)); at most 1,000 different
+    /// things. To be called once the sandbox is over; it waits for that, and a second call finds nothing.
+    pub fn denied(&mut self) -> Vec<Denied> {
+        self.life.watcher.as_mut().map(Watcher::finish).unwrap_or_default()
     }
 
     /// Whether the sandbox is over and was waited for.

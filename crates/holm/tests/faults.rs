@@ -81,6 +81,10 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     rich.terminal = Terminal::Own;
     fail_each_step(&rich);
 
+    let mut watched = Spec::new("true");
+    watched.policy.denials = holm::spec::policy::Denials::Told;
+    fail_each_step(&watched);
+
     let mut directory = Spec::new("true");
     directory.root = holm::spec::filesystem::Root::Directory(source.clone());
     directory.stdio = [Stdio::Piped, Stdio::Piped, Stdio::Null];

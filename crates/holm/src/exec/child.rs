@@ -162,7 +162,11 @@ impl<'a> State<'a> {
             }
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::Confine => self.confine(),
-            Op::FilterCalls(filter) => crate::sys::policy::filter(filter),
+            Op::FilterCalls { filter, watched: false } => crate::sys::policy::filter(filter),
+            Op::FilterCalls { filter, watched: true } => {
+                let listener = crate::sys::notify::filter(filter)?;
+                send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
+            }
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
             Op::LockGroups => write_once(c"/proc/sys/user/max_cgroup_namespaces", b"0"),
             Op::Umask(mask) => {

@@ -20,6 +20,7 @@ mod privileges;
 pub(crate) mod program;
 mod schedule;
 mod wall;
+pub(crate) mod watch;
 
 /// A step that the kernel refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::cgroup::Groups;
 use super::child::{self, Context};
 use super::keep::Kept;
 use super::program;
+use super::watch::Watcher;
 use super::{Failed, Stop, maps, owners, schedule};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
@@ -35,6 +36,8 @@ pub(crate) struct Running {
     /// Records go both ways here; its end ends the sandbox.
     pub(crate) control: OwnedFd,
     pub(crate) terminal: Option<OwnedFd>,
+    /// Who answers the filter, if the caller is told what it refuses.
+    pub(crate) watcher: Option<Watcher>,
     /// The caller's ends of pipes.
     pub(crate) pipes: [Option<OwnedFd>; 3],
     /// To be removed after the init is gone.
@@ -78,6 +81,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         children: vec![child],
         awaited,
         terminal: None,
+        watcher: None,
         kept: Vec::new(),
         groups: &groups,
     };
@@ -92,12 +96,12 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     crate::sys::process::set_dumpable(dumpable);
     raised?;
     nursery.kept.drain(..).for_each(Kept::commit);
-    let terminal = nursery.terminal.take();
+    let (terminal, watcher) = (nursery.terminal.take(), nursery.watcher.take());
     let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
     for helper in &nursery.children {
         let _ = reap(&helper.pidfd);
     }
-    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, pipes, groups })
+    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, watcher, pipes, groups })
 }
 
 /// The children until the program runs.
@@ -110,6 +114,7 @@ struct Nursery<'a> {
     /// How many there will be.
     awaited: usize,
     terminal: Option<OwnedFd>,
+    watcher: Option<Watcher>,
     kept: Vec<Kept>,
     groups: &'a Groups,
 }
@@ -132,6 +137,7 @@ impl Nursery<'_> {
                     self.at_once().map_err(Stop::Failed)?;
                 }
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
+                (wire::LISTENER, Some(listener)) => self.watch(record.step as usize, listener)?,
                 _ => {}
             }
             // The process inside may be heard before the one that started it tells who it is.
@@ -186,6 +192,18 @@ impl Nursery<'_> {
     fn moved(&mut self, pidfd: OwnedFd) {
         let pid = pid_of(&pidfd).unwrap_or(0);
         self.children.push(Cloned { pid, pidfd });
+    }
+
+    /// From here on the child's calls may wait for an answer.
+    fn watch(&mut self, step: usize, listener: OwnedFd) -> std::result::Result<(), Stop> {
+        let filter = self.plan.steps.get(step - 1).and_then(|step| match &step.act {
+            Act::FilterCalls { filter, .. } => Some(filter.instructions().to_vec()),
+            _ => None,
+        });
+        let started = Watcher::start(listener, filter.unwrap_or_default());
+        let failed = |error| Stop::Failed(Failed { step, errno: Errno::from_io_error(&error).unwrap_or(Errno::AGAIN) });
+        self.watcher = Some(started.map_err(failed)?);
+        Ok(())
     }
 
     /// The steps of `actor`, which is the parent, in a row from `place` on; then tells the child.

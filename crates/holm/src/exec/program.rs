@@ -14,7 +14,7 @@ use crate::plan::step::{Act, Actor, Layer, Opener};
 use crate::spec::filesystem::{Access, CONTENT_MOST, Content, Operation, Source, Upper};
 use crate::spec::life::Stdio;
 use crate::spec::namespaces::{Target, TimeOffsets};
-use crate::spec::policy::{NewPrivileges, ProcView};
+use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
 use crate::sys::init;
 use crate::sys::policy;
@@ -138,7 +138,7 @@ pub(crate) enum Op {
     RefuseCores,
     DropPrivileges { kept: u64, new: NewPrivileges },
     Confine,
-    FilterCalls(Vec<policy::Instruction>),
+    FilterCalls { filter: Vec<policy::Instruction>, watched: bool },
     OwnGroups,
     LockGroups,
     Umask(u32),
@@ -382,13 +382,18 @@ impl<'a> Compiler<'a> {
                 self.wall = Some(Wall::new(*rules)?);
                 Op::Confine
             }
-            Act::FilterCalls(filter) => Op::FilterCalls(
-                filter
-                    .instructions()
-                    .iter()
-                    .map(|i| policy::Instruction { code: i.code, jt: i.if_true, jf: i.if_false, k: i.value })
-                    .collect(),
-            ),
+            Act::FilterCalls { filter, denials } => {
+                let watched = *denials == Denials::Told;
+                let made = watched.then(|| super::watch::notifying(filter.instructions()));
+                let words = made.as_deref().unwrap_or(filter.instructions()).iter();
+                let word = |i: &crate::model::seccomp::Instruction| policy::Instruction {
+                    code: i.code,
+                    jt: i.if_true,
+                    jf: i.if_false,
+                    k: i.value,
+                };
+                Op::FilterCalls { filter: words.map(word).collect(), watched }
+            }
             Act::Limit(Limit::View) => Op::OwnGroups,
             Act::Limit(Limit::Lock) => Op::LockGroups,
             Act::Umask(mask) => Op::Umask(*mask),

@@ -1,6 +1,7 @@
 //! Floor 1: small values with the kernel's names; they parse and print themselves and do no I/O.
 
 pub mod capability;
+pub mod denied;
 pub mod filters;
 pub mod group;
 pub mod id;

@@ -12,7 +12,7 @@ use crate::spec::identity::{Maps, User};
 use crate::spec::life::{Change, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Target};
 use crate::spec::origins::Wish;
-use crate::spec::policy::{Calls, NewPrivileges};
+use crate::spec::policy::{Calls, Denials, NewPrivileges};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fmt;
@@ -278,6 +278,13 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             found.add(origin, message, "every sandbox needs these to start, pass signals on and end: allow them");
         }
+    }
+    if wish.denials == Denials::Told && wish.calls == Calls::All {
+        found.add(
+            "--log-denied",
+            "cannot tell what is denied: there is no filter that could",
+            "leave out --seccomp none",
+        );
     }
     if *spec.namespaces.choice(Namespace::User) != Choice::New && !host.privileged {
         if let Some(capability) = wish.capabilities.first() {

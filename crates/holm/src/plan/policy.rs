@@ -59,7 +59,8 @@ fn restrict(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
             Calls::Strict => "--seccomp",
             _ => "",
         };
-        push(steps, Actor::Child, Act::FilterCalls(filter), why, origin);
+        let act = Act::FilterCalls { filter, denials: spec.policy.denials };
+        push(steps, Actor::Child, act, why, origin);
     }
 }
 

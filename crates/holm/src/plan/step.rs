@@ -10,7 +10,7 @@ use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
 use crate::spec::filesystem::{Access, Operation, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
-use crate::spec::policy::{NewPrivileges, ProcView};
+use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -221,7 +221,12 @@ pub enum Act {
     /// Restricts by Landlock what files are written and who outside is reached.
     Confine(Rules),
     /// Refuses system calls.
-    FilterCalls(CallFilter),
+    FilterCalls {
+        /// Which.
+        filter: CallFilter,
+        /// Whether the caller is told.
+        denials: Denials,
+    },
     /// Sets the file mode creation mask.
     Umask(u32),
     /// Enters the directory the program starts in.
@@ -311,10 +316,13 @@ impl fmt::Display for Act {
             Act::Confine(_) => {
                 f.write_str("write where something writable is mounted only, and reach nobody outside by signals and abstract sockets")
             }
-            Act::FilterCalls(CallFilter::BuiltIn(Policy::Default)) => f.write_str("filter system calls"),
-            Act::FilterCalls(CallFilter::BuiltIn(Policy::Strict)) => f.write_str("filter system calls strictly"),
-            Act::FilterCalls(CallFilter::Compiled(filter)) => {
-                write!(f, "filter system calls by {} instructions", filter.len())
+            Act::FilterCalls { filter, denials } => {
+                match filter {
+                    CallFilter::BuiltIn(Policy::Default) => f.write_str("filter system calls")?,
+                    CallFilter::BuiltIn(Policy::Strict) => f.write_str("filter system calls strictly")?,
+                    CallFilter::Compiled(made) => write!(f, "filter system calls by {} instructions", made.len())?,
+                }
+                f.write_str(if *denials == Denials::Told { ", and watch what is refused" } else { "" })
             }
             Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
             Act::ChangeDirectory { path, or_root } => {

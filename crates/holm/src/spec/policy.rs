@@ -62,6 +62,16 @@ pub enum SysView {
     ReadOnly,
 }
 
+/// Whether what is refused is told ([`Child::denied`](crate::Child::denied)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Denials {
+    /// No.
+    #[default]
+    Untold,
+    /// Yes. Each refused call, and each call on a path or address, then waits for the caller.
+    Told,
+}
+
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -77,4 +87,6 @@ pub struct Policy {
     pub proc: ProcView,
     /// `/sys`.
     pub sys: SysView,
+    /// What is refused.
+    pub denials: Denials,
 }

@@ -10,6 +10,7 @@ pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod mount;
 pub(crate) mod namespace;
+pub(crate) mod notify;
 pub(crate) mod policy;
 pub(crate) mod process;
 #[path = "../../init/raw.rs"]
