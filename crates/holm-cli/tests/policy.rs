@@ -225,6 +225,14 @@ fn a_descriptor_that_reads_cannot_be_opened_again_to_write() {
 }
 
 #[test]
+fn message_queues_are_made_and_written() {
+    // mq_open with O_CREAT | O_RDWR.
+    for options in [&[][..], &["--user", "root"], &["--new-privs"]] {
+        assert_eq!(call(options, 240, "my $name = \"queue\", 66, 384, 0"), "done", "{options:?}");
+    }
+}
+
+#[test]
 fn abstract_sockets_of_the_host_are_out_of_reach_even_on_its_network() {
     let name = format!("holm-test-{}", std::process::id());
     let listen = format!(

@@ -161,6 +161,7 @@ impl<'a> State<'a> {
                 rustix::process::setrlimit(Resource::Core, none)
             }
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
+            Op::AdmitQueues => self.writable(mounts::plain(c"mqueue", None, MountAttrFlags::empty())?.as_fd()),
             Op::Confine => self.confine(),
             Op::FilterCalls { filter, watched: false } => crate::sys::policy::filter(filter),
             Op::FilterCalls { filter, watched: true } => {

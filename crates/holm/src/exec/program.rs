@@ -137,6 +137,7 @@ pub(crate) enum Op {
     JoinKeyring,
     RefuseCores,
     DropPrivileges { kept: u64, new: NewPrivileges },
+    AdmitQueues,
     Confine,
     FilterCalls { filter: Vec<policy::Instruction>, watched: bool },
     OwnGroups,
@@ -378,6 +379,7 @@ impl<'a> Compiler<'a> {
             Act::DropPrivileges { kept, new } => {
                 Op::DropPrivileges { kept: kept.iter().map(|one| one.bit()).fold(0, std::ops::BitOr::bitor), new: *new }
             }
+            Act::AdmitQueues => Op::AdmitQueues,
             Act::Confine(rules) => {
                 self.wall = Some(Wall::new(*rules)?);
                 Op::Confine

@@ -21,6 +21,10 @@ use crate::spec::policy::{Calls, Nesting, NewPrivileges};
 /// What belongs to the caller, and rights.
 pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let policy = &spec.policy;
+    if rules(spec, host).files != 0 && *spec.namespaces.choice(Namespace::Ipc) == Choice::New {
+        let why = "they are the ipc namespace's own; mq_open(3) reaches them by no path that a rule covers";
+        push(steps, Actor::Child, Act::AdmitQueues, why, "");
+    }
     let why = "keys of the caller's session are not the program's (keyrings(7))";
     push(steps, Actor::Child, Act::JoinKeyring, why, "");
     if !spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE) {

@@ -205,7 +205,7 @@ impl<'a> Script<'a> {
             }
             Act::TakeMappedIds => vec![(true, "the ids stay; where they aren't mapped, most of what follows fails")],
             Act::JoinKeyring => vec![(true, "the caller's keys stay: no tool of Debian's base system does it")],
-            Act::Confine(_) => vec![(true, "util-linux 2.38 has no tool for it")],
+            Act::AdmitQueues | Act::Confine(_) => vec![(true, "util-linux 2.38 has no tool for it")],
             Act::FilterCalls { .. } => {
                 vec![(true, "no tool of the base system does it; all system calls are answered")]
             }

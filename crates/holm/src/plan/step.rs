@@ -218,6 +218,8 @@ pub enum Act {
         /// Whether execve(2) may give others.
         new: NewPrivileges,
     },
+    /// Lets Landlock leave the message queues of the new ipc namespace writable.
+    AdmitQueues,
     /// Restricts by Landlock what files are written and who outside is reached.
     Confine(Rules),
     /// Refuses system calls.
@@ -311,6 +313,7 @@ impl fmt::Display for Act {
                 f.write_str("drop all capabilities but ")?;
                 kept.iter().enumerate().try_for_each(|(n, kept)| write!(f, "{}{kept}", if n == 0 { "" } else { ", " }))
             }
+            Act::AdmitQueues => f.write_str("let message queues be written"),
             Act::Confine(Rules { files: 0, .. }) => f.write_str("reach nobody outside by signals and abstract sockets"),
             Act::Confine(Rules { scopes: 0, .. }) => f.write_str("write where something writable is mounted only"),
             Act::Confine(_) => {
