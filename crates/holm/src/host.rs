@@ -263,7 +263,7 @@ fn tops() -> Vec<(PathBuf, Top)> {
 /// Files of the host's /etc that programs need to find libraries, names, certificates and the time of day, and none
 /// that tells about the host's users or services.
 fn etc_files() -> Vec<(PathBuf, Vec<u8>)> {
-    let small = ["/etc/resolv.conf", "/etc/localtime"];
+    let small = ["/etc/resolv.conf", "/etc/localtime", "/etc/services", "/etc/protocols"];
     small.iter().filter_map(|path| Some((PathBuf::from(path), std::fs::read(path).ok()?))).collect()
 }
 
