@@ -5,6 +5,7 @@ use std::fmt;
 use crate::library::Library;
 use crate::mounts::Mounts;
 use crate::peer::Peer;
+use crate::policy::{Call, Pair, Policy};
 use crate::report::Report;
 use crate::start::Starts;
 use crate::system_calls::SystemCalls;
@@ -22,6 +23,7 @@ pub(crate) fn document(report: &Report, breaches: &[String]) -> String {
         ("starts_per_second", Value::object(rates)),
         ("mounts", mounts(&report.mounts)),
         ("library", library(&report.library)),
+        ("policy", policy(&report.policy)),
         ("system_calls", calls(&report.calls)),
         ("failures", texts(&report.failures)),
         ("over_limit", texts(breaches)),
@@ -75,6 +77,32 @@ fn library(library: &Library) -> Value {
             ("large_mib", Value::Number(calls.large_mib as f64)),
             ("small_ms", Value::Number(calls.small)),
             ("large_ms", Value::Number(calls.large)),
+        ]),
+    }
+}
+
+fn policy(policy: &Policy) -> Value {
+    let pair = |pair: &Pair| {
+        Value::object([
+            ("with", Value::Number(pair.with)),
+            ("without", Value::Number(pair.without)),
+            ("difference", Value::Number(pair.difference)),
+        ])
+    };
+    let call = |call: &Call| {
+        Value::object([
+            ("default", Value::Number(call.policy)),
+            ("least", Value::Number(call.least)),
+            ("none", Value::Number(call.none)),
+        ])
+    };
+    match policy {
+        Policy::Skipped { reason } => Value::object([("not_measured", Value::text(reason))]),
+        Policy::Measured(costs) => Value::object([
+            ("start_ms", pair(&costs.start)),
+            ("start_cpu_ms", pair(&costs.start_cpu)),
+            ("getpid_cpu_ns", call(&costs.plain)),
+            ("ioctl_cpu_ns", call(&costs.conditional)),
         ]),
     }
 }

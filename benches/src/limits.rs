@@ -5,6 +5,7 @@
 use crate::library::{Calls, Library};
 use crate::mounts::{COUNT, Growth, Mounts};
 use crate::peer::Peer;
+use crate::policy::{Costs, Policy};
 use crate::report::Report;
 use crate::start::Starts;
 use crate::throughput::Rate;
@@ -17,10 +18,15 @@ const STARTS_PER_SECOND: f64 = 450.0;
 const MOUNTS_MS: f64 = 0.3;
 /// Of a start by the library from a small program.
 const LIBRARY_RATIO: f64 = 1.15;
+/// Of a start, for filter and guarded /proc.
+const POLICY_MS: f64 = 0.2;
+/// Of a call that is always allowed, under a filter that allows all.
+const CALL_RATIO: f64 = 1.05;
 
 pub(crate) fn breaches(report: &Report) -> Vec<String> {
     let starts = report.starts.iter().flat_map(|starts| [start_time(starts), peak(starts)]);
     let rest = [throughput(&report.rates), mounts(&report.mounts), library(&report.library)];
+    let rest = rest.into_iter().chain(policy(&report.policy));
     starts.chain(rest).filter_map(Result::err).collect()
 }
 
@@ -74,6 +80,23 @@ fn library(library: &Library) -> Result<(), String> {
     })
 }
 
+fn policy(policy: &Policy) -> [Result<(), String>; 2] {
+    let Policy::Measured(Costs { start, plain, .. }) = policy else {
+        return [Err("the policy: not measured".into()), Ok(())];
+    };
+    let ratio = plain.policy / plain.least;
+    [
+        keep(start.difference <= POLICY_MS, || {
+            format!("the policy: {:+.3} ms of a start, at most {POLICY_MS} allowed", start.difference)
+        }),
+        keep(ratio <= CALL_RATIO, || {
+            format!(
+                "the filter: getpid takes {ratio:.2} times as long as under the least one, at most {CALL_RATIO} allowed"
+            )
+        }),
+    ]
+}
+
 fn keep(kept: bool, breach: impl FnOnce() -> String) -> Result<(), String> {
     if kept { Ok(()) } else { Err(breach()) }
 }
@@ -82,6 +105,7 @@ fn keep(kept: bool, breach: impl FnOnce() -> String) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::meter::Record;
+    use crate::policy::{Call, Pair};
     use crate::series::Series;
     use std::time::Duration;
 
@@ -134,10 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dear_policy_is_a_breach() {
+        let pair = |with: f64, without: f64| Pair { with, without, difference: with - without };
+        let call = |policy: f64| Call { policy, least: 100.0, none: 70.0 };
+        let measured = |start: f64, plain: f64| {
+            let (start, start_cpu) = (pair(start, 2.0), pair(9.0, 1.0));
+            Policy::Measured(Costs { start, start_cpu, plain: call(plain), conditional: call(1000.0) })
+        };
+        assert_eq!(policy(&measured(2.125, 104.0)), [Ok(()), Ok(())]);
+        assert!(policy(&measured(2.25, 110.0)).iter().all(Result::is_err));
+    }
+
+    #[test]
     fn what_was_not_measured_is_a_breach() {
         assert!(throughput(&[]).is_err());
         assert!(mounts(&Mounts::Skipped { reason: String::new() }).is_err());
         assert!(library(&Library::Skipped { reason: String::new() }).is_err());
+        assert!(policy(&Policy::Skipped { reason: String::new() })[0].is_err());
         assert!(peak(&Starts { user_id: 0, series: Vec::new() }).is_err());
     }
 }

@@ -16,6 +16,7 @@ mod limits;
 mod meter;
 mod mounts;
 mod peer;
+mod policy;
 mod report;
 mod scratch;
 mod series;
@@ -100,6 +101,17 @@ fn run_sections(scratch: &Scratch, field: Field, options: &Options) -> Report {
     let rates = throughput::measure(&meter, &field.subjects, &mut failures);
     let mounts = mounts::measure(scratch.path(), options.runs, &mut failures);
     let library = library::measure(scratch.path(), options.runs, &mut failures);
+    let policy = policy::measure(scratch.path(), &field.subjects, options.runs, &mut failures);
     let calls = system_calls::count(scratch.path(), &field.subjects, &mut failures);
-    Report { host: host::describe(&field), absent: field.absent, starts, rates, mounts, library, calls, failures }
+    Report {
+        host: host::describe(&field),
+        absent: field.absent,
+        starts,
+        rates,
+        mounts,
+        library,
+        policy,
+        calls,
+        failures,
+    }
 }

@@ -4,6 +4,7 @@ use crate::host::Host;
 use crate::library::Library;
 use crate::mounts::Mounts;
 use crate::peer::Absent;
+use crate::policy::Policy;
 use crate::start::Starts;
 use crate::system_calls::SystemCalls;
 use crate::throughput::Rate;
@@ -16,6 +17,7 @@ pub(crate) struct Report {
     pub(crate) rates: Vec<Rate>,
     pub(crate) mounts: Mounts,
     pub(crate) library: Library,
+    pub(crate) policy: Policy,
     pub(crate) calls: SystemCalls,
     /// What failed to run, with what it said.
     pub(crate) failures: Vec<String>,

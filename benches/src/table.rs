@@ -3,6 +3,7 @@
 use crate::library::Library;
 use crate::mounts::{COUNT, Mounts};
 use crate::peer::Peer;
+use crate::policy::Policy;
 use crate::report::Report;
 use crate::start::Starts;
 use crate::system_calls::SystemCalls;
@@ -14,6 +15,7 @@ pub(crate) fn print(report: &Report) {
     print_rates(report);
     print_mounts(&report.mounts);
     print_library(&report.library);
+    print_policy(&report.policy);
     print_calls(&report.calls);
 }
 
@@ -94,6 +96,24 @@ fn print_library(library: &Library) {
             let size = format!("{} MiB", calls.large_mib);
             println!("{:<10}{:>9}{size:>9}{:>9}", "", "small", "growth");
             println!("{:<10}{:>9.3}{:>9.3}{:>+9.3}", "holm", calls.small, calls.large, calls.large - calls.small);
+        }
+    }
+}
+
+fn print_policy(policy: &Policy) {
+    match policy {
+        Policy::Skipped { reason } => println!("\nThe policy: NOT MEASURED: {reason}"),
+        Policy::Measured(costs) => {
+            println!("\nThe policy: a start with holm's defaults, and without filter and guarded /proc, median ms");
+            println!("{:<10}{:>9}{:>9}{:>12}", "", "with", "without", "difference");
+            for (name, pair) in [("wall", &costs.start), ("CPU", &costs.start_cpu)] {
+                println!("{name:<10}{:>9.3}{:>9.3}{:>+12.3}", pair.with, pair.without, pair.difference);
+            }
+            println!("\nA system call under a filter, median ns of CPU");
+            println!("{:<10}{:>9}{:>9}{:>9}", "", "default", "least", "none");
+            for (name, call) in [("getpid", &costs.plain), ("ioctl", &costs.conditional)] {
+                println!("{name:<10}{:>9.1}{:>9.1}{:>9.1}", call.policy, call.least, call.none);
+            }
         }
     }
 }
