@@ -9,7 +9,9 @@ step() { printf '\n== %s\n' "$*"; }
 
 step packages
 missing=()
-for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86; do
+# Those of the second line are what tests run inside.
+for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
+    git make nodejs python3 libpython3.11-testsuite debootstrap; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -17,6 +19,19 @@ if [ ${#missing[@]} -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+
+step "a root of Debian"
+debian=$PWD/target/debian.tar
+if [ ! -e "$debian" ]; then
+    root=$(mktemp -d "$PWD/target/debian-XXXXXX")
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+    debootstrap --variant=minbase "$release" "$root" "$mirror" >/dev/null
+    rm -rf "$root"/var/cache/apt/archives/*.deb
+    tar --create --numeric-owner --one-file-system --directory "$root" --file "$debian.new" .
+    rm -rf "$root"
+    mv "$debian.new" "$debian"
+fi
 
 step user
 id holm-test >/dev/null 2>&1 || useradd --create-home --shell /bin/bash holm-test
@@ -42,13 +57,16 @@ chmod 755 "$place"
 target=$(dirname "$(dirname "$(printf '%s\n' "$tests" | head -n 1)")")
 install -m 755 "$target/holm" "$place/holm"
 [ ! -d docs ] || cp -r docs "$place/docs"
+ln "$debian" "$place/debian.tar" 2>/dev/null || cp "$debian" "$place/debian.tar"
+chmod 644 "$debian" "$place/debian.tar"
 for test in $tests; do
     name=$(basename "$test")
     case $name in floors-*|holm_bench-*) continue ;; esac  # they read the sources only
     install -m 755 "$test" "$place/$name"
     printf '\n-- %s\n' "${name%-*}"
     # A login's environment and nothing else of this one's.
-    su holm-test -s /bin/bash -c "cd && HOLM='$place/holm' HOLM_DOCS='$place/docs' CI='${CI:-}' '$place/$name'"
+    su holm-test -s /bin/bash -c "cd && HOLM='$place/holm' HOLM_DOCS='$place/docs' HOLM_DEBIAN='$place/debian.tar' HOLM_PROGRAMS='${HOLM_PROGRAMS:-}' \
+        CI='${CI:-}' '$place/$name'"
 done
 
 step "another kernel, in an emulated machine"
