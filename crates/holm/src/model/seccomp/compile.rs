@@ -80,10 +80,12 @@ impl Filter {
             add(number, rules);
             next = number + 1;
         }
-        if next < self.unknown_from {
+        if next < self.unknown_from.min(X32) {
             add(next, always(self.otherwise));
         }
-        add(self.unknown_from.min(X32 - 1), always(Action::Errno(ENOSYS)));
+        if self.unknown_from < X32 {
+            add(self.unknown_from, always(Action::Errno(ENOSYS)));
+        }
         add(X32, always(Action::KillProcess));
         // A tracer skips a call by making its number -1 (ptrace(2)).
         add(u32::MAX, always(Action::Errno(ENOSYS)));
