@@ -10,6 +10,8 @@ mod fill;
 mod generate;
 mod limits;
 mod operations;
+#[doc(hidden)]
+pub mod parsers;
 mod policy;
 mod profile;
 mod programs;
@@ -22,7 +24,8 @@ mod values;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+/// Does what the command line of this process asks for.
+pub fn main() -> ExitCode {
     let parent = supervise::Parent::now();
     // At a limit of file sizes a write fails instead (setrlimit(2), RLIMIT_FSIZE), and is told.
     let _ = holm::signal::ignore(rustix::process::Signal::XFSZ.as_raw());

@@ -83,18 +83,25 @@ impl<'de> Deserialize<'de> for Mount {
 
 /// Reads a profile.
 pub(crate) fn read(path: &Path) -> Result<Profile, Fault> {
-    let origin = crate::values::origin("--", "profile", path.as_os_str());
-    let fault = |message: String| Fault { message, origin: origin.clone(), hint: String::new() };
     let bytes = crate::content::read(path)
-        .map_err(|cause| fault(format!("cannot read {}: {cause}", holm::model::text::name(path.as_os_str()))))?;
+        .map_err(|cause| fault(path, format!("cannot read {}: {cause}", holm::model::text::name(path.as_os_str()))))?;
+    parse(bytes, path)
+}
+
+/// The profile that these bytes of the file at `path` say.
+pub(crate) fn parse(bytes: Vec<u8>, path: &Path) -> Result<Profile, Fault> {
     let text =
-        String::from_utf8(bytes).map_err(|_| fault(format!("cannot use {}: it is not UTF-8", path.display())))?;
+        String::from_utf8(bytes).map_err(|_| fault(path, format!("cannot use {}: it is not UTF-8", path.display())))?;
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map(|span| position(&text, span.start)).unwrap_or_default();
         let cause = error.message().trim_end().replace('\n', " ");
         let hint = "keys are the names of options: holm run --help".to_owned();
-        Fault { hint, ..fault(format!("cannot use {}{place}: {cause}", path.display())) }
+        Fault { hint, ..fault(path, format!("cannot use {}{place}: {cause}", path.display())) }
     })
+}
+
+fn fault(path: &Path, message: String) -> Fault {
+    Fault { message, origin: crate::values::origin("--", "profile", path.as_os_str()), hint: String::new() }
 }
 
 /// `:LINE:COLUMN` of a byte, both from 1 on.

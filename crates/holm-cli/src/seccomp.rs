@@ -49,7 +49,7 @@ pub(crate) fn read(path: &Path) -> Parsed<Filter> {
     parse(&text).map_err(|cause| format!("{}: {cause}", path.display()))
 }
 
-fn parse(text: &str) -> Parsed<Filter> {
+pub(crate) fn parse(text: &str) -> Parsed<Filter> {
     let document: Document = serde_json::from_str(text).map_err(|e| e.to_string())?;
     if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
         return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());

@@ -1,8 +1,13 @@
 //! The filter compiler against a plain reading of its rules, on random filters and calls; and what the built-in
 //! policies say. No privilege is needed.
 
+#[expect(unreachable_pub, reason = "it is part of a crate of its own elsewhere")]
+#[path = "../../../fuzz/src/plain.rs"]
+mod plain;
+
 use holm::model::seccomp::policy::{Opening, Policy};
 use holm::model::seccomp::{ARCHITECTURE, Action, Call, Comparison, Condition, ENOSYS, Filter, Rule, answer};
+use plain::plain;
 use std::collections::BTreeMap;
 use syscalls::x86_64::Sysno;
 
@@ -34,32 +39,6 @@ impl Random {
 
 fn call(number: u32, arguments: [u64; 6]) -> Call {
     Call { number, architecture: ARCHITECTURE, instruction_pointer: 0x1234_5678_9abc, arguments }
-}
-
-/// What the rules say, read word by word.
-fn plain(filter: &Filter, call: &Call) -> Action {
-    if call.architecture != ARCHITECTURE {
-        return Action::KillProcess;
-    }
-    match call.number {
-        u32::MAX => return Action::Errno(ENOSYS),
-        0x4000_0000.. => return Action::KillProcess,
-        number if number >= filter.unknown_from => return Action::Errno(ENOSYS),
-        _ => {}
-    }
-    let holds = |c: &Condition| {
-        let argument = call.arguments[usize::from(c.argument)] & c.mask;
-        match c.comparison {
-            Comparison::Equal => argument == c.value,
-            Comparison::NotEqual => argument != c.value,
-            Comparison::Less => argument < c.value,
-            Comparison::LessOrEqual => argument <= c.value,
-            Comparison::Greater => argument > c.value,
-            Comparison::GreaterOrEqual => argument >= c.value,
-        }
-    };
-    let rules = filter.calls.get(&call.number).into_iter().flatten();
-    rules.into_iter().find(|rule| rule.conditions.iter().all(holds)).map_or(filter.otherwise, |rule| rule.action)
 }
 
 fn random_filter(random: &mut Random, calls: u64) -> Filter {

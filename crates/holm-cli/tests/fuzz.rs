@@ -1,0 +1,114 @@
+//! The entries of the fuzz targets, on a fixed number of changed seeds and of bytes by chance: the same in each run.
+
+#[expect(unreachable_pub, reason = "it is a crate of its own elsewhere")]
+#[path = "../../../fuzz/src/lib.rs"]
+mod entries;
+
+use entries::Root;
+use std::time::{Duration, Instant};
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end.max(1)
+    }
+
+    fn bytes(&mut self, most: usize) -> Vec<u8> {
+        (0..self.below(most)).map(|_| self.below(256) as u8).collect()
+    }
+
+    /// `seed` with a few places changed, cut, doubled, or taken from `words`.
+    fn changed(&mut self, seed: &[u8], words: &[&str]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(4) {
+            let (from, to) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+            let (from, to) = (from.min(to), from.max(to).min(from.min(to) + 64));
+            match self.below(5) {
+                0 if from < bytes.len() => bytes[from] ^= 1 << self.below(8),
+                1 => drop(bytes.drain(from..to)),
+                2 => drop(bytes.splice(from..from, bytes[from..to].to_vec())),
+                3 => drop(bytes.splice(from..from, self.bytes(8))),
+                _ => drop(bytes.splice(from..to, words[self.below(words.len())].bytes())),
+            }
+        }
+        bytes
+    }
+}
+
+/// Runs `entry` on `rounds` changed ones of each seed and as many by chance; each is done soon.
+fn feed(seeds: &[&[u8]], words: &[&str], rounds: usize, entry: impl Fn(&[u8])) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for seed in seeds {
+        entry(seed);
+        for _ in 0..rounds {
+            for bytes in [random.changed(seed, words), random.bytes(200)] {
+                let start = Instant::now();
+                entry(&bytes);
+                assert!(start.elapsed() < Duration::from_secs(20), "{}", bytes.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
+fn profiles_of_any_bytes_are_taken_or_refused() {
+    let seed = b"root = \"host\"\nrw = true\nshare = [\"net\"]\nmounts = [{ bind = \"/opt\" }, { tmpfs = \"/t:size=1M\" }]\noverlay = true\n";
+    let words = ["[", "{", "\"", "\u{e9}", "mounts", "overlay = ", "99999999999999999999", "[[mounts]]\n", "'''", "\0"];
+    feed(&[seed], &words, 3000, entries::profile);
+}
+
+#[test]
+fn filters_of_any_bytes_are_taken_or_refused_and_answer_as_they_say() {
+    let seed = br#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        { "names": ["read", "_llseek"], "action": "SCMP_ACT_ALLOW" },
+        { "names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{ "index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }] }] }"#;
+    let words = ["SCMP_ACT_LOG", "SCMP_CMP_GE", "18446744073709551615", "-1", "[", "{", "\"write\"", "null", "1e999"];
+    feed(&[seed], &words, 3000, entries::filter);
+}
+
+#[test]
+fn values_of_any_bytes_are_taken_or_refused() {
+    let seeds: [&[u8]; 6] = [
+        b"/a:/b",
+        b"/m:lower=/a,lower=/b,upper=/u,work=/w",
+        b"fd:3:/x:644",
+        b"boot=1d,mono=-3ms",
+        b"u:0:100000:65536",
+        b"net=fd:7",
+    ];
+    let words = [":", "\\:", ",", "=", "..", "/", "4294967295", "-", "999999999999999999999K", "size=", "\u{20ac}"];
+    feed(&seeds, &words, 2000, entries::options);
+}
+
+#[test]
+fn filters_made_up_of_any_bytes_answer_as_their_rules_say() {
+    let mut random = Random(7);
+    for _ in 0..1500 {
+        entries::compiler(&random.bytes(2000));
+    }
+}
+
+#[test]
+fn programs_and_lists_of_libraries_of_any_bytes_are_read_or_refused() {
+    let root = Root::make();
+    let program = std::fs::read("/bin/true").expect("a system has it");
+    // The structures are in the first bytes; the rest is code.
+    let (head, rest) = program.split_at(program.len().min(2048));
+    let whole = |bytes: &[u8]| entries::elf(&root, &[bytes, rest].concat());
+    feed(&[head], &["\u{7f}ELF", "\0\0\0\0\0\0\0\0", "/lib", "$ORIGIN"], 800, whole);
+    drop(root);
+    let root = Root::make();
+    let mut list = b"glibc-ld.so.cache1.1".to_vec();
+    for number in [1u32, 30, 2, 0, 0, 0, 0, 0x303, 72, 82, 0, 0, 0] {
+        list.extend(number.to_le_bytes());
+    }
+    list.extend(b"libc.so.6\0/lib/libc.so.6\0");
+    feed(&[&list], &["glibc-ld.so.cache1.1", "ld.so-1.7.0", "\0\0\0\0", "/lib"], 800, |bytes| {
+        entries::cache(&root, bytes)
+    });
+}
