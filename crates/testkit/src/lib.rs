@@ -4,6 +4,10 @@
 //! Tests run as root and as an ordinary user: the whole test program is run twice. A gate skips with a reason; with `CI`
 //! set it fails instead.
 
+pub mod forest;
+pub mod random;
+pub mod tracer;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,6 +47,11 @@ pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
+/// `all` where the whole of a proof is wished (`HOLM_PROOF=all`), else `some`.
+pub fn much(some: usize, all: usize) -> usize {
+    if std::env::var_os("HOLM_PROOF").is_some_and(|value| value == "all") { all } else { some }
+}
+
 /// What a sandbox could leave behind in this process and on this machine.
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub struct Traces {
@@ -80,6 +89,25 @@ impl Traces {
         let is_ours = |line: &&str| !line.contains("/holm-test-") || line.contains(&own);
         let mounts = mounts.split_inclusive('\n').filter(is_ours).collect();
         Traces { descriptors, children, mounts, cgroups }
+    }
+
+    /// What there is since `before` and wasn't then, after a test that takes so long that others mount things meanwhile
+    /// and use control groups: mounts count on `/` and in `scratch`, control groups if they stay without a process.
+    pub fn left(before: &Traces, scratch: &Path) -> Vec<String> {
+        let now = Traces::now();
+        let point =
+            |line: &&str| line.split(' ').nth(4).is_some_and(|at| at == "/" || Path::new(at).starts_with(scratch));
+        let known: BTreeSet<&str> = before.mounts.lines().collect();
+        let mounts = now.mounts.lines().filter(point).filter(|line| !known.contains(line)).map(str::to_owned);
+        let idle = |group: &&PathBuf| {
+            (0..100).all(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                std::fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty())
+            })
+        };
+        let groups = now.cgroups.difference(&before.cgroups).filter(idle).map(|group| group.display().to_string());
+        let descriptors = now.descriptors.difference(&before.descriptors).cloned();
+        mounts.chain(groups).chain(descriptors).chain(now.children.difference(&before.children).cloned()).collect()
     }
 }
 
