@@ -4,10 +4,11 @@
 //! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
 //! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
 //!
-//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT" as decimal numbers, the time in milliseconds or 0,
-//! and the first step of the parent to wait for or 0; "STEP RESOURCE SOFT HARD" for each limit of the program; COUNT paths
-//! to try; the program's own arguments. The environment is the program's. Order: hide, start the program (STARTED or FAILED), close all that is the
-//! program's, then wait for children and for the owner's records (the table in wire.rs).
+//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT" as decimal numbers, the time in milliseconds or 0, the
+//! first step of the parent to wait for or 0, and the step that is this program; "STEP RESOURCE SOFT HARD" for each limit of
+//! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, start the
+//! program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's records (the
+//! table in wire.rs).
 #![no_std]
 #![no_main]
 
@@ -26,6 +27,7 @@ const MMAP: usize = 9;
 const SIGACTION: usize = 13;
 const SIGPROCMASK: usize = 14;
 const IOCTL: usize = 16;
+const GETPID: usize = 39;
 const SENDTO: usize = 44;
 const RECVFROM: usize = 45;
 const CLONE: usize = 56;
@@ -48,6 +50,7 @@ const SIGKILL: usize = 9;
 const SIGTERM: usize = 15;
 const SIGCHLD: usize = 17;
 const SIGCONT: usize = 18;
+const SIGSTOP: usize = 19;
 const ENOENT: i32 = 2;
 const EINTR: isize = -4;
 const EACCES: i32 = 13;
@@ -76,6 +79,8 @@ struct Task {
     proc: usize,
     /// The parent's step to wait for, or 0.
     awaited: u32,
+    /// The step that starts this program.
+    own_step: u32,
     /// When the program's time is over, on the clock of `now`; 0 is never.
     deadline: usize,
     /// The program's limits, as text.
@@ -88,15 +93,15 @@ struct Task {
 extern "C" fn main(stack: *const usize) -> ! {
     // SAFETY: the kernel puts argc, argv, NULL, envp, NULL at the stack pointer of a new program (execve(2)).
     let task = unsafe { task(stack) };
-    call(PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
+    must(&task, PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
     call(PRCTL, [15, c"holm-init".as_ptr() as usize, 0, 0, 0, 0]); // PR_SET_NAME
-    call(FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
+    must(&task, FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
     // A caller that ignores SIGCHLD hands that down even to cleared handlers (clone(2), CLONE_CLEAR_SIGHAND), and then no
     // end of a child would be told (wait(2)).
-    call(SIGACTION, [SIGCHLD, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
+    must(&task, SIGACTION, [SIGCHLD, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
     if task.flags & flags::FOREIGN_PIDS != 0 {
-        call(FCNTL, [task.proc, 2, 1, 0, 0, 0]);
-        call(PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
+        must(&task, FCNTL, [task.proc, 2, 1, 0, 0, 0]);
+        must(&task, PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
     }
     if task.awaited != 0 {
         wait_for_parent(&task);
@@ -110,12 +115,12 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes seven numbers, a text, and as many paths as the fifth number says.
+    // SAFETY: as the caller says; the library passes eight numbers, a text, and as many paths as the fifth number says.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
         let mut text = *argv.add(1);
-        let mut numbers = [0usize; 7];
+        let mut numbers = [0usize; 8];
         for number in &mut numbers {
             *number = take_number(&mut text);
         }
@@ -125,6 +130,7 @@ unsafe fn task(stack: *const usize) -> Task {
             step: numbers[2] as u32,
             proc: numbers[3],
             awaited: numbers[6] as u32,
+            own_step: numbers[7] as u32,
             deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
             limits: *argv.add(2),
             paths: core::slice::from_raw_parts(argv.add(3), numbers[4]),
@@ -173,13 +179,27 @@ fn now() -> usize {
     time[0] * 1000 + time[1] / 1_000_000
 }
 
+/// Makes a call on which the set-up stands: without it the program isn't started.
+fn must(task: &Task, number: usize, arguments: [usize; 6]) -> isize {
+    match call(number, arguments) {
+        errno @ -4095..0 => fail(task, task.own_step, -errno as i32),
+        done => done,
+    }
+}
+
+/// Reports that a step failed, and ends.
+fn fail(task: &Task, step: u32, errno: i32) -> ! {
+    send(task, Record::new(wire::FAILED, step, errno));
+    exit(125)
+}
+
 /// Starts the program and returns its pid, or reports and ends. The call returns after execve, so success is known.
 fn start(task: &Task) -> isize {
     // A page that stays shared whether or not the child shares our memory: the child's errno, or 0, and its step.
-    let page = call(MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]) as *mut [i32; 2];
+    let page = must(task, MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]) as *mut [i32; 2];
     if task.flags & flags::TERMINAL != 0 {
-        call(SETSID, [0; 6]);
-        call(IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
+        must(task, SETSID, [0; 6]);
+        must(task, IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
     }
     let own = task.flags & flags::OWN_MEMORY != 0;
     let shares = if own { 0 } else { 0x100 }; // CLONE_VM
@@ -188,49 +208,64 @@ fn start(task: &Task) -> isize {
     if pid == 0 {
         become_program(task, page);
     }
-    // SAFETY: the page is mapped unless mmap failed, in which case the child could not report and faulted.
-    let [errno, step] = if pid < 0 { [-pid as i32, 0] } else { unsafe { page.read_volatile() } };
+    if pid < 0 {
+        fail(task, task.own_step, -pid as i32);
+    }
+    // SAFETY: the page is mapped, and the child is done with it.
+    let [errno, step] = unsafe { page.read_volatile() };
     if errno != 0 {
-        send(task, Record::new(wire::FAILED, if step == 0 { task.step } else { step as u32 }, errno));
-        exit(125);
+        fail(task, step as u32, errno);
     }
     pid
 }
 
 /// The child of `start`: never returns.
 fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
+    let failed = match prepare(task).or_else(|| limit(task.limits)) {
+        Some(failed) => failed,
+        None => [execute(task), task.step as i32],
+    };
+    // SAFETY: the page of `start`, mapped and writable, shared with the parent.
+    unsafe { failure.write_volatile(failed) };
+    exit(127)
+}
+
+/// Takes session, terminal and signals apart from the init's; errno and step if that fails.
+#[inline(always)]
+fn prepare(task: &Task) -> Option<[i32; 2]> {
+    let mut errno = 0;
+    let mut make = |number: usize, arguments: [usize; 6]| {
+        if let failed @ -4095..0 = call(number, arguments) {
+            errno = -failed as i32;
+        }
+    };
     if task.flags & flags::TERMINAL != 0 {
-        call(SETPGID, [0; 6]);
-        let group = call(39, [0; 6]) as i32; // getpid
-        call(IOCTL, [0, TIOCSPGRP, &raw const group as usize, 0, 0, 0]);
+        make(SETPGID, [0; 6]);
+        let group = call(GETPID, [0; 6]) as i32;
+        make(IOCTL, [0, TIOCSPGRP, &raw const group as usize, 0, 0, 0]);
     } else if task.flags & flags::NEW_SESSION != 0 {
-        call(SETSID, [0; 6]);
+        make(SETSID, [0; 6]);
     }
-    for signal in 1..=64 {
-        call(SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
-    }
-    if let Some(failed) = limit(task.limits) {
-        // SAFETY: the page of `start`, mapped and writable, shared with the parent.
-        unsafe { failure.write_volatile(failed) };
-        exit(127)
+    for signal in (1..=64).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
+        make(SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
     }
     let none = 0u64;
-    call(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    make(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    (errno != 0).then_some([errno, task.own_step as i32])
+}
+
+/// Tries the paths one by one; returns only if none can be executed, with the errno that says most.
+#[inline(always)]
+fn execute(task: &Task) -> i32 {
     let mut cause = ENOENT;
     for &path in task.paths {
-        let found = -call(EXECVE, [path as usize, task.argv as usize, task.envp as usize, 0, 0, 0]) as i32;
-        match found {
+        match -call(EXECVE, [path as usize, task.argv as usize, task.envp as usize, 0, 0, 0]) as i32 {
             ENOENT | ENOTDIR => {}
             EACCES => cause = EACCES,
-            other => {
-                cause = other;
-                break;
-            }
+            other => return other,
         }
     }
-    // SAFETY: the page of `start`, mapped and writable, shared with the parent.
-    unsafe { failure.write_volatile([cause, 0]) };
-    exit(127)
+    cause
 }
 
 /// Sets the program's limits (prlimit(2)); errno and step of the first that fails.
@@ -257,6 +292,9 @@ fn limit(mut text: *const u8) -> Option<[i32; 2]> {
 fn supervise(task: &Task, program: isize) -> ! {
     let child = 1u64 << (SIGCHLD - 1);
     let signals = call(SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]) as usize;
+    if signals > i32::MAX as usize {
+        exit(125); // nobody would reap
+    }
     let mut alive = true;
     let mut deadline = task.deadline;
     loop {

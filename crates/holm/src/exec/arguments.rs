@@ -20,7 +20,8 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>) -> Ve
         | flag(!launch.own_pids, flags::FOREIGN_PIDS);
     let proc = proc.map_or(0, AsRawFd::as_raw_fd);
     let (control, last, paths) = (control.as_raw_fd(), plan.steps.len(), launch.paths.len());
-    let task = format!("{control} {flags} {last} {proc} {paths} {} {}", milliseconds(plan), awaited(plan));
+    let (time, awaited, init) = (milliseconds(plan), awaited(plan), init(plan));
+    let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init}");
     let own = ["holm-init".to_owned(), task, resources(plan)].map(|s| CString::new(s).expect("no NUL in it"));
     let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
     own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()
@@ -46,10 +47,14 @@ fn milliseconds(plan: &Plan) -> u64 {
     time.map_or(0, |time| u64::try_from(time).unwrap_or(u64::MAX))
 }
 
+/// The number of the step that is the init.
+fn init(plan: &Plan) -> usize {
+    plan.steps.iter().position(|step| step.act == Act::Init).map_or(0, |place| place + 1)
+}
+
 /// The first step of the parent that the init waits for; 0 is none.
 fn awaited(plan: &Plan) -> usize {
-    let init = plan.steps.iter().position(|step| step.act == Act::Init).unwrap_or(0);
-    let is_late = |&(place, step): &(usize, &Step)| place > init && step.actor == Actor::ParentMeanwhile;
+    let is_late = |&(place, step): &(usize, &Step)| place >= init(plan) && step.actor == Actor::ParentMeanwhile;
     plan.steps.iter().enumerate().find(is_late).map_or(0, |(place, _)| place + 1)
 }
 

@@ -38,21 +38,23 @@ pub(crate) struct Context<'a> {
 
 /// Where the child starts.
 pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
-    close_owner(context);
+    close_owner(context, &context.program.steps);
     walk(context, 0)
 }
 
 /// Where the aide starts: it makes beside what takes long, hands it over and ends.
 pub(crate) extern "C" fn assist(context: &Context<'_>) -> ! {
-    close_owner(context);
+    close_owner(context, &context.program.aide);
     perform(&mut State::new(context), &context.program.aide);
     exit(0)
 }
 
 /// Open here, it would hide its end from a child that waits: a parent killed meanwhile would leave that for ever.
-fn close_owner(context: &Context<'_>) {
+fn close_owner(context: &Context<'_>, steps: &[(u32, Op)]) {
     let owner = context.owner as u32;
-    let _ = crate::sys::process::close_range(owner, owner);
+    if let Err(errno) = crate::sys::process::close_range(owner, owner) {
+        fail(context.program, steps.first().map_or(0, |(step, _)| *step), errno);
+    }
 }
 
 /// Where the child of a child that forked goes on.
@@ -358,9 +360,11 @@ impl<'a> State<'a> {
         let (_, aide) = self.context.program.aide_socket.ok_or(Errno::BADF)?;
         let made = openat(CWD, c"/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let socket = crate::sys::process::borrow(aide).ok_or(Errno::BADF)?;
-        // If the process inside is gone, it has said why.
-        let _ = send_descriptor(socket, Record::new(wire::MOVED, step, 0), made.as_fd());
-        Ok(())
+        match send_descriptor(socket, Record::new(wire::MOVED, step, 0), made.as_fd()) {
+            // The process inside is gone, and has said why.
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            done => done,
+        }
     }
 
     fn enter_network(&self) -> Result<()> {

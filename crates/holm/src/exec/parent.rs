@@ -19,8 +19,8 @@ use crate::sys::signal::Blocked;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
-    send, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType,
+    recvmsg, send, shutdown, socketpair,
 };
 use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
 use std::mem::MaybeUninit;
@@ -88,7 +88,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     let begun = if forks { Ok(()) } else { nursery.begin(&context) };
     // Open in this process it would hide that the children have closed their own.
     drop(child_end);
-    let raised = begun.map_err(Stop::Failed).and_then(|()| nursery.raise());
+    let raised = begun.map_err(Stop::Failed).and_then(|()| nursery.raise(failed));
     if raised.is_err() {
         nursery.clear();
     }
@@ -121,10 +121,10 @@ struct Nursery<'a> {
 
 impl Nursery<'_> {
     /// Reads records and answers them until the program runs.
-    fn raise(&mut self) -> std::result::Result<(), Stop> {
+    fn raise(&mut self, failed: impl Fn(Errno) -> Stop) -> std::result::Result<(), Stop> {
         let (mut needed, mut started) = (None, false);
         loop {
-            let Some((record, descriptor)) = self.receive() else { return Err(self.lost()) };
+            let Some((record, descriptor)) = self.receive().map_err(&failed)? else { return Err(self.lost()) };
             match (record.kind, descriptor) {
                 (wire::STARTED, _) => started = true,
                 (wire::FAILED, _) => {
@@ -138,6 +138,8 @@ impl Nursery<'_> {
                 }
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
                 (wire::LISTENER, Some(listener)) => self.watch(record.step as usize, listener)?,
+                // There was no number for it (unix(7), "MSG_CTRUNC").
+                (wire::MOVED | wire::TERMINAL | wire::LISTENER, None) => return Err(failed(Errno::MFILE)),
                 _ => {}
             }
             // The process inside may be heard before the one that started it tells who it is.
@@ -231,13 +233,16 @@ impl Nursery<'_> {
                 _ => {}
             }
         }
-        // If the child is gone, its record or its end comes next.
-        let _ = send(self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
-        Ok(())
+        let go = Record::new(wire::GO, 0, 0).to_bytes();
+        match rustix::io::retry_on_intr(|| send(self.control, &go, SendFlags::NOSIGNAL)) {
+            // The child is gone: its record or its end comes next.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(errno) => Err(Failed { step: place + 1, errno }),
+        }
     }
 
     /// The next record; `None` at the end.
-    fn receive(&self) -> Option<(Record, Option<OwnedFd>)> {
+    fn receive(&self) -> Result<Option<(Record, Option<OwnedFd>)>> {
         loop {
             let mut bytes = [0u8; wire::LENGTH];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -251,9 +256,10 @@ impl Nursery<'_> {
                         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
                         _ => None,
                     });
-                    return Some((Record::from_bytes(bytes), descriptor));
+                    return Ok(Some((Record::from_bytes(bytes), descriptor)));
                 }
-                _ => return None,
+                Ok(_) => return Ok(None),
+                Err(errno) => return Err(errno),
             }
         }
     }
@@ -263,16 +269,19 @@ impl Nursery<'_> {
         let kill = |child: &Cloned| {
             let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
         };
+        // One that nobody could tell of ends at this.
+        let _ = shutdown(self.control, Shutdown::Write);
         // Killed between starting another and telling of it, the first child would leave one that nobody knows to reap.
         while self.children.len() < self.awaited {
             match self.receive() {
-                Some((Record { kind: wire::MOVED, .. }, Some(pidfd))) => self.moved(pidfd),
-                Some(_) => {}
-                None => break,
+                Ok(Some((Record { kind: wire::MOVED, .. }, Some(pidfd)))) => self.moved(pidfd),
+                Ok(None) => break,
+                _ => {}
             }
         }
         self.children.iter().for_each(kill);
-        while self.receive().is_some() {}
+        // A failure here passes, and nothing else tells that they are gone.
+        while !matches!(self.receive(), Ok(None)) {}
         for child in self.children.drain(..) {
             let _ = reap(&child.pidfd);
         }

@@ -22,11 +22,15 @@ struct Beneath {
 const CREATE_VERSION: usize = 1;
 const RULE_PATH_BENEATH: usize = 1;
 
-/// The version of the interface; 0 if there is none or it is switched off.
+/// The version of the interface; 0 if there is none, it is switched off, or an outer filter refuses it.
 pub(crate) fn version() -> u32 {
     // SAFETY: with this flag the kernel takes no pointer.
-    check(unsafe { raw::syscall(libc::SYS_landlock_create_ruleset as usize, [0, 0, CREATE_VERSION, 0, 0, 0]) })
-        .unwrap_or(0) as u32
+    match check(unsafe { raw::syscall(libc::SYS_landlock_create_ruleset as usize, [0, 0, CREATE_VERSION, 0, 0, 0]) }) {
+        Ok(version) => version as u32,
+        Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => 0,
+        // It says nothing of what there is: to make rules will say it, and fails rather than leaves them out.
+        Err(_) => u32::MAX,
+    }
 }
 
 /// An empty set of rules that refuses accesses `files` and reaching `scopes`.
