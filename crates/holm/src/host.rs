@@ -13,7 +13,7 @@ use crate::spec::life::Stdio;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::{Choice, Target};
 use limits::LimitFacts;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::hash::BuildHasher;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -322,10 +322,8 @@ fn root(spec: &Spec) -> Option<Result<RootFacts, rustix::io::Errno>> {
 }
 
 fn exists_inside(root: &OwnedFd, at: &Path) -> bool {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     // A symbolic link is something, too: mounting on it is refused later, not covered up.
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat2(root, at, flags, Mode::empty(), resolve).is_ok()
+    crate::sys::inside::look(root.as_fd(), at, OFlags::NOFOLLOW).is_ok()
 }
 
 fn closed(spec: &Spec) -> Vec<i32> {

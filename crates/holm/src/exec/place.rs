@@ -4,7 +4,7 @@
 //! the last part is refused. Missing parts are made only on file systems that this sandbox made: nothing appears on a
 //! disk of the host.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -86,8 +86,7 @@ pub(crate) struct Inside<'a> {
 
 impl Inside<'_> {
     fn look(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(self.root, path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+        crate::sys::inside::look(self.root, path, flags)
     }
 
     /// Opens what is at `place` (`O_PATH`), makes it first if it is missing, and refuses a symbolic link (ELOOP).
@@ -166,3 +165,6 @@ pub(crate) fn write_at(directory: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> 
     rustix::io::write(&file, bytes)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

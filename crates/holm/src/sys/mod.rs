@@ -1,4 +1,4 @@
-//! Floor 0: the system calls that `rustix` lacks, made safe. The only module with `unsafe` code.
+//! Floor 0: the system calls that `rustix` lacks, or that take care, made safe. The only module with `unsafe` code.
 //!
 //! It decides nothing. Its functions allocate nothing unless they say so, take borrowed descriptors and C strings, and
 //! return `rustix::io::Errno`, so that the set-up child (`exec::child`) can use them.
@@ -6,6 +6,7 @@
 
 pub(crate) mod clone;
 pub(crate) mod init;
+pub(crate) mod inside;
 pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod mount;
