@@ -147,6 +147,10 @@ impl Tree {
                 node = None;
                 continue;
             }
+            // All that is walked through is a directory, and so is this.
+            if part == Path::new(".") {
+                continue;
+            }
             let here = real.join(&part);
             let seen = self.look(&here)?.clone();
             match &seen {
@@ -243,16 +247,18 @@ impl Tree {
     }
 }
 
-/// The parts of a path that matter to a walk, last one first.
+/// The parts of a path that matter to a walk, last one first. A '/' or a "." at the end asks for a directory.
 fn parts(path: &Path) -> Vec<PathBuf> {
-    path.components()
-        .rev()
-        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
-        .map(|part| PathBuf::from(part.as_os_str()))
-        .collect()
+    let named = path.components().rev().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    let bytes = path.as_os_str().as_bytes();
+    let directory = bytes.ends_with(b"/") || bytes.ends_with(b"/.") || bytes == b".";
+    directory.then(|| PathBuf::from(".")).into_iter().chain(named.map(|part| PathBuf::from(part.as_os_str()))).collect()
 }
 
 /// The loop error for a path whose walk ended in [`Walked::Loop`].
 pub(crate) fn looping(path: &Path) -> Error {
     Error::Loop { path: path.to_owned(), of: Levels::Links }
 }
+
+#[cfg(test)]
+mod tests;
