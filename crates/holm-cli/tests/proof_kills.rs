@@ -1,5 +1,5 @@
 //! SIGKILL at random moments of a life, to holm, to the shell that started it, and to any process of its tree: whatever is
-//! killed, everything ends, and no mount or control group is left.
+//! killed, everything ends, and no mount is left, nor a control group where none was asked for.
 //!
 //! 1,000 kills; `HOLM_PROOF=all` makes it 10,000.
 
