@@ -190,8 +190,9 @@ fn free_range() -> Option<u32> {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let taken: Vec<(u64, u64)> = ["/etc/subuid", "/etc/subgid"].iter().flat_map(|file| ranges(&read(file))).collect();
     let mapped = |file: &str, range: (u64, u64)| {
-        // Lines of /proc/PID/uid_map: first id inside, first outside, count.
-        let lines = read(file);
+        // Lines of /proc/PID/uid_map: first id inside, first outside, count. One that can't be read refuses nothing here: if
+        // the range isn't there its own map can't be written, while without a range root inside would be root outside.
+        let Ok(lines) = std::fs::read_to_string(file) else { return true };
         let mut lines = lines.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
         lines.any(|mut line| {
             matches!((line.next(), line.nth(1)), (Some(first), Some(count)) if first <= range.0 && range.1 <= first + count)
