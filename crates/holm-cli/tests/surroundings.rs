@@ -5,6 +5,7 @@ mod patience;
 use patience::{Running, output, within};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use testkit::{Scratch, holm, run};
@@ -221,4 +222,12 @@ fn dispositions_mask_and_umask_of_the_caller_are_reset() {
         let done = shell(&format!("umask 077; exec env {caller} holm run sh -c '{ask}'"));
         assert_eq!(text(&done.stdout), expected, "{caller}: {}", text(&done.stderr));
     }
+}
+
+#[test]
+fn a_root_that_is_an_overlay_is_made_where_only_the_caller_may_search() {
+    let scratch = Scratch::new("private");
+    fs::set_permissions(scratch.path(), PermissionsExt::from_mode(0o700)).expect("scratch is ours");
+    let done = output(run().args(["--root", "bins:true", "true"]).current_dir(scratch.path()));
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -172,11 +172,15 @@ impl Drop for Scratch {
 }
 
 /// Another working directory, until dropped: the caller's relative paths count from the one before.
-pub(crate) struct Elsewhere(OwnedFd);
+pub(crate) struct Elsewhere(Option<OwnedFd>);
 
 impl Elsewhere {
     pub(crate) fn enter(path: &CStr) -> Result<Elsewhere> {
-        let before = open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        // With ids inside it may not be searched: then no later step could look up anything from it either.
+        let before = match open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::ACCESS) => None,
+            before => Some(before?),
+        };
         rustix::process::chdir(path)?;
         Ok(Elsewhere(before))
     }
@@ -184,7 +188,7 @@ impl Elsewhere {
 
 impl Drop for Elsewhere {
     fn drop(&mut self) {
-        let _ = rustix::process::fchdir(&self.0);
+        let _ = self.0.as_ref().map(rustix::process::fchdir);
     }
 }
 
