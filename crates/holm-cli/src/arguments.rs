@@ -14,6 +14,7 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(run())
         .subcommand(learn())
+        .subcommand(crate::root::arguments::command())
         .subcommand(generate())
 }
 
@@ -78,7 +79,11 @@ fn root_options() -> Vec<Arg> {
     under(
         "Root",
         vec![
-            single("root", "ROOT", "host (default), bins:A,B,... for these programs, none, or a directory"),
+            single(
+                "root",
+                "ROOT",
+                "host (default), bins:A,B,... for these programs, none, a directory, or a stored root (holm root)",
+            ),
             flag("rw", "Writes to the root go through to it"),
             Arg::new("overlay")
                 .long("overlay")

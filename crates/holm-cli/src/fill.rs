@@ -15,6 +15,7 @@ use holm::spec::life::{Base, Change, Stdio, Terminal};
 use holm::spec::namespaces::{Choice, Keep};
 use holm::spec::origins::Wish;
 use holm::spec::policy::Denials;
+use holm_root::store::Held;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ struct Typed {
 }
 
 /// Reads the profile and the command line.
-pub(crate) fn wish(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
+pub(crate) fn wish(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
     let (mut fill, tty) = begin(matches);
     let typed = from_matches(matches);
     let tty = typed.tty.clone().or(tty);
@@ -62,7 +63,7 @@ pub(crate) fn wish(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
 }
 
 /// Reads the profile for a run that learns what the program misses: what it prints goes to standard error.
-pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
+pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
     let (mut fill, _) = begin(matches);
     fill.spec.policy.denials = Denials::Told;
     fill.spec.terminal = Terminal::None;
@@ -73,7 +74,7 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
 /// The program, with what a profile says of it, if there is one; and what that says of a terminal.
 fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
-    let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new() };
+    let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new(), held: None };
     fill.spec.program.arguments = program.collect();
     let mut tty = None;
     if let Some(path) = matches.get_one::<OsString>("profile") {
@@ -187,11 +188,18 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
 pub(crate) struct Fill {
     pub(crate) spec: Spec,
     faults: Vec<Fault>,
+    held: Option<Held>,
+}
+
+/// What is meant, with the stored root, which stays for as long as this is kept.
+pub(crate) struct Meant {
+    pub(crate) spec: Spec,
+    pub(crate) _root: Option<Held>,
 }
 
 impl Fill {
-    fn finish(self) -> Result<Spec, Vec<Fault>> {
-        if self.faults.is_empty() { Ok(self.spec) } else { Err(self.faults) }
+    fn finish(self) -> Result<Meant, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(Meant { spec: self.spec, _root: self.held }) } else { Err(self.faults) }
     }
 
     /// Notes what is wrong with a value, and goes on.
@@ -228,22 +236,18 @@ impl Fill {
     fn root(&mut self, typed: &Typed) {
         if let Some(root) = &typed.root {
             self.spec.origins.set(Wish::Root, format!("{}root", typed.place));
-            self.spec.root = match root.as_bytes() {
-                b"host" => Root::Host,
-                b"none" => Root::Empty,
-                bytes => match bytes.strip_prefix(b"bins:") {
-                    Some(list) => {
-                        let origin = values::origin(&typed.place, "root", root);
-                        match crate::programs::root(OsStr::from_bytes(list), &origin) {
-                            Ok(path) => Root::Programs(path),
-                            Err(faults) => {
-                                self.faults.extend(faults);
-                                Root::Host
-                            }
-                        }
+            let origin = values::origin(&typed.place, "root", root);
+            self.spec.root = match (root.as_bytes(), root.as_bytes().strip_prefix(b"bins:")) {
+                (b"host", _) => Root::Host,
+                (b"none", _) => Root::Empty,
+                (_, Some(list)) => match crate::programs::root(OsStr::from_bytes(list), &origin) {
+                    Ok(path) => Root::Programs(path),
+                    Err(faults) => {
+                        self.faults.extend(faults);
+                        Root::Host
                     }
-                    None => Root::Directory(PathBuf::from(root)),
                 },
+                _ => self.directory_or_stored(root, &origin, typed),
             };
         }
         let place = &typed.place;
@@ -259,6 +263,28 @@ impl Fill {
         };
         self.spec.writes = writes;
         self.spec.origins.set(Wish::Writes, format!("{place}{name}"));
+    }
+
+    /// A stored root is never written: what is written goes to memory, or where `overlay` says.
+    fn directory_or_stored(&mut self, root: &OsStr, origin: &str, typed: &Typed) -> Root {
+        let held = match crate::stored::root(root, origin) {
+            Ok(None) => return Root::Directory(PathBuf::from(root)),
+            Ok(Some(held)) => held,
+            Err(fault) => {
+                self.faults.push(fault);
+                return Root::Host;
+            }
+        };
+        if typed.rw {
+            let message = format!("cannot write through to the stored root {}", root.display());
+            let hint = "--overlay=DIR keeps what is written; without --rw it goes to memory".to_owned();
+            self.faults.push(Fault { message, origin: format!("{}rw", typed.place), hint });
+        }
+        self.spec.writes = Writes::Temporary;
+        self.spec.origins.set(Wish::Writes, format!("{}root", typed.place));
+        let files = held.files.clone();
+        self.held = Some(held);
+        Root::Directory(files)
     }
 
     fn namespaces(&mut self, typed: &Typed) {

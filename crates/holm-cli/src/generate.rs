@@ -31,6 +31,13 @@ fn man(to: &mut Vec<u8>) -> std::io::Result<()> {
         writeln!(to, ".SH \"HOLM {}\"", sub.get_name().to_uppercase())?;
         page.render_description_section(to)?;
         page.render_options_section(to)?;
+        for below in sub.get_subcommands().filter(|_| sub.get_name() == "root") {
+            let title = format!("holm root {}", below.get_name());
+            let page = clap_mangen::Man::new(below.clone().display_name(title.replace(' ', "-")));
+            writeln!(to, ".SS \"{title}\"")?;
+            page.render_description_section(to)?;
+            page.render_options_section(to)?;
+        }
         page.render_extra_section(to)?;
     }
     Ok(())

@@ -16,7 +16,9 @@ mod policy;
 mod profile;
 mod programs;
 mod report;
+mod root;
 mod seccomp;
+mod stored;
 mod supervise;
 mod terminal;
 mod usage;
@@ -39,14 +41,15 @@ pub fn main() -> ExitCode {
     match matches.subcommand() {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
+        Some(("root", matches)) => root::root(matches),
         Some(("generate", matches)) => generate::generate(matches),
         _ => ExitCode::from(125),
     }
 }
 
 fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
-    let spec = match fill::wish(matches) {
-        Ok(spec) => spec,
+    let fill::Meant { spec, _root } = match fill::wish(matches) {
+        Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
     let explain = matches.get_one::<String>("explain").map(String::as_str);
@@ -74,8 +77,8 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
 
 /// Runs a program as `run` does, and prints a profile of what it missed.
 fn learn(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
-    let spec = match fill::wish_to_learn(matches) {
-        Ok(spec) => spec,
+    let fill::Meant { spec, _root } = match fill::wish_to_learn(matches) {
+        Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
     let signals = match supervise::signals() {

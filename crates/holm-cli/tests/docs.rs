@@ -45,7 +45,7 @@ fn pages(chapters: &[&str]) -> Vec<Page> {
 }
 
 fn all_pages() -> Vec<Page> {
-    pages(&["cli", "guide", "reference"])
+    pages(&["cli", "guide", "reference", "roots"])
 }
 
 /// A command with the lines it must print, and the line of the page where it stands.
@@ -225,6 +225,7 @@ fn run_command(command: &str, scratch: &Scratch) -> Vec<String> {
     shell.arg("-c").arg(command).current_dir(scratch.join("work")).process_group(0);
     shell.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     shell.env_clear().env("PATH", path).env("LANG", "C.UTF-8").env("TERM", "xterm");
+    shell.env("HOLM_STORE", scratch.join("store"));
     shell.env("XDG_CACHE_HOME", scratch.join("cache")).envs(std::env::var_os("HOME").map(|home| ("HOME", home)));
     let end = wait(&mut shell.spawn().expect("sh is there"));
     let bytes = std::fs::read(&output).expect("it was just made");

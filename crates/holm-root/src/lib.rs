@@ -4,6 +4,7 @@
 //!   executed: running a file's own loader, as `ldd` does, hands control to whoever wrote the file.
 //! - [`programs`] copies such a closure into a directory and keeps it in a cache, so that the second start costs
 //!   some stat calls.
+//! - [`store`] keeps whole roots under names, from directories and archives, each content once.
 //!
 //! This crate reads and copies files. It makes no namespaces and no mounts; that is the crate `holm`.
 
@@ -12,3 +13,6 @@
 
 pub mod closure;
 pub mod programs;
+pub mod store;
+mod tree;
+pub mod unpack;

@@ -1,0 +1,246 @@
+//! `holm root`: what the store does, printed.
+
+pub(crate) mod arguments;
+
+use crate::report::{self, Fault};
+use crate::{stored, values};
+use clap::ArgMatches;
+use holm_root::store::{Error, Freed, Metadata, Source, Store};
+use holm_root::unpack::Limits;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+/// Runs one of the commands.
+pub(crate) fn root(matches: &ArgMatches) -> ExitCode {
+    let store = match stored::open() {
+        Ok(store) => store,
+        Err(fault) => return report::faults(&[fault]),
+    };
+    let done = match matches.subcommand() {
+        Some(("import", matches)) => import(store, matches),
+        Some(("export", matches)) => export(&store, matches),
+        Some(("ls", matches)) => list(&store, matches.get_flag("json")),
+        Some(("show", matches)) => show(&store, matches),
+        Some(("rm", matches)) => remove(store, &name(matches)),
+        Some(("gc", _)) => collect(store),
+        Some(("verify", matches)) => verify(&store, matches),
+        Some(("du", matches)) => usage(&store, matches.get_flag("json")),
+        _ => return ExitCode::from(125),
+    };
+    match done {
+        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report::own(&format!("cannot print: {}", holm::model::text::cause(&error))),
+        },
+        Err(faults) => report::faults(&faults),
+    }
+}
+
+/// What is printed, or what is wrong.
+type Done = Result<String, Vec<Fault>>;
+
+fn failed(error: Error) -> Vec<Fault> {
+    vec![stored::fault(&error, "")]
+}
+
+fn name(matches: &ArgMatches) -> String {
+    matches.get_one::<OsString>("name").map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn path(matches: &ArgMatches, id: &str) -> PathBuf {
+    matches.get_one::<OsString>(id).map(PathBuf::from).unwrap_or_default()
+}
+
+fn import(store: Store, matches: &ArgMatches) -> Done {
+    let typed = matches.get_one::<String>("max-size").map_or("", String::as_str);
+    let bytes = values::size(typed).map_err(|cause| {
+        let message = format!("cannot use the value of --max-size {typed}: {cause}");
+        vec![Fault { message, origin: String::new(), hint: String::new() }]
+    })?;
+    let source = path(matches, "source");
+    let limits = Limits { bytes, ..Limits::default() };
+    let source = Source::find(&source, limits).map_err(failed)?;
+    let stored = store.write().and_then(|writer| writer.import(source, &name(matches))).map_err(failed)?;
+    let lacks = lacks(&stored).into_iter().map(|line| format!("note: {line}\n"));
+    Ok(format!("{} {}\n", stored.name, stored.id) + &lacks.collect::<String>())
+}
+
+/// What the files on disk are not, in words.
+fn lacks(metadata: &Metadata) -> Vec<String> {
+    let counts = [
+        (metadata.not_on_disk.owners, "owners: on disk these entries are yours; the listing tells whose they are"),
+        (metadata.not_on_disk.devices, "device nodes: they are listed, and never made on disk"),
+        (metadata.not_on_disk.left_out, "sockets or attributes: no root keeps such ones"),
+    ];
+    counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+}
+
+fn export(store: &Store, matches: &ArgMatches) -> Done {
+    let (name, path) = (name(matches), path(matches, "file"));
+    let compressed =
+        path.extension().is_some_and(|end| ["gz", "tgz", "xz", "zst", "bz2"].iter().any(|one| end == *one));
+    if compressed {
+        let message = format!("cannot export to {}: archives are written plain", path.display());
+        let hint = format!("holm root export {name} /dev/stdout | gzip > {}", path.display());
+        return Err(vec![Fault { message, origin: String::new(), hint }]);
+    }
+    let wrong = |error: std::io::Error| {
+        let message = format!("cannot write {}: {}", path.display(), holm::model::text::cause(&error));
+        vec![Fault { message, origin: String::new(), hint: String::new() }]
+    };
+    // A terminal, a pipe: written as it is.
+    let plain = std::fs::metadata(&path).is_ok_and(|there| !there.is_file());
+    let aside = match plain {
+        true => path.clone(),
+        false => {
+            let mut aside = path.clone().into_os_string();
+            aside.push(".part");
+            aside.into()
+        }
+    };
+    let mut to = BufWriter::with_capacity(1 << 20, File::create(&aside).map_err(wrong)?);
+    let done = store.export(&name, &mut to).map_err(failed);
+    let done = done.and_then(|()| if plain { Ok(()) } else { to.get_ref().sync_all().map_err(wrong) });
+    match (plain, done) {
+        (true, done) => done.map(|()| String::new()),
+        (false, Ok(())) => std::fs::rename(&aside, &path).map(|()| String::new()).map_err(wrong),
+        (false, Err(faults)) => {
+            let _ = std::fs::remove_file(&aside);
+            Err(faults)
+        }
+    }
+}
+
+fn list(store: &Store, json: bool) -> Done {
+    let (mut known, mut faults) = (Vec::new(), Vec::new());
+    for (_, found) in store.all().map_err(failed)? {
+        match found {
+            Ok(metadata) => known.push(metadata),
+            Err(error) => faults.push(stored::fault(&error, "")),
+        }
+    }
+    let text = if json { pretty(&known)? } else { table(&known) };
+    if faults.is_empty() {
+        return Ok(text);
+    }
+    // What can be listed is.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Err(faults)
+}
+
+fn table(known: &[Metadata]) -> String {
+    let mut rows = vec![["NAME", "ID", "SIZE", "CREATED", "SOURCE"].map(str::to_owned)];
+    for one in known {
+        let id = one.id.get(..12).unwrap_or_default().to_owned();
+        rows.push([one.name.clone(), id, bytes(one.size), time(one.created), report::plain(&one.source)]);
+    }
+    columns(&rows)
+}
+
+/// Rows as lines, with columns below each other.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn show(store: &Store, matches: &ArgMatches) -> Done {
+    let found = store.find(&name(matches)).map_err(failed)?;
+    if matches.get_flag("json") {
+        return pretty(&found);
+    }
+    let mut text = format!(
+        "name     {}\nid       {}\nsource   {}\ncreated  {}\nsize     {}\nentries  {}\n",
+        found.name,
+        found.id,
+        report::plain(&found.source),
+        time(found.created),
+        bytes(found.size),
+        found.entries,
+    );
+    for line in lacks(&found) {
+        text += &format!("note     {line}\n");
+    }
+    Ok(text)
+}
+
+fn remove(store: Store, name: &str) -> Done {
+    // Without such a name nothing is written, not even a lock.
+    if let Err(error @ Error::Unknown { .. }) = store.find(name) {
+        return Err(failed(error));
+    }
+    store.write().and_then(|writer| writer.remove(name)).map(|_| String::new()).map_err(failed)
+}
+
+fn collect(store: Store) -> Done {
+    let Freed { roots, files, bytes: size, .. } = store.write().and_then(|writer| writer.collect()).map_err(failed)?;
+    Ok(format!("removed {roots} roots and {files} files, {}\n", bytes(size)))
+}
+
+fn verify(store: &Store, matches: &ArgMatches) -> Done {
+    let names = match matches.contains_id("name") {
+        true => vec![name(matches)],
+        false => store.all().map_err(failed)?.into_iter().map(|(name, _)| name).collect(),
+    };
+    let (mut text, mut faults) = (String::new(), Vec::new());
+    for name in names {
+        match store.verify(&name) {
+            Ok(differences) if differences.is_empty() => text += &format!("{name}: as stored\n"),
+            Ok(differences) => faults.extend(differences.iter().map(|difference| Fault {
+                message: format!("{name} differs at {difference}"),
+                origin: String::new(),
+                hint: String::new(),
+            })),
+            Err(error) => faults.push(stored::fault(&error, "")),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(text);
+    }
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Err(faults)
+}
+
+fn usage(store: &Store, json: bool) -> Done {
+    let usage = store.usage().map_err(failed)?;
+    if json {
+        let one = |(name, all, alone): &_| serde_json::json!({ "name": name, "bytes": all, "alone": alone });
+        let names: Vec<_> = usage.names.iter().map(one as fn(&(String, u64, u64)) -> _).collect();
+        return pretty(&serde_json::json!({ "roots": names, "total": usage.total }));
+    }
+    let mut rows = vec![["NAME", "ON DISK", "ALONE"].map(str::to_owned)];
+    rows.extend(usage.names.iter().map(|(name, all, alone)| [name.clone(), bytes(*all), bytes(*alone)]));
+    rows.push(["total".to_owned(), bytes(usage.total), String::new()]);
+    Ok(columns(&rows))
+}
+
+fn pretty(value: &impl serde::Serialize) -> Done {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| {
+        vec![Fault { message: format!("cannot print: {error}"), origin: String::new(), hint: String::new() }]
+    })
+}
+
+fn time(seconds: u64) -> String {
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(253_402_300_799)));
+    humantime::format_rfc3339_seconds(time.unwrap_or(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+/// A size as a person reads it.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut size = count as f64;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}

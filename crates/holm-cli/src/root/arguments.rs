@@ -1,0 +1,65 @@
+//! `holm root` as typed.
+
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+const EXAMPLES: &str = "\
+Examples:
+  holm root import ./custom-root web        store a directory as web
+  holm root import web.tar.zst web          store an archive: tar, plain or by gzip, xz or zstd
+  holm run --root web bash                  run in it; writes go to memory
+  holm root verify                          compare all roots with what was stored
+
+The store is the directory HOLM_STORE, else /var/lib/holm for user 0, else holm in XDG_DATA_HOME or ~/.local/share.
+Exit code: 125 if something can't be done, or differs.";
+
+pub(crate) fn command() -> Command {
+    Command::new("root")
+        .about("Keeps roots in a store: imports, exports, lists, checks and removes them")
+        .after_help(EXAMPLES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("import")
+                .about("Stores a directory or an archive")
+                .arg(path("source", "DIR|FILE", "A directory, or a tar archive, plain or by gzip, xz or zstd"))
+                .arg(name().required(true))
+                .arg(
+                    Arg::new("max-size")
+                        .long("max-size")
+                        .value_name("SIZE")
+                        .default_value("32G")
+                        .value_parser(value_parser!(String))
+                        .help("Refuse an archive that becomes larger"),
+                ),
+        )
+        .subcommand(
+            Command::new("export").about("Writes a root as a plain tar archive").arg(name().required(true)).arg(path(
+                "file",
+                "FILE.tar",
+                "The archive",
+            )),
+        )
+        .subcommand(Command::new("ls").about("Lists all roots").arg(json()))
+        .subcommand(Command::new("show").about("Shows what is known of a root").arg(name().required(true)).arg(json()))
+        .subcommand(
+            Command::new("rm").about("Removes a name, and its root if no other name has it").arg(name().required(true)),
+        )
+        .subcommand(Command::new("gc").about("Removes what no name leads to"))
+        .subcommand(Command::new("verify").about("Compares roots with what was stored, content and all").arg(name()))
+        .subcommand(
+            Command::new("du").about("Shows what roots take on disk, and what removing each would free").arg(json()),
+        )
+}
+
+fn name() -> Arg {
+    Arg::new("name").value_name("NAME").value_parser(OsStringValueParser::new()).help("The root's name in the store")
+}
+
+fn path(id: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(id).value_name(value).required(true).value_parser(OsStringValueParser::new()).help(help)
+}
+
+fn json() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}

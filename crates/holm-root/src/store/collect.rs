@@ -1,0 +1,94 @@
+//! What nobody needs any more is removed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::{Error, Writer, metadata};
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Roots.
+    pub roots: u64,
+    /// Contents that no root has any more.
+    pub files: u64,
+    /// Bytes of such contents on disk.
+    pub bytes: u64,
+}
+
+impl Writer {
+    /// Removes roots without a name and contents without a root. While the file of a name is damaged roots are left: one
+    /// of them may be meant. So are roots that sandboxes run in.
+    ///
+    /// # Errors
+    /// Something can't be removed.
+    pub fn collect(&self) -> Result<Freed, Error> {
+        let mut freed = Freed::default();
+        let all = self.store.all()?;
+        if all.iter().all(|(_, known)| known.is_ok()) {
+            let ids: BTreeSet<String> = all.into_iter().filter_map(|(_, known)| Some(known.ok()?.id)).collect();
+            let path = self.store.path.join("roots");
+            for item in fs::read_dir(&path).map_err(Error::io("read", &path))? {
+                let name = item.map_err(Error::io("read", &path))?.file_name();
+                let Some(id) = name.to_str().filter(|id| metadata::is_id(id) && !ids.contains(*id)) else { continue };
+                match self.unused(id, id) {
+                    Err(Error::InUse { .. }) => continue,
+                    lock => {
+                        let _lock = lock?;
+                        self.discard(id)?;
+                        freed.roots += 1;
+                    }
+                }
+            }
+        }
+        self.drain(&mut freed)?;
+        Ok(freed)
+    }
+
+    /// Removes contents that only the pool has.
+    fn drain(&self, freed: &mut Freed) -> Result<(), Error> {
+        let pool = self.store.pool();
+        for item in fs::read_dir(&pool).map_err(Error::io("read", &pool))? {
+            let path = item.map_err(Error::io("read", &pool))?.path();
+            let status = fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+            if status.nlink() == 1 {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                freed.files += 1;
+                freed.bytes += status.blocks() * 512;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a root that has no name: it becomes a draft, at once, which the next writer would remove.
+    pub(super) fn discard(&self, id: &str) -> Result<(), Error> {
+        let (root, draft) = (self.store.root(id), self.store.draft());
+        remove(&draft).map_err(Error::io("remove", &draft))?;
+        fs::rename(&root, &draft).map_err(Error::io("remove", &root))?;
+        remove(&draft).map_err(Error::io("remove", &draft))
+    }
+
+    /// Removes what a dead writer left.
+    pub(super) fn sweep(&self) -> Result<(), Error> {
+        for path in [self.store.draft(), self.store.path.join("draft.json")] {
+            remove(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file or a directory with all in it, if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(status) if status.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -1,0 +1,88 @@
+//! Why something can't be done with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::closure::cause;
+
+/// Why something can't be done with the store. Each names what; the store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store isn't the caller's alone, or of another version.
+    #[error("cannot use store {}: {cause}", path.display())]
+    Unusable {
+        /// The store's directory.
+        path: PathBuf,
+        /// The reason.
+        cause: String,
+    },
+    /// No such name.
+    #[error("cannot find root {name}: the store has none of that name")]
+    Unknown {
+        /// As given.
+        name: String,
+        /// All names there are.
+        names: Vec<String>,
+    },
+    /// No name at all.
+    #[error("cannot use the name {name:?}: {cause}")]
+    Name {
+        /// As given.
+        name: String,
+        /// The rule it breaks.
+        cause: &'static str,
+    },
+    /// Another root has this name.
+    #[error("cannot store {name}: another root has this name")]
+    Taken {
+        /// The name.
+        name: String,
+    },
+    /// A sandbox has it as its root.
+    #[error("cannot remove {name}: a sandbox runs in it")]
+    InUse {
+        /// The name.
+        name: String,
+    },
+    /// A file of the store isn't what the store wrote.
+    #[error("cannot use {}: {cause}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Something can't be made a part of a root.
+    #[error("cannot unpack {}: {cause}", path.display())]
+    Unpack {
+        /// The path inside, or of the archive if it is wrong as a whole.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The system refused.
+    #[error("cannot {verb} {}: {}", path.display(), cause(source))]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] of this verb and path.
+    pub(crate) fn io<E: Into<io::Error>>(verb: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Io { verb, path, source: source.into() }
+    }
+
+    /// An [`Error::Unpack`] with the system's reason.
+    pub(crate) fn unpack<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Error {
+        let path = path.to_owned();
+        move |error| Error::Unpack { path, cause: cause(&error.into()) }
+    }
+}

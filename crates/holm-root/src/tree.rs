@@ -1,0 +1,333 @@
+//! A root in the making: a directory that is filled from an archive or another directory whose maker isn't trusted.
+//!
+//! Everything is made below one open directory. A directory is reached as if it were the root (`reach`), and the last
+//! part of a path is never followed: it is made anew (`O_EXCL`), after what stood there was removed. So no link, in
+//! whatever order links come, leads out. Nobody else changes the tree meanwhile: it lies in the caller's private store.
+//!
+//! What can't or must not be on disk is noted by inode: owners that an ordinary user can't give, modes that would lock
+//! the user out, hashes of content, and device nodes, which are never made: an empty file holds their place until
+//! [`scan`] has listed it.
+
+pub(crate) mod copy;
+mod reach;
+pub(crate) mod scan;
+mod sink;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
+    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+};
+use rustix::io::{Errno, Result};
+
+use crate::store::listing::{Device, Facts, Hash};
+pub(crate) use sink::Sink;
+
+/// Directories may be nested so deep.
+const DEEPEST: u32 = 500;
+
+/// Whether files on disk belong to whom they should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owners {
+    /// Yes: the caller is root.
+    Kept,
+    /// They are the caller's, who can always read them; the listing tells whose they should be.
+    Listed,
+}
+
+/// What something in the tree is meant to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    pub(crate) facts: Facts,
+    pub(crate) hash: Option<Hash>,
+    pub(crate) device: Option<Device>,
+    /// For directories: set when nothing more is made in them.
+    modified: Timespec,
+    depth: u32,
+}
+
+/// A root in the making.
+pub(crate) struct Tree {
+    root: OwnedFd,
+    owners: Owners,
+    notes: HashMap<u64, Note>,
+    /// Sockets and attributes that can't be kept.
+    pub(crate) left_out: u64,
+    recent: Option<(Vec<u8>, OwnedFd)>,
+}
+
+impl Owners {
+    /// What this process can give.
+    pub(crate) fn here() -> Owners {
+        if rustix::process::geteuid().is_root() { Owners::Kept } else { Owners::Listed }
+    }
+
+    /// The mode on disk.
+    pub(crate) fn mode(self, wished: u32, directory: bool) -> u32 {
+        match (self, directory) {
+            (Owners::Kept, _) => wished,
+            (Owners::Listed, true) => wished | 0o700,
+            (Owners::Listed, false) => wished | 0o400,
+        }
+    }
+
+    /// Whether an attribute is set on disk.
+    pub(crate) fn sets(self, name: &[u8]) -> bool {
+        self == Owners::Kept || name.starts_with(b"user.")
+    }
+}
+
+/// Whether an attribute is part of a root. Those of overlayfs would change what an overlay shows.
+pub(crate) fn keeps_attribute(name: &[u8]) -> bool {
+    name == b"security.capability" || name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
+}
+
+impl Tree {
+    /// The tree in the empty directory `root`.
+    pub(crate) fn new(root: &Path) -> Result<Tree> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(rustix::fs::CWD, root, flags, Mode::empty())?;
+        let mut tree = Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, recent: None };
+        let facts = Facts { mode: 0o755, ..Facts::default() };
+        let root = tree.root.try_clone().map_err(|_| Errno::MFILE)?;
+        tree.settle(root.as_fd(), facts, epoch(), true, None)?;
+        Ok(tree)
+    }
+
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    pub(crate) fn owners(&self) -> Owners {
+        self.owners
+    }
+
+    pub(crate) fn note(&self, status: &Stat) -> Option<&Note> {
+        self.notes.get(&status.st_ino)
+    }
+
+    /// Makes a directory, or gives one that is there these facts.
+    pub(crate) fn directory(&mut self, path: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
+        if path.is_empty() {
+            let root = self.root.try_clone().map_err(|_| Errno::MFILE)?;
+            return self.settle(root.as_fd(), facts, modified, true, None);
+        }
+        let (parent, name) = self.parent(path)?;
+        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {}
+            Ok(_) | Err(Errno::NOENT) => {
+                self.clear(parent.as_fd(), name)?;
+                self.make_directory(parent.as_fd(), name)?;
+            }
+            Err(error) => return Err(error),
+        }
+        let directory = openat(&parent, name, DIRECTORY, Mode::empty())?;
+        self.settle(directory.as_fd(), facts, modified, true, None)
+    }
+
+    /// Makes a file with what `fill` writes.
+    pub(crate) fn file(
+        &mut self,
+        path: &[u8],
+        facts: Facts,
+        modified: Timespec,
+        fill: impl FnOnce(&mut Sink) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut sink = Sink::new(self.empty(path)?);
+        fill(&mut sink)?;
+        let (file, hash) = sink.finish()?;
+        Ok(self.settle(file.as_fd(), facts, modified, false, Some(hash))?)
+    }
+
+    /// Makes a symbolic link with any text.
+    pub(crate) fn link(&mut self, path: &[u8], text: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
+        let (parent, name) = self.vacant(path)?;
+        symlinkat(text, &parent, name)?;
+        if self.owners == Owners::Kept {
+            chownat(&parent, name, Some(uid(&facts)), Some(gid(&facts)), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        utimensat(&parent, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW)?;
+        self.remember(parent.as_fd(), name, Facts { mode: 0o777, attributes: Default::default(), ..facts }, None)
+    }
+
+    /// Makes a FIFO.
+    pub(crate) fn fifo(&mut self, path: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
+        let (parent, name) = self.vacant(path)?;
+        mknodat(&parent, name, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
+        if self.owners == Owners::Kept {
+            chownat(&parent, name, Some(uid(&facts)), Some(gid(&facts)), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        let mode = Mode::from_raw_mode(self.owners.mode(facts.mode, false));
+        chmodat(&parent, name, mode, AtFlags::empty())?;
+        utimensat(&parent, name, &times(modified), AtFlags::SYMLINK_NOFOLLOW)?;
+        self.remember(parent.as_fd(), name, Facts { attributes: Default::default(), ..facts }, None)
+    }
+
+    /// Notes a device node.
+    pub(crate) fn device(&mut self, path: &[u8], facts: Facts, device: Device) -> Result<()> {
+        let file = self.empty(path)?;
+        let note = Note { facts, hash: None, device: Some(device), modified: epoch(), depth: 0 };
+        self.notes.insert(fstat(&file)?.st_ino, note);
+        Ok(())
+    }
+
+    /// Makes another name for what is at `of`.
+    pub(crate) fn hard_link(&mut self, path: &[u8], of: &[u8]) -> Result<()> {
+        let (from, old) = self.existing(of)?;
+        let old = old.to_owned();
+        let found = statat(&from, &*old, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(found.st_mode).is_dir() {
+            return Err(Errno::ISDIR);
+        }
+        let (parent, name) = self.parent(path)?;
+        let there = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW);
+        if there.is_ok_and(|there| there.st_ino == found.st_ino) {
+            return Ok(());
+        }
+        self.clear(parent.as_fd(), name)?;
+        linkat(&from, &*old, &parent, name, AtFlags::empty())
+    }
+
+    /// The directory that a path is in, made if it isn't there, and the last part of the path.
+    fn parent<'p>(&mut self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
+        let (above, name) = split(path);
+        if let Some((recent, directory)) = &self.recent
+            && recent == above
+        {
+            return Ok((directory.try_clone().map_err(|_| Errno::MFILE)?, name));
+        }
+        let directory = self.reach(above)?;
+        let copy = directory.try_clone().map_err(|_| Errno::MFILE)?;
+        self.recent = Some((above.to_vec(), copy));
+        Ok((directory, name))
+    }
+
+    /// The same, but nothing is made.
+    fn existing<'p>(&self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
+        let (above, name) = split(path);
+        Ok((reach::existing(self.root.as_fd(), above)?, name))
+    }
+
+    fn vacant<'p>(&mut self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
+        let (parent, name) = self.parent(path)?;
+        self.clear(parent.as_fd(), name)?;
+        Ok((parent, name))
+    }
+
+    fn empty(&mut self, path: &[u8]) -> Result<File> {
+        let (parent, name) = self.vacant(path)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&parent, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+    }
+
+    /// Makes a directory whose facts come later, if at all.
+    fn make_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        let depth = self.notes.get(&fstat(parent)?.st_ino).map_or(0, |note| note.depth) + 1;
+        if depth > DEEPEST {
+            return Err(Errno::NAMETOOLONG);
+        }
+        mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
+        let made = openat(parent, name, DIRECTORY, Mode::empty())?;
+        let facts = Facts { mode: 0o755, ..Facts::default() };
+        self.settle(made.as_fd(), facts, epoch(), true, None)?;
+        if let Some(note) = self.notes.get_mut(&fstat(&made)?.st_ino) {
+            note.depth = depth;
+        }
+        Ok(())
+    }
+
+    /// Removes what stands there.
+    fn clear(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        match unlinkat(parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::ISDIR) => {}
+            Err(error) => return Err(error),
+        }
+        self.recent = None;
+        let directory = openat(parent, name, DIRECTORY, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name.to_vec());
+            }
+        }
+        for name in names {
+            self.clear(directory.as_fd(), &name)?;
+        }
+        unlinkat(parent, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Gives a file or directory its owner, mode, attributes and time, as far as this caller can, and notes them.
+    fn settle(
+        &mut self,
+        file: BorrowedFd<'_>,
+        facts: Facts,
+        modified: Timespec,
+        directory: bool,
+        hash: Option<Hash>,
+    ) -> Result<()> {
+        // In this order: a change of owner takes set-user-id bits and file capabilities away (chown(2)).
+        if self.owners == Owners::Kept {
+            fchown(file, Some(uid(&facts)), Some(gid(&facts)))?;
+        }
+        for (name, value) in facts.attributes.iter().filter(|(name, _)| self.owners.sets(name)) {
+            fsetxattr(file, name.as_slice(), value, XattrFlags::empty())?;
+        }
+        fchmod(file, Mode::from_raw_mode(self.owners.mode(facts.mode, directory)))?;
+        futimens(file, &times(modified))?;
+        let ino = fstat(file)?.st_ino;
+        let depth = self.notes.get(&ino).filter(|_| directory).map_or(0, |note| note.depth);
+        self.notes.insert(ino, Note { facts, hash, device: None, modified, depth });
+        Ok(())
+    }
+
+    fn remember(&mut self, parent: BorrowedFd<'_>, name: &[u8], facts: Facts, device: Option<Device>) -> Result<()> {
+        let ino = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino;
+        self.notes.insert(ino, Note { facts, hash: None, device, modified: epoch(), depth: 0 });
+        Ok(())
+    }
+
+    /// Gives directories the times they are to have, after everything in them was made.
+    pub(crate) fn set_times<'p>(&self, directories: impl Iterator<Item = &'p [u8]>) -> Result<()> {
+        for path in directories {
+            let directory = openat(&self.root, path, DIRECTORY, Mode::empty())?;
+            if let Some(note) = self.notes.get(&fstat(&directory)?.st_ino) {
+                futimens(&directory, &times(note.modified))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn uid(facts: &Facts) -> Uid {
+    Uid::from_raw(facts.uid)
+}
+
+fn gid(facts: &Facts) -> Gid {
+    Gid::from_raw(facts.gid)
+}
+
+fn epoch() -> Timespec {
+    Timespec { tv_sec: 0, tv_nsec: 0 }
+}
+
+fn times(modified: Timespec) -> Timestamps {
+    Timestamps { last_access: modified, last_modification: modified }
+}
+
+/// A path without `.` and empty parts, as its directory and its last part.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b"", path),
+    }
+}

@@ -1,0 +1,116 @@
+//! Archives whose maker isn't trusted become a tree.
+//!
+//! The order of things: bytes are decompressed ([`decoder`]) in a thread of their own, counted against the limits, read
+//! as members ([`archive`]), and each member is made in a [`Tree`], which keeps everything inside.
+//!
+//! Names are relative to the root, whether they begin with `/` or not; a name with `..` is refused: no honest archive
+//! has one. Of members with the same name the last counts. An archive without an end marker is taken if it ends
+//! between two members, since some programs write such.
+
+mod archive;
+mod decoder;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Timespec;
+
+use crate::store::error::Error;
+use crate::store::listing::{Device, Facts};
+use crate::tree::{Sink, Tree, keeps_attribute};
+use archive::{Archive, Kind, Member};
+
+/// What an archive may become at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes: of the archive once it is decompressed, and of all files with their holes.
+    pub bytes: u64,
+    /// Members.
+    pub members: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { bytes: 32 << 30, members: 4_000_000 }
+    }
+}
+
+/// Unpacks an archive, plain or compressed by gzip, xz or zstd as its first bytes say, into a tree.
+pub(crate) fn unpack(source: File, path: &Path, tree: &mut Tree, limits: Limits) -> Result<(), Error> {
+    let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: crate::closure::cause(&error) };
+    let bytes = decoder::decode(source).map_err(whole)?;
+    let mut archive = Archive::new(bytes.take(limits.bytes.saturating_add(1)));
+    let mut left = limits;
+    let over = |path: &Path| {
+        let cause = format!("it is larger than {} bytes or {} members, the limit", limits.bytes, limits.members);
+        Error::Unpack { path: path.to_owned(), cause }
+    };
+    let mut any = false;
+    loop {
+        let member = match archive.next() {
+            Ok(Some(member)) => member,
+            Ok(None) => break,
+            Err(_) if archive.source().limit() == 0 => return Err(over(path)),
+            Err(error) => return Err(whole(error)),
+        };
+        any = true;
+        let name = PathBuf::from(OsStr::from_bytes(&member.path));
+        left.members = left.members.checked_sub(1).ok_or_else(|| over(&name))?;
+        left.bytes = left.bytes.checked_sub(member.size).ok_or_else(|| over(&name))?;
+        make(tree, &member, &mut archive).map_err(|error| match archive.source().limit() {
+            0 => over(&name),
+            _ => Error::Unpack { path: name, cause: crate::closure::cause(&error) },
+        })?;
+    }
+    if archive.source().limit() == 0 {
+        return Err(over(path));
+    }
+    match any {
+        true => Ok(()),
+        false => Err(Error::Unpack { path: path.to_owned(), cause: "it is empty".to_owned() }),
+    }
+}
+
+fn make(tree: &mut Tree, member: &Member, archive: &mut Archive<impl Read>) -> io::Result<()> {
+    let path = inside(&member.path)?;
+    let mut facts = Facts { mode: member.mode, uid: member.uid, gid: member.gid, attributes: Default::default() };
+    for (name, value) in &member.attributes {
+        match keeps_attribute(name) {
+            true => drop(facts.attributes.insert(name.clone(), value.clone())),
+            false => tree.left_out += 1,
+        }
+    }
+    let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
+    if path.is_empty() && !matches!(member.kind, Kind::Directory) {
+        return Err(io::Error::other("it would take the place of the root"));
+    }
+    match &member.kind {
+        Kind::Directory => tree.directory(&path, facts, modified)?,
+        Kind::File => tree.file(&path, facts, modified, |sink: &mut Sink| archive.content(member, sink))?,
+        Kind::Link(text) => tree.link(&path, text, facts, modified)?,
+        Kind::Hard(of) => tree.hard_link(&path, &inside(of)?).map_err(|error| {
+            let shown = OsStr::from_bytes(of).display();
+            io::Error::other(format!("it is a link to {shown}: {}", crate::closure::cause(&error.into())))
+        })?,
+        Kind::Fifo => tree.fifo(&path, facts, modified)?,
+        Kind::Device { block, major, minor } => {
+            tree.device(&path, facts, Device { block: *block, major: *major, minor: *minor })?;
+        }
+    }
+    Ok(())
+}
+
+/// A member's name as a path in the tree, without `.` and empty parts.
+fn inside(name: &[u8]) -> io::Result<Vec<u8>> {
+    let parts: Vec<&[u8]> = name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+    if parts.contains(&b"..".as_slice()) {
+        return Err(io::Error::other("its name has a part '..'"));
+    }
+    if name.is_empty() || name.contains(&0) {
+        return Err(io::Error::other("it has no usable name"));
+    }
+    Ok(parts.join(&b'/'))
+}
