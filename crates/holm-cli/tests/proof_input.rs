@@ -27,6 +27,18 @@ const VALUES: &[(&[&str], &[&str])] = &[
     (&["cap-add"], &["", "x", "CAP_", "CAP_NOPE", "net_admin,", "net_admin,x", "-1", "cap net_raw"]),
     (&["seccomp"], &["", "/no/such/file", "/", "/etc/passwd", "Default", "nothing"]),
     (&["sys"], &["", "rw", "RO", "full", "1"]),
+    (&["userns"], &["", "new", "HOST", "1"]),
+    (&["memory"], &["", "0", "x", "-1", "512X", "99999999999T", "1.5M"]),
+    (&["swap"], &["", "x", "-1", "1P"]),
+    (&["pids"], &["", "0", "x", "-1", "1.5", "99999999999"]),
+    (&["cpus"], &["", "0", "x", "-1", "inf", "nan", "1.2345", "1e3"]),
+    (&["timeout"], &["", "0", "x", "-1s", "1y", "1.5s"]),
+    (&["nice"], &["", "x", "20", "-21", "1.5"]),
+    (&["cpu-affinity"], &["", "x", "9999", "3-1", "0,", "-1", "1-"]),
+    (&["oom-score"], &["", "x", "1001", "-1001"]),
+    (&["io"], &["", "/", "/:", "/:rbps", "/:rbps=x", "/:speed=1", "/no/such:rbps=1M", "1:2:3"]),
+    (&["rlimit"], &["", "x", "nofile", "nofile=", "nofile=x", "nofile=2:1", "nope=1", "nofile=1:2:3", "nofile=-1"]),
+    (&["stats"], &["", "yaml", "JSON"]),
     (&["hostname"], &["", "0123456789012345678901234567890123456789012345678901234567890123456789"]),
     (&["chdir"], &["", "relative", "./x", "../x", "/a/../b", "/no/such/directory"]),
     (&["env"], &["", "=x", "="]),
@@ -286,14 +298,18 @@ impl Table {
             self.refused(&["--profile", &path.to_string_lossy()], named);
         };
         let lists = ["share", "join", "keep", "map", "cap-add", "env"];
-        let single = ["time-offset", "user", "sys", "seccomp", "hostname", "chdir", "root", "tty"];
+        let single = ["time-offset", "user", "userns", "sys", "seccomp", "hostname", "chdir", "root", "tty"];
+        let limits = ["memory", "swap", "pids", "cpus", "timeout", "nice", "cpu-affinity", "oom-score"];
         let mut number = 0;
         for (names, values) in VALUES {
             for (name, value) in names.iter().flat_map(|name| values.iter().map(move |value| (name, value))) {
                 let text = match name {
                     _ if lists.contains(name) => format!("{name} = [{value:?}]"),
                     _ if single.contains(name) => format!("{name} = {value:?}"),
-                    &"pass-fd" | &"profile" | &"explain" | &"overlay" | &"proc" => continue,
+                    _ if limits.contains(name) => format!("limits = {{ {name} = {value:?} }}"),
+                    // Lists of the same table.
+                    &"io" | &"rlimit" => format!("limits = {{ {name} = [{value:?}] }}"),
+                    &"pass-fd" | &"profile" | &"explain" | &"overlay" | &"proc" | &"stats" => continue,
                     _ => format!("mounts = [{{ {name} = {value:?} }}]"),
                 };
                 number += 1;
