@@ -14,6 +14,7 @@ use crate::spec::limits::Limits;
 use crate::spec::namespaces::{Choice, Target};
 use limits::LimitFacts;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::hash::BuildHasher;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -226,7 +227,8 @@ fn privileged() -> bool {
 
 fn owns_mounts() -> bool {
     let own = rustix::fs::open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    own.and_then(|namespace| crate::sys::namespace::owner(namespace.as_fd())).is_ok()
+    // EPERM is the kernel's word for another's (ioctl_ns(2)); after any other failure the start has to show it.
+    own.map_or(true, |own| !matches!(crate::sys::namespace::owner(own.as_fd()), Err(Errno::PERM)))
 }
 
 /// The ranges of a user in a file of subuid(5): named by login name or by number.

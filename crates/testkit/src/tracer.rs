@@ -169,7 +169,9 @@ impl Tracer {
 
     /// Lets a process go on; one that was killed meanwhile is heard of next.
     fn resume(&self, pid: Pid, signal: Option<Signal>) {
-        let _ = if self.over { ptrace::cont(pid, signal) } else { ptrace::syscall(pid, signal) };
+        // What is to fail still has to be told so.
+        let fails = self.tracees.get(&pid).is_some_and(|tracee| matches!(tracee.within, Some((_, _, true))));
+        let _ = if self.over && !fails { ptrace::cont(pid, signal) } else { ptrace::syscall(pid, signal) };
     }
 
     fn event(&mut self, pid: Pid, event: i32) {
