@@ -399,10 +399,7 @@ fn namespaces_of_a_process_can_be_joined() {
     holder.args(["sh", "-c", "echo; exec sleep 60"]).stdout(Stdio::piped());
     let mut holder = holder.spawn().expect("holm starts");
     holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it is ready");
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", holder.id())).expect("it runs");
-    // A helper of the start may not be reaped yet.
-    let is_init = |pid: &&str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "holm-init\n");
-    let init = children.split_whitespace().find(is_init).expect("it has an init").to_owned();
+    let init = testkit::init_of(holder.id());
     let (user, uts, net) = (format!("user={init}"), format!("uts={init}"), format!("net={init}"));
     let done = output(run().args(["--join", &user, "--join", &uts, "--join", &net]).args([
         "sh",

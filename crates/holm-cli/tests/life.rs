@@ -202,10 +202,7 @@ fn killing_holm_leaves_no_process() {
 /// Options that join the namespaces of a sandbox that runs, so long as what is returned beside lives.
 fn joined() -> (Running, [String; 4]) {
     let holder = start(&[], "echo; exec sleep 60");
-    let path = format!("/proc/{0}/task/{0}/children", holder.child.id());
-    let children = fs::read_to_string(path).expect("it runs");
-    // A helper of the start may not be reaped yet; the init is the eldest.
-    let init = children.split_whitespace().next().expect("it has a child");
+    let init = testkit::init_of(holder.child.id());
     let options = ["--join".to_owned(), format!("user={init}"), "--join".to_owned(), format!("pid={init}")];
     (holder, options)
 }

@@ -219,6 +219,21 @@ fn a_program_cannot_raise_its_own_limits() {
 }
 
 #[test]
+fn limits_hold_in_a_joined_mount_namespace_whose_proc_is_guarded() {
+    if !may_make_groups() {
+        return;
+    }
+    let mut holder = run();
+    holder.args(["sh", "-c", "echo; exec sleep 60"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut holder = Running::new(&mut holder);
+    holder.child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it runs");
+    let mount = format!("mnt={}", testkit::init_of(holder.child.id()));
+    let join = ["--join", &mount, "--memory", "64M"];
+    let most = printed(&[&join[..], &["cat", "/proc/sys/user/max_cgroup_namespaces"]].concat());
+    assert_eq!(most, "0\n");
+}
+
+#[test]
 fn no_group_is_left_and_a_killed_owners_is_swept_by_the_next() {
     if !may_make_groups() {
         return;

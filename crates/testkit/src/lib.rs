@@ -38,6 +38,18 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The pid of the init of a sandbox whose program runs, by the pid of the `holm` that started it.
+///
+/// # Panics
+/// It has none.
+pub fn init_of(holm: u32) -> String {
+    let children = std::fs::read_to_string(format!("/proc/{holm}/task/{holm}/children")).expect("it runs");
+    // A helper of the start may not be reaped yet.
+    let is_init =
+        |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "holm-init\n");
+    children.split_whitespace().find(is_init).expect("it has an init").to_owned()
+}
+
 /// Says why a test is skipped; fails in CI, where everything must be there.
 ///
 /// # Panics

@@ -150,7 +150,7 @@ impl<'a> State<'a> {
                 crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
                 write_once(c"/proc/self/timens_offsets", lines)
             }
-            Op::LimitNamespaces(proc) => write_at(proc.as_fd(), c"sys/user/max_user_namespaces", b"0"),
+            Op::LimitNamespaces { proc, file } => write_at(proc.as_fd(), file, b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::OpenTerminal => self.open_terminal(step),
@@ -171,7 +171,6 @@ impl<'a> State<'a> {
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
-            Op::LockGroups => write_once(c"/proc/sys/user/max_cgroup_namespaces", b"0"),
             Op::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())

@@ -20,7 +20,7 @@ use crate::sys::init;
 use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -95,7 +95,7 @@ pub(crate) struct TmpfsOptions {
 }
 
 /// What the child does in one step. `Await` waits for what the parent does at once, `Ask` asks it for its steps first.
-/// `LimitNamespaces` works by the caller's /proc: in a mount namespace that is joined it may be guarded, or anything.
+/// `LimitNamespaces` writes a file of the caller's /proc: in a mount namespace that is joined it may be guarded, or anything.
 pub(crate) enum Op {
     Enter { namespace: usize, flag: u64 },
     Fork(u64),
@@ -107,7 +107,7 @@ pub(crate) enum Op {
     Ask,
     WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
     OffsetTime(Vec<u8>),
-    LimitNamespaces(OwnedFd),
+    LimitNamespaces { proc: OwnedFd, file: &'static CStr },
     Loopback,
     Hostname(Vec<u8>),
     Private,
@@ -141,7 +141,6 @@ pub(crate) enum Op {
     Confine,
     FilterCalls { filter: Vec<policy::Instruction>, watched: bool },
     OwnGroups,
-    LockGroups,
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
@@ -342,7 +341,7 @@ impl<'a> Compiler<'a> {
                 Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
-            Act::LimitNamespaces => Op::LimitNamespaces(proc_handle()?),
+            Act::LimitNamespaces => limit_namespaces(c"sys/user/max_user_namespaces")?,
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
             Act::Private => Op::Private,
@@ -397,7 +396,7 @@ impl<'a> Compiler<'a> {
                 Op::FilterCalls { filter: words.map(word).collect(), watched }
             }
             Act::Limit(Limit::View) => Op::OwnGroups,
-            Act::Limit(Limit::Lock) => Op::LockGroups,
+            Act::Limit(Limit::Lock) => limit_namespaces(c"sys/user/max_cgroup_namespaces")?,
             Act::Umask(mask) => Op::Umask(*mask),
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
@@ -581,6 +580,10 @@ fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {
 }
 
 /// The ranges of descriptors above 2 that are closed: all but `kept` and `fixed`.
+fn limit_namespaces(file: &'static CStr) -> Result<Op> {
+    Ok(Op::LimitNamespaces { proc: proc_handle()?, file })
+}
+
 fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
     let mut stay: Vec<u32> = kept.iter().chain(fixed).map(|&n| n as u32).collect();
     stay.sort_unstable();
