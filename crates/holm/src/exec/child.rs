@@ -314,13 +314,7 @@ impl<'a> State<'a> {
     fn confine(&self) -> Result<()> {
         let program = self.context.program;
         let wall = program.wall.as_ref().ok_or(Errno::BADF)?;
-        for number in 0..3 {
-            let given = program.stdio[number].as_ref().map(AsFd::as_fd);
-            if let Some(descriptor) = given.or_else(|| crate::sys::process::borrow(number as i32)) {
-                wall.open_again(descriptor)?;
-            }
-        }
-        for descriptor in program.kept.iter().filter_map(|&number| crate::sys::process::borrow(number)) {
+        for descriptor in program.given() {
             wall.open_again(descriptor)?;
         }
         wall.close()

@@ -274,7 +274,7 @@ pub(crate) fn device(name: &CStr) -> Result<OwnedFd> {
     let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::INVAL)?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, path, flags)?;
-    if !rustix::fs::FileType::from_raw_mode(fstat(&tree)?.st_mode).is_char_device() {
+    if !FileType::from_raw_mode(fstat(&tree)?.st_mode).is_char_device() {
         return Err(Errno::NODEV);
     }
     set_attributes(tree.as_fd(), Reach::One, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC)?;
@@ -287,8 +287,7 @@ pub(crate) fn mask(inside: Inside<'_>, place: &Place) -> Result<()> {
         Err(Errno::NOENT) => return Ok(()),
         found => found?,
     };
-    let kind = rustix::fs::FileType::from_raw_mode(fstat(&at)?.st_mode);
-    if !kind.is_dir() {
+    if !is_directory(at.as_fd())? {
         return attach(device(c"null")?.as_fd(), at.as_fd());
     }
     let empty = tmpfs(c"555", None)?;
@@ -311,7 +310,7 @@ pub(crate) fn chmod(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> 
 pub(crate) fn directory(inside: Inside<'_>, place: &Place, cause: Errno) -> Result<()> {
     match inside.open(place, Make::Nothing) {
         Err(Errno::NOENT) => Err(cause),
-        found => match rustix::fs::FileType::from_raw_mode(fstat(found?)?.st_mode).is_dir() {
+        found => match is_directory(found?.as_fd())? {
             true => Ok(()),
             false => Err(Errno::NOTDIR),
         },

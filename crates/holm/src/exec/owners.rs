@@ -2,16 +2,15 @@
 
 use super::program::{Owners, Program};
 use crate::sys::mount::{Reach, map_owners};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fchown, fstat, fstatfs, openat};
+use rustix::fs::{FileType, fchown, fstat, fstatfs};
 use rustix::io::{Errno, Result};
 use rustix::process::{Gid, Uid};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Shows files of the mounts that were opened for it with their owners on disk, by the id maps of process `pid`, which waits
-/// and is not reaped, so its number is its own. Those that can't are left with owners that nobody inside is, where they are only read: less is allowed.
-pub(crate) fn map(program: &Program, pid: i32) -> Result<()> {
-    let path = super::program::text(format!("/proc/{pid}/ns/user").as_ref());
-    let maps = openat(CWD, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+/// Shows files of the mounts that were opened for it with their owners on disk, by the id maps of a user namespace. Those that
+/// can't are left with owners that nobody inside is, where they are only read: less is allowed.
+pub(crate) fn map(program: &Program, user: Option<&OwnedFd>) -> Result<()> {
+    let maps = user.ok_or(Errno::BADF)?;
     for (tree, owners) in program.mapped() {
         let mapped = map_owners(tree, Reach::Tree, maps.as_fd());
         let mapped = if mapped.is_err() { map_owners(tree, Reach::One, maps.as_fd()) } else { mapped };
@@ -29,11 +28,7 @@ pub(crate) fn map(program: &Program, pid: i32) -> Result<()> {
 pub(crate) fn give_pipes(program: &Program, uid: u32, gid: u32) -> Result<()> {
     /// `PIPEFS_MAGIC`, statfs(2): a pipe without a name.
     const PIPE: i64 = 0x5049_5045;
-    let standard = (0..3)
-        .zip(&program.stdio)
-        .filter_map(|(number, given)| given.as_ref().map(AsFd::as_fd).or_else(|| crate::sys::process::borrow(number)));
-    let kept = program.kept.iter().filter_map(|&number| crate::sys::process::borrow(number));
-    for descriptor in standard.chain(kept) {
+    for descriptor in program.given() {
         let is_pipe = |fd: BorrowedFd<'_>| {
             fstat(fd).is_ok_and(|facts| FileType::from_raw_mode(facts.st_mode).is_fifo())
                 && fstatfs(fd).is_ok_and(|system| system.f_type == PIPE)

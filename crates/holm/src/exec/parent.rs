@@ -82,6 +82,7 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
         awaited,
         terminal: None,
         watcher: None,
+        user: None,
         kept: Vec::new(),
         groups: &groups,
     };
@@ -115,6 +116,9 @@ struct Nursery<'a> {
     awaited: usize,
     terminal: Option<OwnedFd>,
     watcher: Option<Watcher>,
+    /// The user namespace of the process inside, where the parent's steps begin while that waits: once it goes on it may
+    /// take ids of which nobody but root may look at its namespaces (ptrace(2), "Ptrace access mode checking").
+    user: Option<OwnedFd>,
     kept: Vec<Kept>,
     groups: &'a Groups,
 }
@@ -157,32 +161,26 @@ impl Nursery<'_> {
 
     /// The steps that need nothing but the process inside, and the aide.
     fn begin(&mut self, context: &Context<'_>) -> std::result::Result<(), Failed> {
-        let user = self.user_namespace();
         self.at_once()?;
-        self.add_aide(context, user.as_ref())
+        self.add_aide(context)
     }
 
-    /// The user namespace of a process inside that waits: once that goes on it may take ids of which nobody but root may
-    /// look at its namespaces (ptrace(2), "Ptrace access mode checking").
-    fn user_namespace(&self) -> Option<OwnedFd> {
-        let waits = self.plan.steps.iter().any(|step| step.actor == Actor::ParentAtOnce);
-        let path = format!("/proc/{}/ns/user", self.children.last().filter(|_| waits)?.pid);
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
-    }
-
-    /// The steps that need nothing but the process inside.
+    /// The steps that need nothing but the process inside, which waits and is not reaped, so its number is its own.
     fn at_once(&mut self) -> std::result::Result<(), Failed> {
-        match self.plan.steps.iter().position(|step| step.actor == Actor::ParentAtOnce) {
-            Some(place) => self.parent_steps(place, Actor::ParentAtOnce),
-            None => Ok(()),
-        }
+        let place = self.plan.steps.iter().position(|step| step.actor == Actor::ParentAtOnce);
+        let (Some(place), Some(inside)) = (place, self.children.last()) else { return Ok(()) };
+        let path = format!("/proc/{}/ns/user", inside.pid);
+        let user = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        self.user = Some(user.map_err(|errno| Failed { step: place + 1, errno })?);
+        self.parent_steps(place, Actor::ParentAtOnce)
     }
 
     /// Starts the aide, if the plan has one. It counts as a child that has told of the last one already.
-    fn add_aide(&mut self, context: &Context<'_>, user: Option<&OwnedFd>) -> std::result::Result<(), Failed> {
+    fn add_aide(&mut self, context: &Context<'_>) -> std::result::Result<(), Failed> {
         let Some(place) = self.plan.steps.iter().position(|step| step.actor == Actor::Aide) else { return Ok(()) };
         let Some(stack) = &context.program.second_stack else { return Ok(()) };
-        let inside = user.or(self.children.last().map(|child| &child.pidfd)).map_or(-1, AsRawFd::as_raw_fd);
+        let inside =
+            self.user.as_ref().or(self.children.last().map(|child| &child.pidfd)).map_or(-1, AsRawFd::as_raw_fd);
         context.inside.store(inside, Ordering::Relaxed);
         let _blocked = Blocked::new();
         let aide =
@@ -221,7 +219,7 @@ impl Nursery<'_> {
             match &step.act {
                 Act::WriteMaps { writer, uid, gid } => maps::write(*writer, pid, uid, gid).map_err(failed)?,
                 Act::MapOwners { uid, gid } => {
-                    owners::map(self.program, pid).map_err(failed)?;
+                    owners::map(self.program, self.user.as_ref()).map_err(failed)?;
                     owners::give_pipes(self.program, *uid, *gid).map_err(failed)?;
                 }
                 Act::Keep { namespace, path } => {

@@ -175,6 +175,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The descriptors that the program gets: its standard ones, and those it keeps.
+    pub(crate) fn given(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let standard = self.stdio.iter().zip(0..).filter_map(|(given, number)| match given {
+            Some(given) => Some(given.as_fd()),
+            None => crate::sys::process::borrow(number),
+        });
+        standard.chain(self.kept.iter().filter_map(|&number| crate::sys::process::borrow(number)))
+    }
+
     /// The trees whose owners are shown as they are on disk, and whether they must be.
     pub(crate) fn mapped(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Owners)> {
         self.steps.iter().flat_map(|(_, op)| op.trees()).filter_map(|tree| match tree {
@@ -571,6 +580,10 @@ fn proc_handle() -> Result<OwnedFd> {
     open(c"/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
+fn limit_namespaces(file: &'static CStr) -> Result<Op> {
+    Ok(Op::LimitNamespaces { proc: proc_handle()?, file })
+}
+
 fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {
     let line = |clock: &str, nanoseconds: i64| {
         let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
@@ -580,10 +593,6 @@ fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {
 }
 
 /// The ranges of descriptors above 2 that are closed: all but `kept` and `fixed`.
-fn limit_namespaces(file: &'static CStr) -> Result<Op> {
-    Ok(Op::LimitNamespaces { proc: proc_handle()?, file })
-}
-
 fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
     let mut stay: Vec<u32> = kept.iter().chain(fixed).map(|&n| n as u32).collect();
     stay.sort_unstable();

@@ -6,10 +6,11 @@
 //! host they are looked at without following links or mounting, and only whether something is there is kept.
 
 use crate::model::denied::{Denied, What};
-use crate::model::seccomp::{Action, Call, Instruction, answer};
+use crate::model::seccomp::{ARCHITECTURE, Action, Call, ENOSYS, EPERM, Instruction, answer};
+use crate::sys::inside::look;
 use crate::sys::notify::{self, Answer, Notification};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -72,20 +73,19 @@ const MOST: usize = 1000;
 /// calls that are looked at.
 pub(crate) fn notifying(filter: &[Instruction]) -> Vec<Instruction> {
     const NOTIFY: u32 = 0x7fc0_0000;
-    let (load, jump, end) = (0x20, 0x15, 0x06);
     let one = |code, if_true, if_false, value| Instruction { code, if_true, if_false, value };
     // The call's number; of another architecture it means nothing, and the filter behind looks at that itself.
-    let mut words = vec![one(load, 0, 0, 4), one(jump, 1, 0, crate::model::seccomp::ARCHITECTURE)];
+    let mut words = vec![one(Instruction::LOAD, 0, 0, 4), one(Instruction::IF_EQUAL, 1, 0, ARCHITECTURE)];
     let count = WATCHED.len() as u8;
-    words.push(one(0x05, 0, 0, u32::from(count) + 2));
-    words.push(one(load, 0, 0, 0));
+    words.push(one(Instruction::JUMP, 0, 0, u32::from(count) + 2));
+    words.push(one(Instruction::LOAD, 0, 0, 0));
     for (place, (call, _)) in WATCHED.iter().enumerate() {
-        words.push(one(jump, count - place as u8, 0, *call as u32));
+        words.push(one(Instruction::IF_EQUAL, count - place as u8, 0, *call as u32));
     }
-    words.push(one(0x05, 0, 0, 1));
-    words.push(one(end, 0, 0, NOTIFY));
+    words.push(one(Instruction::JUMP, 0, 0, 1));
+    words.push(one(Instruction::RETURN, 0, 0, NOTIFY));
     words.extend(filter.iter().map(|instruction| match Action::from_word(instruction.value) {
-        Action::Errno(errno) if instruction.code == end && errno != crate::model::seccomp::ENOSYS => {
+        Action::Errno(errno) if instruction.code == Instruction::RETURN && errno != ENOSYS => {
             Instruction { value: NOTIFY, ..*instruction }
         }
         _ => *instruction,
@@ -164,7 +164,7 @@ impl Watch {
                 Answer::Fail(errno)
             }
             // The filter itself has answered these.
-            _ => Answer::Fail(crate::model::seccomp::EPERM),
+            _ => Answer::Fail(EPERM),
         }
     }
 
@@ -202,10 +202,7 @@ impl Watch {
 
 /// What of `path` is missed in `root`: all of it, where the host has it; or the right to write.
 fn missed(root: &OwnedFd, path: PathBuf, writes: bool) -> Option<What> {
-    let inside = |path: &Path| {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
-    };
+    let inside = |path: &Path| look(root.as_fd(), path, OFlags::empty());
     // What a /proc shows depends on who looks.
     if path.starts_with("/proc") {
         return None;
@@ -216,7 +213,8 @@ fn missed(root: &OwnedFd, path: PathBuf, writes: bool) -> Option<What> {
             match parent.filter(|_| writes) {
                 Some(parent) => read_only(&parent).then_some(What::ReadOnly(path)),
                 // A link that leads nowhere inside is there.
-                None => (!is_link(root, &path) && on_host(&path)).then_some(What::Absent(path)),
+                None => (look(root.as_fd(), &path, OFlags::NOFOLLOW).is_err() && on_host(&path))
+                    .then_some(What::Absent(path)),
             }
         }
         Ok(found) if writes => {
@@ -228,12 +226,6 @@ fn missed(root: &OwnedFd, path: PathBuf, writes: bool) -> Option<What> {
         }
         _ => None,
     }
-}
-
-fn is_link(root: &OwnedFd, path: &Path) -> bool {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).is_ok()
 }
 
 fn read_only(file: &OwnedFd) -> bool {

@@ -133,11 +133,11 @@ pub struct Instruction {
 }
 
 impl Instruction {
-    const LOAD: u16 = 0x20;
+    pub(crate) const LOAD: u16 = 0x20;
     const AND: u16 = 0x54;
-    const JUMP: u16 = 0x05;
-    const IF_EQUAL: u16 = 0x15;
+    pub(crate) const JUMP: u16 = 0x05;
+    pub(crate) const IF_EQUAL: u16 = 0x15;
     const IF_GREATER: u16 = 0x25;
     const IF_AT_LEAST: u16 = 0x35;
-    const RETURN: u16 = 0x06;
+    pub(crate) const RETURN: u16 = 0x06;
 }
