@@ -188,8 +188,11 @@ fn group_name(gid: u32) -> Option<String> {
 fn free_range() -> Option<u32> {
     const FIRST: u32 = 0x8_0000;
     const RANGES: u64 = (0x7000_0000 - FIRST as u64) / RANGE as u64;
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let taken: Vec<(u64, u64)> = ["/etc/subuid", "/etc/subgid"].iter().flat_map(|file| ranges(&read(file))).collect();
+    let mut taken: Vec<(u64, u64)> = Vec::new();
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        taken.extend(ranges(&text).filter_map(|(_, first, count)| Some((first, first.checked_add(count)?))));
+    }
     let mapped = |file: &str, range: (u64, u64)| {
         // Lines of /proc/PID/uid_map: first id inside, first outside, count. One that can't be read refuses nothing here: if
         // the range isn't there its own map can't be written, while without a range root inside would be root outside.
@@ -209,14 +212,14 @@ fn free_range() -> Option<u32> {
     usable.then_some(free.0 as u32)
 }
 
-/// First and end of each range in the text of a file of subuid(5).
-fn ranges(text: &str) -> Vec<(u64, u64)> {
-    let range = |line: &str| {
-        let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u64>().ok());
-        let (first, count) = (fields.next()??, fields.next()??);
-        Some((first, first.checked_add(count)?))
-    };
-    text.lines().filter_map(range).collect()
+/// Owner, first id and count of each range in the text of a file of subuid(5).
+fn ranges(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        let mut numbers = fields.map_while(|field| field.trim().parse().ok());
+        Some((owner, numbers.next()?, numbers.next()?))
+    })
 }
 
 fn privileged() -> bool {
@@ -235,16 +238,10 @@ fn owns_mounts() -> bool {
 fn subordinate(file: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let number = uid.to_string();
-    let mut ranges = Vec::new();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (Some(owner), Some(first), Some(count)) = (fields.next(), fields.next(), fields.next()) else { continue };
-        let ours = Some(owner) == name || owner == number;
-        if let (true, Ok(first), Ok(count)) = (ours, first.parse(), count.trim().parse()) {
-            ranges.push((first, count));
-        }
-    }
-    ranges
+    ranges(&text)
+        .filter(|(owner, ..)| Some(*owner) == name || *owner == number)
+        .filter_map(|(_, first, count)| Some((first.try_into().ok()?, count.try_into().ok()?)))
+        .collect()
 }
 
 /// Where a set-user-id helper is: never on the caller's PATH.

@@ -56,14 +56,14 @@ pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     root(spec, host, &mut found);
     operations(spec, host, &mut found);
     policies(spec, host, &mut found);
-    found.0.extend(super::limits::check(spec, host));
+    super::limits::check(spec, host, &mut found);
     found.0
 }
 
-struct Found(Vec<Reason>);
+pub(super) struct Found(pub(super) Vec<Reason>);
 
 impl Found {
-    fn add(&mut self, origin: &str, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn add(&mut self, origin: &str, message: impl Into<String>, hint: impl Into<String>) {
         let reason = Reason { message: message.into(), origin: origin.to_owned(), hint: hint.into() };
         if !self.0.contains(&reason) {
             self.0.push(reason);
@@ -269,11 +269,12 @@ fn owned(maps: &[IdMap], own: u32, ranges: &[(u32, u32)], what: &str, origin: &s
 
 fn policies(spec: &Spec, host: &Host, found: &mut Found) {
     let wish = &spec.policy;
-    if let Err(error) = policy::filter(spec) {
+    let filter = policy::filter(spec);
+    if let Err(error) = &filter {
         found.add("--seccomp", format!("cannot filter system calls: {error}"), "");
     }
-    if let Calls::Filter(filter, origin) = &wish.calls {
-        let lacking = policy::lacks(filter, &spec.limits);
+    if let (Calls::Filter(_, origin), Ok(Some(filter))) = (&wish.calls, &filter) {
+        let lacking = policy::lacks(filter.instructions(), &spec.limits);
         if !lacking.is_empty() {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             found.add(origin, message, "every sandbox needs these to start, pass signals on and end: allow them");

@@ -22,14 +22,14 @@ pub(super) fn ids(spec: &Spec, host: &Host) -> (u32, u32) {
 pub(super) fn maps(spec: &Spec, host: &Host) -> (Vec<IdMap>, Vec<IdMap>) {
     let (uid, gid) = ids(spec, host);
     let single = |inside, own| vec![IdMap::single(inside, own)];
-    match &spec.identity.maps {
-        Maps::Automatic if host.range.is_some() => {
-            let range = |first| vec![IdMap { inside: 0, outside: first, count: RANGE }];
-            host.range.map_or_else(Default::default, |first| (range(first), range(first)))
+    match (&spec.identity.maps, host.range) {
+        (Maps::Automatic, Some(first)) => {
+            let range = vec![IdMap { inside: 0, outside: first, count: RANGE }];
+            (range.clone(), range)
         }
-        Maps::Automatic | Maps::Single => (single(uid, host.uid), single(gid, host.gid)),
-        Maps::Subordinate => (around(host.uid, uid, &host.subuid), around(host.gid, gid, &host.subgid)),
-        Maps::Listed { uid: users, gid: groups } => {
+        (Maps::Automatic | Maps::Single, _) => (single(uid, host.uid), single(gid, host.gid)),
+        (Maps::Subordinate, _) => (around(host.uid, uid, &host.subuid), around(host.gid, gid, &host.subgid)),
+        (Maps::Listed { uid: users, gid: groups }, _) => {
             let or_single = |listed: &Vec<IdMap>, inside, own| match listed.is_empty() {
                 true => single(inside, own),
                 false => listed.clone(),

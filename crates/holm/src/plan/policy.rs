@@ -11,12 +11,13 @@ use crate::model::landlock::{Rules, Writes as Files};
 use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::model::seccomp::policy::{Opening, Policy};
-use crate::model::seccomp::{ARCHITECTURE, Action, Call, Filter, TooLong, answer};
+use crate::model::seccomp::{ARCHITECTURE, Action, Call, Instruction, TooLong, answer};
 use crate::spec::Spec;
 use crate::spec::filesystem::Writes;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges};
+use syscalls::x86_64::Sysno;
 
 /// What belongs to the caller, and rights.
 pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
@@ -109,49 +110,44 @@ fn openings(spec: &Spec) -> Vec<Opening> {
     wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, opening)| opening).collect()
 }
 
-/// Calls that pid 1 makes, and the set-up child after the filter holds: x86-64 numbers, with their names.
-const NEEDED: &[(u32, &str)] = &[
-    (0, "read"),
-    (3, "close"),
-    (7, "poll"),
-    (9, "mmap"),
-    (13, "rt_sigaction"),
-    (14, "rt_sigprocmask"),
-    (16, "ioctl"),
-    (33, "dup2"),
-    (39, "getpid"),
-    (44, "sendto"),
-    (45, "recvfrom"),
-    (46, "sendmsg"),
-    (56, "clone"),
-    (59, "execve"),
-    (61, "wait4"),
-    (62, "kill"),
-    (72, "fcntl"),
-    (109, "setpgid"),
-    (112, "setsid"),
-    (157, "prctl"),
-    (231, "exit_group"),
-    (257, "openat"),
-    (289, "signalfd4"),
-    (322, "execveat"),
-    (424, "pidfd_send_signal"),
-    (436, "close_range"),
+/// Calls that pid 1 makes, and the set-up child after the filter holds.
+const NEEDED: &[Sysno] = &[
+    Sysno::read,
+    Sysno::close,
+    Sysno::poll,
+    Sysno::mmap,
+    Sysno::rt_sigaction,
+    Sysno::rt_sigprocmask,
+    Sysno::ioctl,
+    Sysno::dup2,
+    Sysno::getpid,
+    Sysno::sendto,
+    Sysno::recvfrom,
+    Sysno::sendmsg,
+    Sysno::clone,
+    Sysno::execve,
+    Sysno::wait4,
+    Sysno::kill,
+    Sysno::fcntl,
+    Sysno::setpgid,
+    Sysno::setsid,
+    Sysno::prctl,
+    Sysno::exit_group,
+    Sysno::openat,
+    Sysno::signalfd4,
+    Sysno::execveat,
+    Sysno::pidfd_send_signal,
+    Sysno::close_range,
 ];
 
 /// The calls that `filter` refuses though no sandbox starts or ends without them, or these limits would not hold.
-pub(super) fn lacks(filter: &Filter, limits: &Limits) -> Vec<&'static str> {
-    let Ok(compiled) = filter.compile() else { return Vec::new() };
+pub(super) fn lacks(filter: &[Instruction], limits: &Limits) -> Vec<&'static str> {
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
-        !matches!(answer(&compiled, &call), Action::Allow | Action::Log)
+        !matches!(answer(filter, &call), Action::Allow | Action::Log)
     };
-    let for_limits =
-        [limits.timeout.map(|_| (228, "clock_gettime")), limits.resources.first().map(|_| (302, "prlimit64"))];
-    NEEDED
-        .iter()
-        .chain(for_limits.iter().flatten())
-        .filter(|(number, _)| refused(*number))
-        .map(|(_, name)| *name)
-        .collect()
+    let for_time = limits.timeout.map(|_| Sysno::clock_gettime);
+    let for_resources = limits.resources.first().map(|_| Sysno::prlimit64);
+    let needed = NEEDED.iter().copied().chain(for_time).chain(for_resources);
+    needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }
