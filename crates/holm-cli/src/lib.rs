@@ -12,6 +12,7 @@ mod limits;
 mod operations;
 #[doc(hidden)]
 pub mod parsers;
+mod places;
 mod policy;
 mod profile;
 mod programs;

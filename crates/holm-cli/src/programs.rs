@@ -14,7 +14,7 @@ pub(crate) fn root(list: &OsStr, origin: &str) -> Result<PathBuf, Vec<Fault>> {
     if names.is_empty() {
         return Err(vec![fault("cannot make a root without programs".to_owned(), "bins:bash,ls")]);
     }
-    let cache = cache().ok_or_else(|| {
+    let cache = crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache").ok_or_else(|| {
         vec![fault("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(), "")]
     })?;
     holm_root::programs::root(&names, &cache).map_err(|error| match error {
@@ -26,15 +26,6 @@ pub(crate) fn root(list: &OsStr, origin: &str) -> Result<PathBuf, Vec<Fault>> {
 
 const CACHE: &str =
     "the cache is /var/cache/holm for user 0, else holm in XDG_CACHE_HOME or ~/.cache; it must be the caller's";
-
-/// Where roots are kept: `/var/cache/holm` for root, else as the XDG base directory specification says.
-fn cache() -> Option<PathBuf> {
-    if rustix::process::geteuid().is_root() {
-        return Some("/var/cache/holm".into());
-    }
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache"))).map(|d| d.join("holm"))
-}
 
 /// What the root directory lacks to run the program, as a hint; `None` if nothing, or if the root is not a directory of
 /// the caller's.

@@ -44,10 +44,7 @@ pub(crate) fn unpack(source: File, path: &Path, tree: &mut Tree, limits: Limits)
     let bytes = decoder::decode(source).map_err(whole)?;
     let mut archive = Archive::new(bytes.take(limits.bytes.saturating_add(1)));
     let mut left = limits;
-    let over = |path: &Path| {
-        let cause = format!("it is larger than {} bytes or {} members, the limit", limits.bytes, limits.members);
-        Error::Unpack { path: path.to_owned(), cause }
-    };
+    let over = |path: &Path| Error::TooLarge { path: path.to_owned(), limits };
     let mut any = false;
     loop {
         let member = match archive.next() {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::closure::cause;
+use crate::unpack::Limits;
 
 /// Why something can't be done with the store. Each names what; the store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,17 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         cause: String,
+    },
+    /// An archive would become more than it may.
+    #[error(
+        "cannot unpack {}: it is larger than {} bytes or {} members, the limit",
+        path.display(), limits.bytes, limits.members
+    )]
+    TooLarge {
+        /// The path inside, or of the archive if it is too large as a whole.
+        path: PathBuf,
+        /// What it may become.
+        limits: Limits,
     },
     /// The system refused.
     #[error("cannot {verb} {}: {}", path.display(), cause(source))]
