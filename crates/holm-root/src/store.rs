@@ -31,8 +31,12 @@ mod pool;
 mod usage;
 mod verify;
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +48,9 @@ pub use usage::Usage;
 pub use verify::Difference;
 
 use listing::Listing;
+use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
+
+use crate::tree::scan;
 
 const VERSION: &str = "holm store 1\n";
 
@@ -179,6 +186,21 @@ impl Store {
         let text = String::from_utf8(text).ok().filter(|text| listing::id(text) == id);
         let cause = || "it is not the listing that the root's id is of".to_owned();
         text.and_then(|text| Listing::parse(&text)).ok_or_else(|| Error::Damaged { path, cause: cause() })
+    }
+
+    /// Opens the directory with the files of a root.
+    fn open_files(&self, id: &str) -> Result<OwnedFd, Error> {
+        let path = self.files(id);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(CWD, &path, flags, Mode::empty()).map_err(Error::io("read", &path))
+    }
+
+    /// Every path in that directory with its status.
+    fn walk(&self, id: &str, root: BorrowedFd<'_>) -> Result<BTreeMap<Vec<u8>, Stat>, Error> {
+        let failed = |(inside, error): (Vec<u8>, io::Error)| {
+            Error::io("read", &self.files(id).join(OsStr::from_bytes(&inside)))(error)
+        };
+        scan::walk(root).map_err(failed)
     }
 
     fn name_file(&self, name: &str) -> PathBuf {

@@ -250,15 +250,7 @@ impl Tree {
         }
         self.recent = None;
         let directory = openat(parent, name, DIRECTORY, Mode::empty())?;
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&directory)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(name.to_vec());
-            }
-        }
-        for name in names {
+        for name in names(&directory)? {
             self.clear(directory.as_fd(), &name)?;
         }
         unlinkat(parent, name, AtFlags::REMOVEDIR)
@@ -307,6 +299,19 @@ impl Tree {
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The names in a directory.
+fn names(directory: &OwnedFd) -> Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
+}
 
 fn uid(facts: &Facts) -> Uid {
     Uid::from_raw(facts.uid)

@@ -22,9 +22,7 @@ impl Store {
     pub fn export(&self, name: &str, to: impl Write) -> Result<(), Error> {
         let found = self.find(name)?;
         let listing = self.listing(&found.id)?;
-        let path = self.files(&found.id);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(rustix::fs::CWD, &path, flags, Mode::empty()).map_err(Error::io("read", &path))?;
+        let root = self.open_files(&found.id)?;
         let mut archive = Builder::new(to);
         for (inside, item) in &listing.0 {
             let facts = match item {

@@ -1,14 +1,11 @@
 //! How much disk roots take, each and together.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{FileType, Mode, OFlags, openat};
+use rustix::fs::FileType;
 
 use super::{Error, Store};
-use crate::tree::scan;
 
 /// Bytes on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,11 +53,7 @@ impl Store {
 
     /// The files of a root, each once, with their bytes.
     fn inodes(&self, id: &str) -> Result<HashSet<(u64, u64)>, Error> {
-        let path = self.files(id);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(rustix::fs::CWD, &path, flags, Mode::empty()).map_err(Error::io("read", &path))?;
-        let failed = |(inside, error): (Vec<u8>, _)| Error::io("read", &path.join(OsStr::from_bytes(&inside)))(error);
-        let all = scan::walk(root.as_fd()).map_err(failed)?;
+        let all = self.walk(id, self.open_files(id)?.as_fd())?;
         let counted = |mode| !matches!(FileType::from_raw_mode(mode), FileType::Socket);
         let bytes = |blocks: i64| u64::try_from(blocks).unwrap_or_default() * 512;
         Ok(all.values().filter(|s| counted(s.st_mode)).map(|s| (s.st_ino, bytes(s.st_blocks))).collect())

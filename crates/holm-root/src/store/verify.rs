@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
+use rustix::fs::{FileType, Stat, readlinkat};
 
 use super::listing::{Facts, Item};
 use super::{Error, Store};
@@ -36,11 +36,8 @@ impl Store {
     pub fn verify(&self, name: &str) -> Result<Vec<Difference>, Error> {
         let found = self.find(name)?;
         let listing = self.listing(&found.id)?;
-        let path = self.files(&found.id);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(rustix::fs::CWD, &path, flags, Mode::empty()).map_err(Error::io("read", &path))?;
-        let failed = |(inside, error): (Vec<u8>, _)| Error::io("read", &path.join(OsStr::from_bytes(&inside)))(error);
-        let mut there = scan::walk(root.as_fd()).map_err(failed)?;
+        let root = self.open_files(&found.id)?;
+        let mut there = self.walk(&found.id, root.as_fd())?;
         let mut differences = Vec::new();
         for (path, item) in &listing.0 {
             // A hard link is as its file; whether they are one isn't known where the pool has joined files.

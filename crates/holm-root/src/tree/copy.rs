@@ -7,12 +7,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::scan::{attributes, join};
-use super::{DIRECTORY, Sink, Tree};
-use crate::store::listing::{Device, Facts};
+use super::scan::{attributes, device, join};
+use super::{DIRECTORY, Sink, Tree, names};
+use crate::store::listing::Facts;
 
 /// A path below the source that failed, and why.
 type Failed = (Vec<u8>, io::Error);
@@ -70,11 +70,10 @@ impl Copy<'_> {
                 self.tree.link(path, &text, facts, modified)?;
             }
             FileType::Fifo => self.tree.fifo(path, facts, modified)?,
-            FileType::BlockDevice | FileType::CharacterDevice => {
-                let (major, minor) = (rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev));
-                self.tree.device(path, facts, Device { block: kind == FileType::BlockDevice, major, minor })?;
-            }
-            _ => self.tree.left_out += 1,
+            _ => match device(&status) {
+                Some(device) => self.tree.device(path, facts, device)?,
+                None => self.tree.left_out += 1,
+            },
         }
         Ok(Vec::new())
     }
@@ -83,14 +82,7 @@ impl Copy<'_> {
         let directory = openat(&self.source, path, DIRECTORY, Mode::empty())?;
         facts.attributes = attributes(directory.as_fd(), &mut self.tree.left_out)?;
         self.tree.directory(if path == b"." { b"" } else { path }, facts, modified)?;
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&directory)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(name.to_vec());
-            }
-        }
+        let mut names = names(&directory)?;
         names.sort_unstable();
         Ok(names)
     }

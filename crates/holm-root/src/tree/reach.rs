@@ -12,19 +12,23 @@ use super::{DIRECTORY, Tree};
 
 /// So many links are followed in one path (path_resolution(7)).
 const LINKS: usize = 40;
+/// How often a path is looked up before the machine counts as too busy.
+const MOST: usize = 1000;
 
 /// Opens a directory that is there.
 pub(super) fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    loop {
-        match openat2(root, path, flags, Mode::empty(), inside) {
-            // A rename elsewhere on the machine while `..` was looked up (openat2(2)).
-            Err(Errno::AGAIN) => {}
-            done => return done,
+    let mut found = Err(Errno::AGAIN);
+    for _ in 0..MOST {
+        found = openat2(root, path, flags, Mode::empty(), inside);
+        // A rename elsewhere on the machine while `..` was looked up (openat2(2)).
+        if !matches!(found, Err(Errno::AGAIN)) {
+            break;
         }
     }
+    found
 }
 
 impl Tree {

@@ -8,13 +8,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use super::{DIRECTORY, Tree, keeps_attribute};
+use super::{DIRECTORY, Tree, keeps_attribute, names};
 use crate::store::listing::{Device, Facts, Hash, Item, Listing};
 
 /// What a walk found.
@@ -91,13 +89,7 @@ pub(crate) fn walk(root: BorrowedFd<'_>) -> Result<BTreeMap<Vec<u8>, Stat>, (Vec
         let status = statat(root, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         if FileType::from_raw_mode(status.st_mode).is_dir() {
             let directory = openat(root, path.as_slice(), DIRECTORY, Mode::empty()).map_err(failed)?;
-            for entry in Dir::read_from(&directory).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name().to_bytes();
-                if name != b"." && name != b".." {
-                    left.push(join(&path, name));
-                }
-            }
+            left.extend(names(&directory).map_err(failed)?.iter().map(|name| join(&path, name)));
         }
         all.insert(path, status);
     }
@@ -109,7 +101,8 @@ pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     if path == b"." { name.to_vec() } else { [path, b"/", name].concat() }
 }
 
-fn device(status: &Stat) -> Option<Device> {
+/// The device that a node is of.
+pub(super) fn device(status: &Stat) -> Option<Device> {
     let kind = FileType::from_raw_mode(status.st_mode);
     let (major, minor) = (rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev));
     matches!(kind, FileType::BlockDevice | FileType::CharacterDevice).then_some(Device {
