@@ -47,6 +47,10 @@ fn failed(error: Error) -> Vec<Fault> {
     vec![stored::fault(&error, "")]
 }
 
+fn wrong(message: String) -> Fault {
+    Fault { message, origin: String::new(), hint: String::new() }
+}
+
 fn name(matches: &ArgMatches) -> String {
     matches.get_one::<OsString>("name").map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -57,10 +61,8 @@ fn path(matches: &ArgMatches, id: &str) -> PathBuf {
 
 fn import(store: Store, matches: &ArgMatches) -> Done {
     let typed = matches.get_one::<String>("max-size").map_or("", String::as_str);
-    let bytes = values::size(typed).map_err(|cause| {
-        let message = format!("cannot use the value of --max-size {typed}: {cause}");
-        vec![Fault { message, origin: String::new(), hint: String::new() }]
-    })?;
+    let bytes = values::size(typed)
+        .map_err(|cause| vec![wrong(format!("cannot use the value of --max-size {typed}: {cause}"))])?;
     let source = path(matches, "source");
     let limits = Limits { bytes, ..Limits::default() };
     let source = Source::find(&source, limits).map_err(failed)?;
@@ -88,31 +90,23 @@ fn export(store: &Store, matches: &ArgMatches) -> Done {
         let hint = format!("holm root export {name} /dev/stdout | gzip > {}", path.display());
         return Err(vec![Fault { message, origin: String::new(), hint }]);
     }
-    let wrong = |error: std::io::Error| {
-        let message = format!("cannot write {}: {}", path.display(), holm::model::text::cause(&error));
-        vec![Fault { message, origin: String::new(), hint: String::new() }]
+    let unwritten = |error: std::io::Error| {
+        vec![wrong(format!("cannot write {}: {}", path.display(), holm::model::text::cause(&error)))]
     };
+    let write = |file: &File| store.export(&name, BufWriter::with_capacity(1 << 20, file)).map_err(failed);
     // A terminal, a pipe: written as it is.
-    let plain = std::fs::metadata(&path).is_ok_and(|there| !there.is_file());
-    let aside = match plain {
-        true => path.clone(),
-        false => {
-            let mut aside = path.clone().into_os_string();
-            aside.push(".part");
-            aside.into()
-        }
-    };
-    let mut to = BufWriter::with_capacity(1 << 20, File::create(&aside).map_err(wrong)?);
-    let done = store.export(&name, &mut to).map_err(failed);
-    let done = done.and_then(|()| if plain { Ok(()) } else { to.get_ref().sync_all().map_err(wrong) });
-    match (plain, done) {
-        (true, done) => done.map(|()| String::new()),
-        (false, Ok(())) => std::fs::rename(&aside, &path).map(|()| String::new()).map_err(wrong),
-        (false, Err(faults)) => {
-            let _ = std::fs::remove_file(&aside);
-            Err(faults)
-        }
+    if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+        return File::create(&path).map_err(unwritten).and_then(|file| write(&file)).map(|()| String::new());
     }
+    let mut aside = path.clone().into_os_string();
+    aside.push(format!(".{}.part", std::process::id()));
+    let file = File::create_new(&aside).map_err(unwritten)?;
+    let synced = write(&file).and_then(|()| file.sync_all().map_err(unwritten));
+    let done = synced.and_then(|()| std::fs::rename(&aside, &path).map_err(unwritten));
+    if done.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    done.map(|()| String::new())
 }
 
 fn list(store: &Store, json: bool) -> Done {
@@ -194,11 +188,9 @@ fn verify(store: &Store, matches: &ArgMatches) -> Done {
     for name in names {
         match store.verify(&name) {
             Ok(differences) if differences.is_empty() => text += &format!("{name}: as stored\n"),
-            Ok(differences) => faults.extend(differences.iter().map(|difference| Fault {
-                message: format!("{name} differs at {difference}"),
-                origin: String::new(),
-                hint: String::new(),
-            })),
+            Ok(differences) => {
+                faults.extend(differences.iter().map(|difference| wrong(format!("{name} differs at {difference}"))));
+            }
             Err(error) => faults.push(stored::fault(&error, "")),
         }
     }
@@ -223,9 +215,9 @@ fn usage(store: &Store, json: bool) -> Done {
 }
 
 fn pretty(value: &impl serde::Serialize) -> Done {
-    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| {
-        vec![Fault { message: format!("cannot print: {error}"), origin: String::new(), hint: String::new() }]
-    })
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| vec![wrong(format!("cannot print: {error}"))])
 }
 
 fn time(seconds: u64) -> String {

@@ -235,6 +235,26 @@ fn a_hostile_archive_reaches_nothing_outside() {
 }
 
 #[test]
+fn an_export_that_fails_leaves_what_was_there_and_nothing_more() {
+    let store = Store::new("export");
+    fs::write(store.0.join("a.tar"), member(b'0', "file", "", b"content")).expect("scratch is ours");
+    store.does(&["root", "import", "a.tar", "a"]);
+    let file = store.files().join("file");
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("it is ours");
+    fs::write(file, "other").expect("it is ours");
+    for name in ["b.tar", "b.tar.part"] {
+        fs::write(store.0.join(name), "mine").expect("scratch is ours");
+    }
+    let count = || fs::read_dir(store.0.path()).expect("scratch is ours").count();
+    let before = count();
+    store.fails(&["root", "export", "a", "b.tar"], "it is damaged");
+    for name in ["b.tar", "b.tar.part"] {
+        assert_eq!(fs::read_to_string(store.0.join(name)).ok().as_deref(), Some("mine"), "{name}");
+    }
+    assert_eq!(count(), before);
+}
+
+#[test]
 fn devices_are_listed_and_not_made() {
     let store = Store::new("devices");
     let members = [member(b'3', "null", "", b""), member(b'4', "disk", "", b""), member(b'6', "pipe", "", b"")];
