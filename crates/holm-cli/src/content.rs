@@ -1,4 +1,4 @@
-//! Files of the caller that are read whole before anything starts: contents of new files, and profiles.
+//! Files of the caller that are read whole before anything starts: contents of new files, profiles and filters.
 //!
 //! Refused is what may have no end or keep holm waiting: more than the limit, a named FIFO, a terminal, a disk. A pipe is
 //! read to its end, so that `<(…)` and `/dev/stdin` of a shell work.

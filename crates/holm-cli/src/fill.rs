@@ -214,19 +214,14 @@ impl Fill {
 
     fn take(&mut self, typed: Typed) {
         let place = typed.place.clone();
-        let origin = |name: &str, value: &OsStr| values::origin(&place, name, value);
         self.root(&typed);
         self.namespaces(&typed);
         self.identity(&typed, &place);
         self.program(&typed, &place);
-        let faults = &mut self.faults;
-        typed.policy.fill(&mut self.spec.policy, &place, |origin, cause| {
-            let message = format!("cannot use the value of {origin}: {cause}");
-            faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
-        });
+        policy::take(self, &place, &typed.policy);
         limits::take(self, &place, &typed.limits);
         for (name, value) in &typed.operations {
-            let origin = origin(name, value);
+            let origin = values::origin(&place, name, value);
             if let Some(operation) = self.check(&origin, operations::parse(name, value)) {
                 self.spec.filesystem.push(Entry { operation, origin });
             }
@@ -336,7 +331,10 @@ impl Fill {
             Some("auto") => self.spec.identity.maps = Maps::Automatic,
             Some("host") => self.spec.identity.maps = Maps::Single,
             Some(other) => {
-                self.check::<()>(&format!("{place}userns {other}"), Err("it is auto or host".to_owned()));
+                self.check::<()>(
+                    &values::origin(place, "userns", other.as_ref()),
+                    Err("it is auto or host".to_owned()),
+                );
             }
         }
         let (mut uid, mut gid, mut auto) = (Vec::new(), Vec::new(), false);

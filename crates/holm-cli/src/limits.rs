@@ -1,7 +1,7 @@
 //! Limits as typed, in a profile's table and on the command line, and what becomes of them.
 
 use crate::fill::Fill;
-use crate::values::Parsed;
+use crate::values::{Parsed, origin};
 use clap::ArgMatches;
 use holm::model::limit::{ResourceLimit, bytes, nanoseconds};
 use holm::spec::limits::{Disk, DiskLimit};
@@ -103,9 +103,8 @@ fn parsed<T>(
     parse: impl FnOnce(&str) -> Parsed<T>,
 ) -> Option<T> {
     let text = value?.text();
-    let origin = format!("{place}{name} {}", text.display());
     let read = text.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(parse);
-    fill.check(&origin, read)
+    fill.check(&origin(place, name, &text), read)
 }
 
 fn count(text: &str) -> Parsed<u64> {
@@ -155,7 +154,7 @@ pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Limits) {
     limits.oom_score = oom_score.or(limits.oom_score);
     for value in &typed.io {
         let text = value.text();
-        let read = fill.check(&format!("{place}io {}", text.display()), disk(&text));
+        let read = fill.check(&origin(place, "io", &text), disk(&text));
         fill.spec.limits.io.extend(read);
     }
     for value in &typed.rlimit {

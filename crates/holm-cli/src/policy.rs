@@ -1,9 +1,10 @@
 //! The options that loosen or tighten what the program may ask of the kernel.
 
+use crate::fill::Fill;
 use crate::seccomp;
-use crate::values::Parsed;
+use crate::values::{Parsed, origin};
 use holm::model::capability::Capability;
-use holm::spec::policy::{Calls, Nesting, NewPrivileges, Policy, ProcView, SysView};
+use holm::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -21,46 +22,54 @@ pub(crate) struct Typed {
 /// The words that `--proc` takes instead of a place.
 pub(crate) const PROC_VIEWS: [&str; 3] = ["guarded", "pids", "full"];
 
-impl Typed {
-    /// Puts them into `policy`; what is wrong goes to `fault`, with the name of the option.
-    pub(crate) fn fill(&self, policy: &mut Policy, place: &str, mut fault: impl FnMut(String, String)) {
-        for text in self.cap_add.iter().flat_map(|list| list.split(',')) {
-            match capabilities(text) {
-                Ok(found) => policy.capabilities.extend(found),
-                Err(cause) => fault(format!("{place}cap-add {text}"), cause),
-            }
-        }
-        policy.capabilities.sort_unstable();
-        policy.capabilities.dedup();
-        if let Some(value) = &self.seccomp {
-            let origin = format!("{place}seccomp {}", value.display());
-            match calls(value, &origin) {
-                Ok(calls) => policy.calls = calls,
-                Err(cause) => fault(origin, cause),
-            }
-        }
-        if self.allow_userns {
-            policy.nesting = Nesting::Allowed;
-        }
-        if self.new_privs {
-            policy.new_privileges = NewPrivileges::Allowed;
-        }
-        match self.proc.as_deref() {
-            None => {}
-            Some("guarded") => policy.proc = ProcView::Guarded,
-            Some("pids") => policy.proc = ProcView::Processes,
-            Some("full") => policy.proc = ProcView::Full,
-            Some(other) => {
-                fault(format!("{place}proc {other}"), "it is guarded, pids, full or an absolute path".into())
-            }
-        }
-        match self.sys.as_deref() {
-            None => {}
-            Some("none") => policy.sys = SysView::None,
-            Some("ro") => policy.sys = SysView::ReadOnly,
-            Some(other) => fault(format!("{place}sys {other}"), "it is none or ro".into()),
+/// Adds them to the wish: what is there already counts less.
+pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Typed) {
+    for text in typed.cap_add.iter().flat_map(|list| list.split(',')) {
+        let found = fill.check(&origin(place, "cap-add", text.as_ref()), capabilities(text));
+        fill.spec.policy.capabilities.extend(found.unwrap_or_default());
+    }
+    fill.spec.policy.capabilities.sort_unstable();
+    fill.spec.policy.capabilities.dedup();
+    if let Some(value) = &typed.seccomp {
+        let origin = origin(place, "seccomp", value);
+        let found = calls(value, &origin);
+        if let Some(calls) = fill.check(&origin, found) {
+            fill.spec.policy.calls = calls;
         }
     }
+    if typed.allow_userns {
+        fill.spec.policy.nesting = Nesting::Allowed;
+    }
+    if typed.new_privs {
+        fill.spec.policy.new_privileges = NewPrivileges::Allowed;
+    }
+    if let Some(text) = &typed.proc
+        && let Some(view) = fill.check(&origin(place, "proc", text.as_ref()), proc_view(text))
+    {
+        fill.spec.policy.proc = view;
+    }
+    if let Some(text) = &typed.sys
+        && let Some(view) = fill.check(&origin(place, "sys", text.as_ref()), sys_view(text))
+    {
+        fill.spec.policy.sys = view;
+    }
+}
+
+fn proc_view(text: &str) -> Parsed<ProcView> {
+    Ok(match text {
+        "guarded" => ProcView::Guarded,
+        "pids" => ProcView::Processes,
+        "full" => ProcView::Full,
+        _ => return Err("it is guarded, pids, full or an absolute path".to_owned()),
+    })
+}
+
+fn sys_view(text: &str) -> Parsed<SysView> {
+    Ok(match text {
+        "none" => SysView::None,
+        "ro" => SysView::ReadOnly,
+        _ => return Err("it is none or ro".to_owned()),
+    })
 }
 
 fn capabilities(text: &str) -> Parsed<Vec<Capability>> {

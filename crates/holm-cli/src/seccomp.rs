@@ -44,8 +44,8 @@ struct Argument {
 
 /// The filter in a file.
 pub(crate) fn read(path: &Path) -> Parsed<Filter> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| format!("cannot read {}: {}", path.display(), holm::model::text::cause(&e)))?;
+    let bytes = crate::content::read(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8", path.display()))?;
     parse(&text).map_err(|cause| format!("{}: {cause}", path.display()))
 }
 
