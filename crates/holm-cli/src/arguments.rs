@@ -52,8 +52,17 @@ fn run() -> Command {
         let arg = repeated(option.name, option.value, option.help);
         command = command.arg(arg.help_heading("File system, done in the order given"));
     }
-    let program = Arg::new("program").value_name("PROGRAM").required(true).num_args(1..).trailing_var_arg(true);
-    command.arg(program.value_parser(OsStringValueParser::new()).help("The program and its arguments"))
+    command.arg(program())
+}
+
+fn program() -> Arg {
+    Arg::new("program")
+        .value_name("PROGRAM")
+        .required(true)
+        .num_args(1..)
+        .trailing_var_arg(true)
+        .value_parser(OsStringValueParser::new())
+        .help("The program and its arguments")
 }
 
 fn single(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -66,6 +75,18 @@ fn repeated(name: &'static str, value: &'static str, help: &'static str) -> Arg 
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// An option for what is printed, with the form that it may have; the first is the default.
+fn printed<const N: usize>(name: &'static str, forms: [&'static str; N], help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("FORM")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value(forms[0])
+        .value_parser(forms)
+        .help(help)
 }
 
 fn under(heading: &'static str, args: Vec<Arg>) -> Vec<Arg> {
@@ -180,36 +201,22 @@ fn other_options() -> Vec<Arg> {
         "Other",
         vec![
             single("profile", "FILE", "Read options from a TOML file first"),
-            Arg::new("explain")
-                .long("explain")
-                .value_name("FORM")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("table")
-                .value_parser(["table", "json", "sh"])
-                .help("Print the steps and do nothing: a table (default), json, or sh for a script"),
-            Arg::new("log-denied")
-                .long("log-denied")
-                .value_name("FORM")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("table")
-                .value_parser(["table", "json"])
-                .help("Print what was refused on standard error, with what would allow it: a table (default), or json"),
-            Arg::new("stats")
-                .long("stats")
-                .value_name("FORM")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("table")
-                .value_parser(["table", "json"])
-                .help("Print what was used on standard error: a table (default), or json"),
+            printed(
+                "explain",
+                ["table", "json", "sh"],
+                "Print the steps and do nothing: a table (default), json, or sh for a script",
+            ),
+            printed(
+                "log-denied",
+                ["table", "json"],
+                "Print what was refused on standard error, with what would allow it: a table (default), or json",
+            ),
+            printed("stats", ["table", "json"], "Print what was used on standard error: a table (default), or json"),
         ],
     )
 }
 
 fn learn() -> Command {
-    let program = Arg::new("program").value_name("PROGRAM").required(true).num_args(1..).trailing_var_arg(true);
     Command::new("learn")
         .about("Runs a program in the default sandbox and writes a profile that allows what it missed")
         .after_help(
@@ -217,7 +224,7 @@ fn learn() -> Command {
             Example:\n  holm learn make test > make.toml && holm run --profile make.toml make test",
         )
         .arg(single("profile", "FILE", "Start from this profile, to learn what is still missed"))
-        .arg(program.value_parser(OsStringValueParser::new()).help("The program and its arguments"))
+        .arg(program())
 }
 
 fn generate() -> Command {

@@ -25,7 +25,9 @@ mod terminal;
 mod usage;
 mod values;
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+use supervise::{Reports, Told};
 
 /// Does what the command line of this process asks for.
 pub fn main() -> ExitCode {
@@ -53,27 +55,15 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
         Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
-    let explain = matches.get_one::<String>("explain").map(String::as_str);
-    let signals = match explain {
-        Some(_) => None,
-        None => match supervise::signals() {
-            Ok(signals) => Some(signals),
-            Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
-        },
-    };
-    let plan = match spec.plan() {
-        Ok(plan) => plan,
-        Err(refusal) => return report::refusal(&refusal),
-    };
-    match (explain, signals) {
-        (Some(form), _) => explain::print(&plan, form),
-        (None, Some(signals)) => {
-            let form = |name| matches.get_one::<String>(name).map(String::as_str);
-            let reports = supervise::Reports { stats: form("stats"), denied: form("log-denied") };
-            supervise::run(&spec, &plan, &signals, parent, reports)
-        }
-        (None, None) => ExitCode::from(125),
+    let form = |name| matches.get_one::<String>(name).map(String::as_str);
+    if let Some(explain) = form("explain") {
+        return match spec.plan() {
+            Ok(plan) => explain::print(&plan, explain),
+            Err(refusal) => report::refusal(&refusal),
+        };
     }
+    let denied = form("log-denied").map_or(Told::Nothing, Told::Summary);
+    supervise::run(&spec, parent, Reports { stats: form("stats"), denied })
 }
 
 /// Runs a program as `run` does, and prints a profile of what it missed.
@@ -82,15 +72,9 @@ fn learn(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
         Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
-    let signals = match supervise::signals() {
-        Ok(signals) => signals,
-        Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
-    };
-    match spec.plan() {
-        Ok(plan) => {
-            let reports = supervise::Reports { stats: None, denied: Some("profile") };
-            supervise::run(&spec, &plan, &signals, parent, reports)
-        }
-        Err(refusal) => report::refusal(&refusal),
+    // The program's standard output is another one, and holm's own is closed by the end.
+    match std::io::stdout().as_fd().try_clone_to_owned() {
+        Ok(output) => supervise::run(&spec, parent, Reports { stats: None, denied: Told::Profile(output) }),
+        Err(error) => report::own(&format!("cannot keep standard output: {}", holm::model::text::cause(&error))),
     }
 }

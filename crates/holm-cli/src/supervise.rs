@@ -2,7 +2,6 @@
 
 use crate::terminal::Relay;
 use crate::{denied, programs, report, usage};
-use holm::plan::Plan;
 use holm::run::{Event, Whom};
 use holm::signal::{Arrived, Signals};
 use holm::{Child, Exit, Spec};
@@ -10,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 const NAMED: [Signal; 12] = [
@@ -35,23 +34,38 @@ const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
 /// Takes the signals that are passed on, from now on.
-pub(crate) fn signals() -> io::Result<Signals> {
+fn signals() -> io::Result<Signals> {
     let named = NAMED.into_iter().map(Signal::as_raw);
     Signals::take(&named.chain(REAL_TIME).collect::<Vec<i32>>())
 }
 
-/// What is told once the sandbox is over, each in the form that is wished.
+/// What is told once the sandbox is over.
 pub(crate) struct Reports<'a> {
-    /// What it has used.
+    /// What it has used, in this form.
     pub(crate) stats: Option<&'a str>,
     /// What it was refused.
-    pub(crate) denied: Option<&'a str>,
+    pub(crate) denied: Told<'a>,
+}
+
+/// How it is told what a sandbox was refused.
+pub(crate) enum Told<'a> {
+    Nothing,
+    /// On standard error, in this form.
+    Summary(&'a str),
+    /// As a profile, here.
+    Profile(OwnedFd),
 }
 
 /// Starts the program and stays until the sandbox is over.
-pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, reports: Reports<'_>) -> ExitCode {
-    // A profile is what standard output is for then; the program's own is gone by the end.
-    let output = std::io::stdout().as_fd().try_clone_to_owned().ok().filter(|_| reports.denied == Some("profile"));
+pub(crate) fn run(spec: &Spec, parent: Parent, reports: Reports<'_>) -> ExitCode {
+    let signals = match signals() {
+        Ok(signals) => signals,
+        Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
+    };
+    let plan = match spec.plan() {
+        Ok(plan) => plan,
+        Err(refusal) => return report::refusal(&refusal),
+    };
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -63,7 +77,7 @@ pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, r
     if relay.is_none() {
         let_go();
     }
-    let mut session = Session { child: &mut child, signals, parent, relay, halt: Halt::Runs, ended: None };
+    let mut session = Session { child: &mut child, signals: &signals, parent, relay, halt: Halt::Runs, ended: None };
     match session.stay() {
         Ok(exit) => {
             drop(session);
@@ -72,15 +86,15 @@ pub(crate) fn run(spec: &Spec, plan: &Plan, signals: &Signals, parent: Parent, r
             if let (Some(form), Some(used)) = (reports.stats, &used) {
                 usage::print(form, exit, used);
             }
-            match (reports.denied, output) {
-                (None, _) => {}
-                (Some(_), Some(output)) => {
+            match reports.denied {
+                Told::Nothing => {}
+                Told::Summary(form) => denied::print(form, &child.denied()),
+                Told::Profile(output) => {
                     let text = denied::profile(&child.denied());
                     if let Err(error) = std::fs::File::from(output).write_all(text.as_bytes()) {
                         return report::own(&format!("cannot write the profile: {}", holm::model::text::cause(&error)));
                     }
                 }
-                (Some(form), None) => denied::print(form, &child.denied()),
             }
             if exit == Exit::Code(127)
                 && let Some(hint) = programs::lacks(spec)
