@@ -21,6 +21,12 @@ fn enter(screen: &mut Screen, line: &str) {
     screen.keys(&format!("{}\n", line.replace("holm ", &format!("{} ", holm().display()))));
 }
 
+/// Types a line that `cat` reads, and waits for its answer.
+fn answers(screen: &mut Screen, line: &str) {
+    screen.keys(&format!("{line}\n"));
+    screen.expect(&format!("{line}\r\n{line}"));
+}
+
 /// Ends the first job and waits until the shell knows. (`wait` would return for a job that is stopped, too.)
 fn end_job(screen: &mut Screen) {
     enter(screen, "p=$(jobs -p %1); kill %1; while test -d /proc/$p; do sleep 0.05; done");
@@ -64,16 +70,14 @@ fn ctrl_z_on_a_program_stops_holm_and_gives_the_terminal_back() {
     let mut screen = shell();
     enter(&mut screen, "holm run -t cat");
     screen.expect_raw();
-    screen.keys("hello\n");
-    screen.expect("hello\r\nhello");
+    answers(&mut screen, "hello");
     suspend(&mut screen);
     enter(&mut screen, "stty -a | tr ';' '\\n' | grep -c -- -icanon; echo cooked$((1+1))");
     screen.expect("0\r\ncooked2");
     enter(&mut screen, "fg");
     screen.expect("run -t cat");
     screen.expect_raw();
-    screen.keys("again\n");
-    screen.expect("again\r\nagain");
+    answers(&mut screen, "again");
     screen.keys("\x04");
     screen.expect("P> ");
     enter(&mut screen, "echo code$?; exit 0");
@@ -119,8 +123,7 @@ fn a_program_runs_in_the_background_and_comes_to_the_front() {
     screen.expect("here2");
     enter(&mut screen, "fg");
     screen.expect_raw();
-    screen.keys("hello\n");
-    screen.expect("hello\r\nhello");
+    answers(&mut screen, "hello");
     screen.keys("\x04");
     screen.expect("P> ");
     enter(&mut screen, "echo code$?; holm run -t sh -c 'echo more$((1+1)); exec sleep 60' &");
@@ -143,8 +146,7 @@ fn a_stop_from_outside_leaves_the_keys_to_the_program_afterwards() {
     screen.expect("P> ");
     enter(&mut screen, "fg");
     screen.expect_raw();
-    screen.keys("hello\n");
-    screen.expect("hello\r\nhello");
+    answers(&mut screen, "hello");
     screen.keys("\x04");
     screen.expect("P> ");
     enter(&mut screen, "echo code$?; stty -a | grep -c -- ' icanon'; exit 0");
@@ -157,12 +159,10 @@ fn a_stop_from_outside_leaves_the_keys_to_the_program_afterwards() {
 fn ctrl_z_does_nothing_where_no_shell_would_go_on() {
     let mut screen = Screen::new(&[&holm().display().to_string(), "run", "-t", "cat"]);
     screen.expect_raw();
-    screen.keys("hello\n");
-    screen.expect("hello\r\nhello");
+    answers(&mut screen, "hello");
     screen.keys("\x1a");
     settle();
-    screen.keys("again\n");
-    screen.expect("again\r\nagain");
+    answers(&mut screen, "again");
     screen.keys("\x04");
     screen.ends_with(0);
 }
@@ -171,13 +171,11 @@ fn ctrl_z_does_nothing_where_no_shell_would_go_on() {
 fn without_a_terminal_of_its_own_keys_stop_continue_and_end_the_program() {
     let mut screen = shell();
     enter(&mut screen, "holm run --tty=never cat");
-    screen.keys("hello\n");
-    screen.expect("hello\r\nhello");
+    answers(&mut screen, "hello");
     suspend(&mut screen);
     enter(&mut screen, "fg");
     screen.expect("never cat\r\n");
-    screen.keys("again\n");
-    screen.expect("again\r\nagain");
+    answers(&mut screen, "again");
     screen.keys("\x03");
     screen.expect("P> ");
     enter(&mut screen, "echo code$?");

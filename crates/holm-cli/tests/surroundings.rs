@@ -56,9 +56,8 @@ fn standard_error_stays_apart() {
     assert_eq!((text(&done.stdout), text(&done.stderr)), ("out\n".to_owned(), "err\n".to_owned()));
 }
 
-#[test]
-fn output_that_the_program_closes_ends_though_it_goes_on() {
-    let mut child = piped("echo a; exec >&-; sleep 60");
+/// Reads `a` and the end of the output of a program that goes on.
+fn ends_though_it_goes_on(child: &mut Running) {
     let mut stdout = child.child.stdout.take().expect("it is piped");
     let (sender, seen) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -69,6 +68,12 @@ fn output_that_the_program_closes_ends_though_it_goes_on() {
     let all = seen.recv_timeout(Duration::from_secs(10)).expect("the end is seen");
     assert_eq!(all, (true, b"a\n".to_vec()));
     assert!(child.child.try_wait().expect("it is ours").is_none());
+}
+
+#[test]
+fn output_that_the_program_closes_ends_though_it_goes_on() {
+    let mut child = piped("echo a; exec >&-; sleep 60");
+    ends_though_it_goes_on(&mut child);
 }
 
 #[test]
@@ -125,16 +130,7 @@ fn a_passed_pipe_that_the_program_closes_ends_though_it_goes_on() {
     let line = "exec HOLM run --pass-fd 3 sh -c 'echo a >&3; exec 3>&-; exec sleep 60' 3>&1 >/dev/null";
     let line = line.replace("HOLM", &holm().display().to_string());
     let mut child = Running::new(Command::new("bash").args(["-c", &line]).stdout(Stdio::piped()));
-    let mut stdout = child.child.stdout.take().expect("it is piped");
-    let (sender, seen) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let read = stdout.read_to_end(&mut all);
-        sender.send((read.is_ok(), all))
-    });
-    let all = seen.recv_timeout(Duration::from_secs(10)).expect("the end is seen");
-    assert_eq!(all, (true, b"a\n".to_vec()));
-    assert!(child.child.try_wait().expect("it is ours").is_none());
+    ends_though_it_goes_on(&mut child);
 }
 
 /// What the program finds in its environment, sorted.
