@@ -22,6 +22,7 @@ command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 
 step "a root of Debian"
 debian=$PWD/target/debian.tar
+mkdir -p target
 if [ ! -e "$debian" ]; then
     root=$(mktemp -d "$PWD/target/debian-XXXXXX")
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
