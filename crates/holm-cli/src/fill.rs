@@ -76,6 +76,7 @@ fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
     let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new(), held: None };
     fill.spec.program.arguments = program.collect();
+    fill.spec.inherited_only = true;
     let mut tty = None;
     if let Some(path) = matches.get_one::<OsString>("profile") {
         match profile::read(Path::new(path)) {

@@ -117,6 +117,19 @@ fn descriptors_are_closed_unless_passed() {
 }
 
 #[test]
+fn no_descriptor_of_holms_own_can_be_named() {
+    let close = "for n in 3 4 5 6 7 8 9; do eval \"exec $n<&-\"; done;";
+    for option in ["--pass-fd $n", "--join net=fd:$n", "--bind-data fd:$n:/tmp/x", "--bind fd:$n:/mnt"] {
+        let done = shell(&format!("{close} for n in 3 4 5 6 7 8 9; do holm run {option} true; echo $?; done"));
+        assert_eq!(text(&done.stdout), "125\n".repeat(7), "{option}: {}", text(&done.stderr));
+        for number in 3..10 {
+            let told = format!("cannot use descriptor {number}: it is not open");
+            assert!(text(&done.stderr).contains(&told), "{option}: {}", text(&done.stderr));
+        }
+    }
+}
+
+#[test]
 fn a_passed_descriptor_keeps_its_number_and_ends_with_the_program() {
     let done =
         shell("{ holm run --pass-fd 77 sh -c 'echo lost; echo kept >/proc/self/fd/77' 77>&1 >/dev/null; } | cat");

@@ -14,7 +14,7 @@ use crate::spec::limits::Limits;
 use crate::spec::namespaces::{Choice, Target};
 use limits::LimitFacts;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use std::ffi::OsString;
 use std::hash::BuildHasher;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -334,10 +334,11 @@ fn closed(spec: &Spec) -> Vec<i32> {
         Choice::Join(Target::Descriptor(n), _) => Some(*n),
         _ => None,
     }));
-    named.retain(|&n| n < 0 || !is_open(n));
+    named.retain(|&n| n < 0 || !is_open(n, spec.inherited_only));
     named
 }
 
-fn is_open(number: i32) -> bool {
-    crate::sys::process::borrow(number).is_some_and(|fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).is_ok())
+fn is_open(number: i32, inherited_only: bool) -> bool {
+    let flags = crate::sys::process::borrow(number).and_then(|fd: BorrowedFd<'_>| rustix::io::fcntl_getfd(fd).ok());
+    flags.is_some_and(|flags| !(inherited_only && flags.contains(FdFlags::CLOEXEC)))
 }

@@ -53,6 +53,9 @@ pub struct Spec {
     pub stdio: [Stdio; 3],
     /// Descriptors of the caller above 2 that the program keeps, under the same numbers.
     pub descriptors: Vec<i32>,
+    /// Whether only descriptors count that this process has inherited, and none that it has opened itself: those are
+    /// closed when it becomes another program (FD_CLOEXEC, fcntl(2)). For numbers that come from whoever started it.
+    pub inherited_only: bool,
     /// Whether the program gets a terminal of its own.
     pub terminal: Terminal,
     /// Whether the sandbox goes on after the program until its last process ends.
@@ -79,6 +82,7 @@ impl Spec {
             environment: Environment::default(),
             stdio: [Stdio::Inherit; 3],
             descriptors: Vec::new(),
+            inherited_only: false,
             terminal: Terminal::default(),
             wait_all: false,
             origins: Origins::default(),
