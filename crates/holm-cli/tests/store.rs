@@ -397,6 +397,24 @@ fn a_stored_root_is_run_in_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_link_that_a_dead_writer_left_is_in_nobodys_way() {
+    let store = Store::new("link");
+    let made = store.directory();
+    store.does(&["root", "import", "made", "one"]);
+    let pool = store.path().join("pool");
+    let any = fs::read_dir(&pool).expect("it is ours").flatten().next().expect("it holds files").path();
+    fs::hard_link(any, pool.join("link")).expect("it is ours");
+    fs::write(made.join("more"), "more").expect("scratch is ours");
+    store.does(&["root", "import", "made", "two"]);
+    assert_eq!(store.does(&["root", "verify"]), "one: as stored\ntwo: as stored\n");
+    let any = fs::read_dir(&pool).expect("it is ours").flatten().next().expect("it holds files").path();
+    fs::hard_link(any, pool.join("link")).expect("it is ours");
+    store.does(&["root", "rm", "one"]);
+    store.does(&["root", "rm", "two"]);
+    assert_eq!(fs::read_dir(&pool).expect("it is ours").count(), 0);
+}
+
+#[test]
 fn a_kill_at_any_moment_leaves_the_store_whole() {
     let store = Store::new("kill");
     let made = store.directory();

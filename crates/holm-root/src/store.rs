@@ -8,7 +8,7 @@
 //! | `roots/ID/files` | the files of a root, never written again; `ID` is the SHA-256 of its listing |
 //! | `roots/ID/listing` | every entry, as it should be (`listing`); locked, shared, by who runs in the root |
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
-//! | `draft`, `draft.json` | a root, a name in the making; at the beginning of a write it was left by a dead writer |
+//! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
 //!
 //! The order of things when a root is stored: it is made in `draft`; what the pool has is linked from there; all is
 //! synced to the disk; new content is linked into the pool; the draft is renamed; the name's file is written aside,
@@ -190,9 +190,7 @@ impl Store {
 
     /// Opens the directory with the files of a root.
     fn open_files(&self, id: &str) -> Result<OwnedFd, Error> {
-        let path = self.files(id);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat(CWD, &path, flags, Mode::empty()).map_err(Error::io("read", &path))
+        open_directory(&self.files(id))
     }
 
     /// Every path in that directory with its status.
@@ -324,6 +322,11 @@ impl Writer {
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
         }
     }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).map_err(Error::io("read", path))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

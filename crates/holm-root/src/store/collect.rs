@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Error, Writer, metadata};
+use super::{Error, Writer, metadata, pool};
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl Writer {
 
     /// Removes what a dead writer left.
     pub(super) fn sweep(&self) -> Result<(), Error> {
-        for path in [self.store.draft(), self.store.path.join("draft.json")] {
+        let (draft, file, link) =
+            (self.store.draft(), self.store.path.join("draft.json"), self.store.pool().join(pool::ASIDE));
+        for path in [draft, file, link] {
             remove(&path).map_err(Error::io("remove", &path))?;
         }
         Ok(())

@@ -11,8 +11,9 @@ use std::time::SystemTime;
 
 use super::listing::{self, Item, Listing};
 use super::metadata::{self, Metadata, NotOnDisk};
-use super::{Error, Writer, collect, pool, sync_directory, write_synced};
-use crate::tree::{Owners, Tree, copy, scan};
+use super::{Error, Writer, collect, open_directory, pool, sync_directory, write_synced};
+use crate::tree::scan::{Found, scan};
+use crate::tree::{Owners, Tree, copy};
 use crate::unpack::{Limits, unpack};
 
 /// What a root is made from.
@@ -81,7 +82,7 @@ impl Writer {
                 unpack(file, path, &mut tree, limits)?;
             }
         }
-        let found = scan::scan(&mut tree).map_err(store_failed)?;
+        let found = scan(&mut tree).map_err(store_failed)?;
         let text = found.listing.text();
         let metadata = Metadata {
             version: metadata::VERSION,
@@ -103,18 +104,18 @@ impl Writer {
             // It may have been about to be removed: whoever renamed it has not seen its name written.
             sync_directory(&self.store.path.join("roots"))?;
         } else {
-            self.publish(&draft, &tree, &found.listing, &text, &metadata.id)?;
+            self.publish(&draft, &tree, &found, &text, &metadata.id)?;
         }
         self.put_name(&metadata)?;
         Ok(metadata)
     }
 
     /// Makes a finished draft a root of the store.
-    fn publish(&self, draft: &Draft, tree: &Tree, listing: &Listing, text: &str, id: &str) -> Result<(), Error> {
+    fn publish(&self, draft: &Draft, tree: &Tree, found: &Found, text: &str, id: &str) -> Result<(), Error> {
+        let Found { listing, status, .. } = found;
         let path = self.store.pool();
-        let pool = pool::open(&path).map_err(Error::io("open", &path))?;
-        let status = scan::walk(tree.root()).map_err(store_failed)?;
-        let new = pool::share(tree.root(), pool.as_fd(), listing, &status, tree.owners()).map_err(store_failed)?;
+        let pool = open_directory(&path)?;
+        let new = pool::share(tree.root(), pool.as_fd(), listing, status, tree.owners()).map_err(store_failed)?;
         let is_directory = |(_, item): &(&Vec<u8>, &Item)| matches!(item, Item::Directory(_));
         let directories = listing.0.iter().filter(is_directory).map(|(path, _)| path.as_slice());
         tree.set_times(directories).map_err(Error::io("store", &draft.0))?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, linkat, openat, renameat, unlinkat};
@@ -37,6 +37,9 @@ fn key(hash: &Hash, facts: &Facts, status: &Stat, owners: Owners) -> String {
     }
     hex(&key.finalize())
 }
+
+/// A name that one more link to a file has in the pool for a moment; none of a file is so short.
+pub(super) const ASIDE: &str = "link";
 
 /// Files that the pool doesn't have, by their name in it.
 pub(super) type New = Vec<(String, Vec<u8>)>;
@@ -73,8 +76,6 @@ pub(super) fn share(
 
 /// Puts one file in the place of another, unless it has as many names as it can have.
 fn replace(root: BorrowedFd<'_>, path: &[u8], pool: BorrowedFd<'_>, key: &str) -> Result<(), Errno> {
-    // The name is the draft's own: its directory is in the making.
-    const ASIDE: &str = "link";
     match linkat(pool, key, pool, ASIDE, AtFlags::empty()) {
         Ok(()) => {}
         Err(Errno::MLINK) => return Ok(()),
@@ -120,16 +121,5 @@ fn same(pool: BorrowedFd<'_>, key: &[u8], root: BorrowedFd<'_>, path: &[u8]) -> 
             _ if left[..count] != right[..count] => return Ok(false),
             _ => {}
         }
-    }
-}
-
-/// Opens the pool's directory.
-pub(super) fn open(path: &std::path::Path) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let pool = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
-    // Left by a writer that was killed between a link and a rename.
-    match unlinkat(pool.as_fd(), "link", AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(pool),
-        Err(error) => Err(error),
     }
 }

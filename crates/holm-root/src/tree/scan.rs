@@ -18,6 +18,8 @@ use crate::store::listing::{Device, Facts, Hash, Item, Listing};
 /// What a walk found.
 pub(crate) struct Found {
     pub(crate) listing: Listing,
+    /// Every path with its status, those of placeholders among them.
+    pub(crate) status: BTreeMap<Vec<u8>, Stat>,
     /// Attributes and sockets that are no part of a root.
     pub(crate) left_out: u64,
 }
@@ -29,29 +31,29 @@ pub(crate) fn scan(tree: &mut Tree) -> Result<Found, (Vec<u8>, io::Error)> {
     let mut placeholders = Vec::new();
     let mut left_out = tree.left_out;
     let paths = walk(tree.root())?;
-    for (path, status) in paths {
+    for (path, status) in &paths {
         let failed = |error: Errno| (path.clone(), io::Error::from(error));
         let kind = FileType::from_raw_mode(status.st_mode);
-        let note = tree.note(&status);
+        let note = tree.note(status);
         if kind == FileType::Socket {
             left_out += 1;
             unlinkat(tree.root(), path.as_slice(), AtFlags::empty()).map_err(failed)?;
             continue;
         }
-        let device = note.and_then(|note| note.device).or_else(|| device(&status));
+        let device = note.and_then(|note| note.device).or_else(|| device(status));
         if device.is_some() {
             placeholders.push(path.clone());
         }
         if !kind.is_dir()
             && let Some(of) = seen.get(&status.st_ino)
         {
-            found.insert(path, Item::Hard { of: of.clone() });
+            found.insert(path.clone(), Item::Hard { of: of.clone() });
             continue;
         }
         seen.insert(status.st_ino, path.clone());
         let facts = match note {
             Some(note) => note.facts.clone(),
-            None => facts(tree.root(), &path, &status, &mut left_out).map_err(failed)?,
+            None => facts(tree.root(), path, status, &mut left_out).map_err(failed)?,
         };
         let item = match kind {
             _ if device.is_some() => Item::Device { facts, device: device.unwrap_or(NONE) },
@@ -64,18 +66,18 @@ pub(crate) fn scan(tree: &mut Tree) -> Result<Found, (Vec<u8>, io::Error)> {
             _ => {
                 let hash = match note.and_then(|note| note.hash) {
                     Some(hash) => hash,
-                    None => hash_file(tree.root(), &path).map_err(|error| (path.clone(), error))?,
+                    None => hash_file(tree.root(), path).map_err(|error| (path.clone(), error))?,
                 };
                 Item::File { facts, size: u64::try_from(status.st_size).unwrap_or_default(), hash }
             }
         };
-        found.insert(path, item);
+        found.insert(path.clone(), item);
     }
     for path in placeholders {
         let removed = unlinkat(tree.root(), path.as_slice(), AtFlags::empty());
         removed.map_err(|error| (path, io::Error::from(error)))?;
     }
-    Ok(Found { listing: Listing(found), left_out })
+    Ok(Found { listing: Listing(found), status: paths, left_out })
 }
 
 const NONE: Device = Device { block: false, major: 0, minor: 0 };
