@@ -12,6 +12,9 @@
 #![forbid(unsafe_code)]
 
 pub mod closure;
+pub mod debian;
+#[allow(dead_code)]
+mod net;
 pub mod programs;
 pub mod store;
 mod tree;

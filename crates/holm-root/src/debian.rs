@@ -1,0 +1,3 @@
+//! Roots of Debian and archives laid out like it.
+
+pub mod package;

@@ -1,0 +1,39 @@
+//! What all downloads share: one client for HTTP and HTTPS, and the runtime it lives in.
+//!
+//! Certificates are checked against the system's (`SSL_CERT_FILE` and `SSL_CERT_DIR` count), proxies are those of
+//! `http_proxy`, `https_proxy` and `no_proxy`. Names are looked up by a library of the program's own: the C library's
+//! look-up loads modules, which a static program must not do. No server is trusted for what it sends: who downloads
+//! checks size and hash.
+
+use std::io;
+use std::sync::Once;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(20);
+/// How long a server may send nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The runtime that downloads run in: one thread, the caller's.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// A client for HTTP and HTTPS.
+pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
+    provide();
+    reqwest::Client::builder()
+        .user_agent(concat!("holm/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .build()
+}
+
+/// Makes ring the process's provider of cryptography for TLS; to be called before any client is made.
+pub(crate) fn provide() {
+    static ONCE: Once = Once::new();
+    // That somebody else has chosen one is no error.
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
