@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod closure;
+pub mod deb822;
 pub mod debian;
 #[allow(dead_code)]
 mod net;

@@ -17,6 +17,10 @@ pub struct Package {
     pub section: String,
     /// `Essential: yes`.
     pub essential: bool,
+    /// Name and version of the source package.
+    pub source: (String, String),
+    /// Which of the selection's archives has it.
+    pub archive: usize,
     /// Path below the archive's address.
     pub filename: String,
     /// Bytes of the file.
