@@ -14,7 +14,6 @@
 pub mod closure;
 pub mod deb822;
 pub mod debian;
-#[allow(dead_code)]
 mod net;
 pub mod programs;
 pub mod store;
