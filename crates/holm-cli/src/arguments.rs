@@ -105,6 +105,8 @@ fn root_options() -> Vec<Arg> {
                 "ROOT",
                 "host (default), bins:A,B,... for these programs, none, a directory, or a stored root (holm root)",
             ),
+            repeated("with", "A,B,...", "Add these programs to a root of programs; alone, a root of these"),
+            repeated("deb", "PACKAGE,...", "Add all files of these installed Debian packages, and what those need"),
             flag("rw", "Writes to the root go through to it"),
             Arg::new("overlay")
                 .long("overlay")

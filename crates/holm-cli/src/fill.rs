@@ -4,6 +4,7 @@ use crate::limits::{self, Limits};
 use crate::operations::{self, OPTIONS};
 use crate::policy;
 use crate::profile::{self, Overlay, Profile};
+use crate::programs::Asked;
 use crate::report::Fault;
 use crate::values::{self, Of, Parsed};
 use clap::ArgMatches;
@@ -26,6 +27,8 @@ struct Typed {
     /// What precedes a name in messages: `--`, or `web.toml: `.
     place: String,
     root: Option<OsString>,
+    with: Vec<OsString>,
+    deb: Vec<OsString>,
     rw: bool,
     /// Where an overlay sends writes.
     overlay: Option<Writes>,
@@ -74,7 +77,8 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 /// The program, with what a profile says of it, if there is one; and what that says of a terminal.
 fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
-    let mut fill = Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new(), held: None };
+    let mut fill =
+        Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new(), programs: None, held: None };
     fill.spec.program.arguments = program.collect();
     fill.spec.inherited_only = true;
     let mut tty = None;
@@ -114,6 +118,8 @@ fn from_matches(matches: &ArgMatches) -> Typed {
     Typed {
         place: "--".to_owned(),
         root: one("root"),
+        with: many("with"),
+        deb: many("deb"),
         rw: matches.get_flag("rw"),
         overlay: one("overlay").map(|directory| match directory == crate::arguments::IN_MEMORY {
             true => Writes::Temporary,
@@ -152,6 +158,8 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
     Typed {
         place: format!("{}: ", path.display()),
         root: profile.root.map(OsString::from),
+        with: os(profile.with),
+        deb: os(profile.deb),
         rw: profile.rw,
         overlay: match profile.overlay {
             Some(Overlay::Memory(true)) => Some(Writes::Temporary),
@@ -189,6 +197,8 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
 pub(crate) struct Fill {
     pub(crate) spec: Spec,
     faults: Vec<Fault>,
+    /// The root of programs that is meant, if one is.
+    programs: Option<Asked>,
     held: Option<Held>,
 }
 
@@ -199,7 +209,12 @@ pub(crate) struct Meant {
 }
 
 impl Fill {
-    fn finish(self) -> Result<Meant, Vec<Fault>> {
+    fn finish(mut self) -> Result<Meant, Vec<Fault>> {
+        match self.programs.take().map(|asked| asked.root()) {
+            Some(Ok(path)) => self.spec.root = Root::Programs(path),
+            Some(Err(faults)) => self.faults.extend(faults),
+            None => {}
+        }
         if self.faults.is_empty() { Ok(Meant { spec: self.spec, _root: self.held }) } else { Err(self.faults) }
     }
 
@@ -233,19 +248,18 @@ impl Fill {
         if let Some(root) = &typed.root {
             self.spec.origins.set(Wish::Root, format!("{}root", typed.place));
             let origin = values::origin(&typed.place, "root", root);
-            self.spec.root = match (root.as_bytes(), root.as_bytes().strip_prefix(b"bins:")) {
+            self.programs = None;
+            self.spec.root = match (root.as_bytes(), Asked::parse(root, &origin)) {
                 (b"host", _) => Root::Host,
                 (b"none", _) => Root::Empty,
-                (_, Some(list)) => match crate::programs::root(OsStr::from_bytes(list), &origin) {
-                    Ok(path) => Root::Programs(path),
-                    Err(faults) => {
-                        self.faults.extend(faults);
-                        Root::Host
-                    }
-                },
+                (_, Some(asked)) => {
+                    self.programs = asked.map_err(|fault| self.faults.push(fault)).ok();
+                    Root::Host
+                }
                 _ => self.directory_or_stored(root, &origin, typed),
             };
         }
+        self.add_programs(typed);
         let place = &typed.place;
         let (writes, name) = match (&typed.overlay, typed.rw) {
             (Some(_), true) => {
@@ -259,6 +273,27 @@ impl Fill {
         };
         self.spec.writes = writes;
         self.spec.origins.set(Wish::Writes, format!("{place}{name}"));
+    }
+
+    /// Programs and packages beside those of `root`, or the root of these if no other is wished.
+    fn add_programs(&mut self, typed: &Typed) {
+        let lists = [("with", &typed.with), ("deb", &typed.deb)];
+        for (name, list) in lists.iter().flat_map(|(name, lists)| lists.iter().map(|list| (*name, list))) {
+            let origin = values::origin(&typed.place, name, list);
+            let other = typed.root.is_some() || self.spec.root != Root::Host;
+            if self.programs.is_none() && other {
+                let message = "cannot add programs to this root: it is not one of programs".to_owned();
+                let hint = "--root bins:A,B, or no --root; --bind shows more of the host in any root".to_owned();
+                self.faults.push(Fault { message, origin, hint });
+                return;
+            }
+            self.spec.origins.set(Wish::Root, format!("{}{name}", typed.place));
+            let asked = self.programs.get_or_insert_with(|| Asked::nothing(&origin));
+            match name {
+                "with" => asked.with(list),
+                _ => asked.deb(list),
+            }
+        }
     }
 
     /// A stored root is never written: what is written goes to memory, or where `overlay` says.

@@ -11,6 +11,8 @@ use std::path::Path;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Profile {
     pub(crate) root: Option<String>,
+    pub(crate) with: Vec<String>,
+    pub(crate) deb: Vec<String>,
     pub(crate) rw: bool,
     /// `true` for memory, or a directory.
     pub(crate) overlay: Option<Overlay>,

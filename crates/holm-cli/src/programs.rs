@@ -1,27 +1,116 @@
 //! Roots of chosen programs, and what a root lacks for a program.
 
 use crate::report::Fault;
+use crate::stored::near;
+use crate::values;
 use holm::spec::filesystem::Root;
-use holm_root::closure;
-use holm_root::programs::Error;
+use holm_root::closure::{self, PATH};
+use holm_root::programs::{Error, Wanted};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The root with the programs of a list `A,B,...`, from the cache.
-pub(crate) fn root(list: &OsStr, origin: &str) -> Result<PathBuf, Vec<Fault>> {
-    let fault = |message: String, hint: &str| Fault { message, origin: origin.to_owned(), hint: hint.to_owned() };
-    let names: Vec<OsString> = crate::values::split(list, b',').into_iter().filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        return Err(vec![fault("cannot make a root without programs".to_owned(), "bins:bash,ls")]);
+/// Before a list, it tells that a root of these programs is meant.
+const PREFIX: &[u8] = b"bins:";
+
+/// A root of programs as meant, and the option from which it comes.
+pub(crate) struct Asked {
+    wanted: Wanted,
+    origin: String,
+}
+
+impl Asked {
+    /// What a value `bins:A,B,...` asks for; `None` for any other.
+    pub(crate) fn parse(value: &OsStr, origin: &str) -> Option<Result<Asked, Fault>> {
+        let list = OsStr::from_bytes(value.as_bytes().strip_prefix(PREFIX)?);
+        let mut asked = Asked::nothing(origin);
+        asked.with(list);
+        let nothing = || Fault {
+            message: "cannot make a root without programs".to_owned(),
+            origin: origin.to_owned(),
+            hint: "bins:bash,ls".to_owned(),
+        };
+        Some(if asked.wanted.is_empty() { Err(nothing()) } else { Ok(asked) })
     }
-    let cache = crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache").ok_or_else(|| {
-        vec![fault("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned(), "")]
-    })?;
-    holm_root::programs::root(&names, &cache).map_err(|error| match error {
-        Error::Closure(closure::Error::Several(all)) => all.iter().map(|one| fault(one.to_string(), "")).collect(),
-        Error::Unsafe { .. } | Error::Make { .. } => vec![fault(error.to_string(), CACHE)],
-        _ => vec![fault(error.to_string(), "")],
-    })
+
+    pub(crate) fn nothing(origin: &str) -> Asked {
+        Asked { wanted: Wanted::default(), origin: origin.to_owned() }
+    }
+
+    /// Adds the programs and rules of a list `A,B,...`.
+    pub(crate) fn with(&mut self, list: &OsStr) {
+        for item in items(list) {
+            self.wanted.add(item);
+        }
+    }
+
+    /// Adds the packages of a list `A,B,...`.
+    pub(crate) fn deb(&mut self, list: &OsStr) {
+        self.wanted.packages.extend(items(list).map(|name| name.to_string_lossy().into_owned()));
+    }
+
+    /// The directory with all that is asked for, from the cache.
+    pub(crate) fn root(&self) -> Result<PathBuf, Vec<Fault>> {
+        if self.wanted.is_empty() {
+            return Err(vec![self.fault("cannot make a root without programs".to_owned(), "bins:bash,ls")]);
+        }
+        let cache = crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache").ok_or_else(|| {
+            let message = "cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned();
+            vec![self.fault(message, "")]
+        })?;
+        holm_root::programs::root(&self.wanted, &cache).map_err(|error| self.faults(&error))
+    }
+
+    /// Everything that the directory would hold, with reasons.
+    pub(crate) fn contents(&self) -> Result<holm_root::programs::Contents, Vec<Fault>> {
+        holm_root::programs::contents(&self.wanted).map_err(|error| self.faults(&error))
+    }
+
+    fn faults(&self, error: &Error) -> Vec<Fault> {
+        match error {
+            Error::Closure(closure::Error::Several(all)) => all.iter().map(|one| self.closure_fault(one)).collect(),
+            Error::Closure(one) => vec![self.closure_fault(one)],
+            Error::Unsafe { .. } | Error::Make { .. } => vec![self.fault(error.to_string(), CACHE)],
+            Error::NoPackage { name, names } => {
+                let hint = like(name, names);
+                let hint = if hint.is_empty() { "dpkg-query -W lists the installed packages".to_owned() } else { hint };
+                vec![self.fault(error.to_string(), &hint)]
+            }
+            _ => vec![self.fault(error.to_string(), "")],
+        }
+    }
+
+    fn closure_fault(&self, error: &closure::Error) -> Fault {
+        let hint = match error {
+            closure::Error::NotFound { name } => name.to_str().map_or(String::new(), |name| like(name, &all())),
+            _ => String::new(),
+        };
+        self.fault(error.to_string(), &hint)
+    }
+
+    fn fault(&self, message: String, hint: &str) -> Fault {
+        Fault { message, origin: self.origin.clone(), hint: hint.to_owned() }
+    }
+}
+
+fn items(list: &OsStr) -> impl Iterator<Item = OsString> {
+    values::split(list, b',').into_iter().filter(|name| !name.is_empty())
+}
+
+/// The names of the programs that can be found by name.
+fn all() -> Vec<String> {
+    let files = PATH.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
+    let mut names: Vec<String> = files.filter_map(|file| file.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn like(name: &str, names: &[String]) -> String {
+    match near(name, names) {
+        near if near.is_empty() => String::new(),
+        near => format!("did you mean {}?", near.join(", ")),
+    }
 }
 
 const CACHE: &str =
@@ -36,9 +125,9 @@ pub(crate) fn lacks(spec: &holm::Spec) -> Option<String> {
         PathBuf::from(name)
     } else {
         let on_path = |directory: &&&str| root.join(&directory[1..]).join(name).symlink_metadata().is_ok();
-        Path::new(holm_root::closure::PATH.iter().find(on_path)?).join(name)
+        Path::new(PATH.iter().find(on_path)?).join(name)
     };
-    let missing = holm_root::closure::missing(&inside, root);
+    let missing = closure::missing(&inside, root);
     let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
     if names.is_empty() {
         return None;

@@ -1,6 +1,7 @@
 //! `holm root`: what the store does, printed.
 
 pub(crate) mod arguments;
+mod why;
 
 use crate::report::{self, Fault};
 use crate::{stored, values};
@@ -147,6 +148,9 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 fn show(store: &Store, matches: &ArgMatches) -> Done {
+    if matches.get_flag("why") {
+        return why::show(matches);
+    }
     let found = store.find(&name(matches)).map_err(failed)?;
     if matches.get_flag("json") {
         return pretty(&found);

@@ -68,7 +68,7 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
 }
 
 /// The names that are most like this one.
-fn near<'n>(name: &str, names: &'n [String]) -> Vec<&'n str> {
+pub(crate) fn near<'n>(name: &str, names: &'n [String]) -> Vec<&'n str> {
     let mut close: Vec<(usize, &str)> = names
         .iter()
         .map(|other| (strsim::damerau_levenshtein(name, other), other.as_str()))

@@ -12,9 +12,11 @@
 
 mod cache;
 mod elf;
+mod extra;
 pub(crate) mod layout;
 mod load;
 mod loader;
+mod note;
 mod reader;
 pub(crate) mod resolver;
 mod script;
@@ -72,8 +74,8 @@ pub struct Missing {
 pub enum Lack {
     /// No such program.
     Program,
-    /// No such loader, or no such interpreter of a script.
-    Interpreter,
+    /// No such loader, or no such interpreter of a script; with the machine that the program is for, if not this one.
+    Interpreter(Option<&'static str>),
     /// No such shared library, or only ones of another machine.
     Library,
     /// It is there, but can't be used. Nothing behind it was looked at.
@@ -88,7 +90,7 @@ impl fmt::Display for Missing {
         let (name, by) = (self.name.display(), self.needed_by.display());
         match &self.what {
             Lack::Program => write!(f, "program {name}"),
-            Lack::Interpreter => write!(f, "interpreter {name}, needed by {by}"),
+            Lack::Interpreter(machine) => write!(f, "interpreter {name}, needed by {by}{}", of(*machine)),
             Lack::Library => write!(f, "library {name}, needed by {by}"),
             Lack::Unusable { cause } => write!(f, "{cause}"),
         }
@@ -112,8 +114,10 @@ pub enum Error {
         name: OsString,
     },
     /// The loader of a program, or the interpreter of a script, doesn't exist.
-    #[error("cannot find interpreter {}: no such file, but {} needs it", name.display(), needed_by.display())]
+    #[error("cannot find interpreter {}: no such file, but {} needs it{}", name.display(), needed_by.display(), of(*machine))]
     MissingInterpreter {
+        /// The machine that the program is for, if it isn't this one.
+        machine: Option<&'static str>,
         /// The file that needs it.
         needed_by: PathBuf,
         /// As that file spells it.
@@ -189,6 +193,11 @@ impl Levels {
     }
 }
 
+/// Words behind a missing loader's name.
+fn of(machine: Option<&str>) -> String {
+    machine.map(|machine| format!(", a program for {machine}")).unwrap_or_default()
+}
+
 fn searched(name: &OsStr) -> String {
     match name.as_encoded_bytes().contains(&b'/') {
         true => String::new(),
@@ -202,7 +211,8 @@ impl From<Missing> for Error {
         match what {
             Lack::Program => Error::NotFound { name },
             Lack::Library => Error::MissingLibrary { needed_by, name },
-            Lack::Interpreter | Lack::Unusable { .. } => Error::MissingInterpreter { needed_by, name },
+            Lack::Interpreter(machine) => Error::MissingInterpreter { machine, needed_by, name },
+            Lack::Unusable { .. } => Error::MissingInterpreter { machine: None, needed_by, name },
         }
     }
 }

@@ -19,6 +19,9 @@
 
 mod copy;
 mod facts;
+mod interpreters;
+mod notes;
+mod package;
 mod rules;
 mod store;
 
@@ -28,10 +31,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::closure::layout::Layout;
 use crate::closure::resolver::Resolver;
 use crate::closure::{self, Entry, cause};
 use store::Store;
+
+pub use notes::{Lost, Note};
 
 /// How often a root is begun anew because the host's files changed while it was made.
 const TRIES: usize = 3;
@@ -69,6 +73,20 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// No installed package has this name.
+    #[error("cannot find package {name}: {}", not_installed(names))]
+    NoPackage {
+        /// As the caller named it.
+        name: String,
+        /// Those that are installed; none where dpkg(1) keeps no lists.
+        names: Vec<String>,
+    },
+    /// No rule has this name.
+    #[error("cannot find rule @{name}: there are {}", rules::names().collect::<Vec<_>>().join(", "))]
+    NoRule {
+        /// As the caller named it, without the `@`.
+        name: String,
+    },
     /// The host's files changed during every try.
     #[error("cannot copy programs: the files they need are changing")]
     Changing,
@@ -80,24 +98,84 @@ impl Error {
     }
 }
 
-/// Returns a directory that holds `programs`, all they need to start, and empty directories to mount on.
+fn not_installed(names: &[String]) -> &'static str {
+    match names {
+        [] => "dpkg has no list of installed packages here",
+        _ => "it is not installed",
+    }
+}
+
+/// What a root is to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Programs: plain names, looked up on [`closure::PATH`], or absolute paths of the host.
+    pub programs: Vec<OsString>,
+    /// Installed Debian packages: `NAME` or `NAME:ARCHITECTURE`.
+    pub packages: Vec<String>,
+    /// Names of rules that hold in any case, such as `pam`.
+    pub rules: Vec<String>,
+}
+
+impl Wanted {
+    /// Takes one item of a list: a program, or a rule as `@NAME`.
+    pub fn add(&mut self, item: OsString) {
+        match item.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(rule) => self.rules.push(rule.to_owned()),
+            None => self.programs.push(item),
+        }
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty() && self.packages.is_empty()
+    }
+
+    /// Names the list: 128 bits in hexadecimal. The same for the same items in any order.
+    fn key(&self) -> String {
+        let programs = self.programs.iter().map(|name| (b'p', name.as_encoded_bytes()));
+        let packages = self.packages.iter().map(|name| (b'd', name.as_bytes()));
+        let rules = self.rules.iter().map(|name| (b'r', name.as_bytes()));
+        let mut items: Vec<(u8, &[u8])> = programs.chain(packages).chain(rules).collect();
+        items.sort_unstable();
+        items.dedup();
+        let mut hash = Sha256::new();
+        hash.update(facts::FORMAT);
+        for (kind, name) in items {
+            hash.update([kind]);
+            hash.update(name);
+            hash.update([0]);
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What a root holds, as [`contents`] lists it.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Everything in it, each with the reason; what is passed on the way to a place stands before the place.
+    pub entries: Vec<Entry>,
+    /// What it hasn't of what the host's files have.
+    pub notes: Vec<Note>,
+}
+
+/// Returns a directory that holds what is wanted, all that it needs to start, and empty directories to mount on.
 ///
-/// The programs are plain names, looked up on [`closure::PATH`], or absolute paths of the host; their order doesn't
-/// matter. Beside their closure the root holds what a few named rules add, so that a shell is usable: the merged
-/// `/usr` links, terminal descriptions, the `C.UTF-8` locale, name services. Files keep their time; of modes the
-/// owner's and all others' part is kept, without writing by others, and the group's part is that of all others.
+/// Beside the closure of the programs, and the files of the packages with theirs, the root holds what named rules add:
+/// the merged `/usr` links, terminal descriptions, the `C.UTF-8` locale, name services; the library of an interpreter;
+/// certificates and modules for OpenSSL; and so on. Files keep their time; of modes the owner's and all others' part is
+/// kept, without writing by others, and the group's part is that of all others. Set-user-id bits and file capabilities
+/// are not kept.
 ///
 /// The directory lies in `cache`, which is made (mode 0755) if it isn't there, so that a program with other ids reaches
-/// its root. It is shared by all who ask for the
-/// same programs: mount it read-only or below an overlay. It stays unchanged for a day after it was replaced, which
-/// happens when one of the host's files changed.
+/// its root. It is shared by all who want the same: mount it read-only or below an overlay. It stays unchanged for a day
+/// after it was replaced, which happens when one of the host's files changed.
 ///
 /// # Errors
-/// A program or library is missing or can't be read; `cache` belongs to somebody else, or others may write to it;
-/// the copy fails.
-pub fn root(programs: &[OsString], cache: &Path) -> Result<PathBuf, Error> {
+/// A program, package, rule or library is missing or can't be read; `cache` belongs to somebody else, or others may
+/// write to it; the copy fails.
+pub fn root(wanted: &Wanted, cache: &Path) -> Result<PathBuf, Error> {
     let store = Store::open(cache)?;
-    let key = key(programs);
+    let key = wanted.key();
     if let Some(root) = store.current(&key) {
         return Ok(root);
     }
@@ -107,7 +185,7 @@ pub fn root(programs: &[OsString], cache: &Path) -> Result<PathBuf, Error> {
     }
     lock.sweep();
     for _ in 0..TRIES {
-        let layout = layout(programs)?;
+        let layout = resolve(wanted)?.finish()?;
         let facts = facts::write(&layout.tree);
         let draft = lock.draft(&key)?;
         copy::copy(&layout, &draft.root())?;
@@ -120,33 +198,27 @@ pub fn root(programs: &[OsString], cache: &Path) -> Result<PathBuf, Error> {
 
 /// Lists what [`root`] would put into the directory, beside the directories to mount on.
 ///
-/// An entry that is there by a rule has that rule's name and reason as its `because`.
+/// An entry that is there by a rule has that rule's name and reason as its `because`; one of a package `package NAME`.
 ///
 /// # Errors
-/// Those of [`closure::closure`].
-pub fn contents(programs: &[OsString]) -> Result<Vec<Entry>, closure::Error> {
-    layout(programs).map(|layout| layout.entries)
+/// A program, package, rule or library is missing or can't be read.
+pub fn contents(wanted: &Wanted) -> Result<Contents, Error> {
+    let mut resolver = resolve(wanted)?;
+    let notes = notes::all(&mut resolver);
+    Ok(Contents { entries: resolver.finish()?.entries, notes })
 }
 
-fn layout(programs: &[OsString]) -> Result<Layout, closure::Error> {
+fn resolve(wanted: &Wanted) -> Result<Resolver, Error> {
+    if let Some(name) = wanted.rules.iter().find(|name| !rules::names().any(|rule| rule == **name)) {
+        return Err(Error::NoRule { name: name.clone() });
+    }
     let mut resolver = Resolver::new(Path::new("/"))?;
-    for name in programs {
+    for name in &wanted.programs {
         resolver.program(name, Path::new(name))?;
     }
-    rules::apply(&mut resolver)?;
-    resolver.finish()
-}
-
-/// Names a list of programs: 128 bits in hexadecimal. The same for the same programs in any order.
-fn key(programs: &[OsString]) -> String {
-    let mut names: Vec<&[u8]> = programs.iter().map(|name| name.as_encoded_bytes()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut hash = Sha256::new();
-    hash.update(facts::FORMAT);
-    for name in names {
-        hash.update(name);
-        hash.update([0]);
+    for name in &wanted.packages {
+        package::place(&mut resolver, name)?;
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    rules::apply(&mut resolver, &wanted.rules)?;
+    Ok(resolver)
 }

@@ -41,7 +41,7 @@ pub(crate) fn command() -> Command {
             )),
         )
         .subcommand(Command::new("ls").about("Lists all roots").arg(json()))
-        .subcommand(Command::new("show").about("Shows what is known of a root").arg(name().required(true)).arg(json()))
+        .subcommand(show())
         .subcommand(
             Command::new("rm").about("Removes a name, and its root if no other name has it").arg(name().required(true)),
         )
@@ -50,6 +50,18 @@ pub(crate) fn command() -> Command {
         .subcommand(
             Command::new("du").about("Shows what roots take on disk, and what removing each would free").arg(json()),
         )
+}
+
+fn show() -> Command {
+    let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append).requires("why");
+    Command::new("show")
+        .about("Shows what is known of a root")
+        .arg(name().required(true).help("The root's name in the store; with --why, bins:A,B,..."))
+        .arg(json())
+        .arg(Arg::new("why").long("why").action(ArgAction::SetTrue).help(
+            "List what a root of programs holds, each file with the reason, and what it hasn't of the host's files",
+        ))
+        .arg(deb.value_parser(OsStringValueParser::new()).help("With --why: the root with these packages, too"))
 }
 
 fn name() -> Arg {

@@ -9,12 +9,13 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use object::elf::{
-    DF_1_NODEFLIB, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB, ET_DYN, ET_EXEC,
-    FileHeader32, FileHeader64, PT_DYNAMIC, PT_INTERP, PT_LOAD,
+    DF_1_NODEFLIB, DT_AUXILIARY, DT_FILTER, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB,
+    ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE,
 };
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, pod};
 
+use super::note;
 use super::reader::{Fault, Reader, Strings};
 
 /// Bytes of program headers: the kernel refuses more, fs/binfmt_elf.c `load_elf_phdrs`.
@@ -57,12 +58,25 @@ pub(crate) enum Defaults {
     Refused,
 }
 
+/// Why an object asks for a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// `DT_NEEDED`.
+    Needed,
+    /// `DT_FILTER`: the library has the code of which this object has the names. To musl it means nothing.
+    Filter,
+    /// `DT_AUXILIARY`: the same, but it may be missing.
+    Auxiliary,
+}
+
 #[derive(Debug)]
 pub(crate) struct Object {
     pub(crate) target: Target,
     pub(crate) interpreter: Option<OsString>,
     pub(crate) soname: Option<OsString>,
-    pub(crate) needed: Vec<OsString>,
+    pub(crate) needed: Vec<(Why, OsString)>,
+    /// What it may open while it runs: for each feature the libraries that serve it, best first.
+    pub(crate) opened: Vec<Vec<OsString>>,
     pub(crate) hints: Hints,
     pub(crate) defaults: Defaults,
 }
@@ -86,11 +100,13 @@ fn parse_as<H: FileHeader<Endian = Endianness>>(reader: &Reader<'_>, class: Clas
     let table = headers(header, endian, reader)?;
     let segments: &[H::ProgramHeader] =
         pod::slice_from_all_bytes(&table).map_err(|()| Fault::Malformed("its program headers are malformed"))?;
+    let notes = segments.iter().filter(|s| s.p_type(endian) == PT_NOTE);
     let mut object = Object {
         target,
         interpreter: interpreter(segments, endian, reader)?,
         soname: None,
         needed: Vec::new(),
+        opened: notes.flat_map(|segment| note::parse::<H>(segment, endian, reader)).collect(),
         hints: Hints::None,
         defaults: Defaults::Allowed,
     };
@@ -155,7 +171,7 @@ where
     P: ProgramHeader<Endian = Endianness>,
 {
     let entries = || entries.iter().map(|d| (d.tag(endian), d.val(endian))).take_while(|(tag, _)| *tag != DT_NULL);
-    let wanted = |tag| matches!(tag, DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH);
+    let wanted = |tag| matches!(tag, DT_NEEDED | DT_FILTER | DT_AUXILIARY | DT_SONAME | DT_RPATH | DT_RUNPATH);
     if let Some((_, flags)) = entries().filter(|(tag, _)| *tag == DT_FLAGS_1).last()
         && flags & DF_1_NODEFLIB.0 != 0
     {
@@ -174,7 +190,9 @@ where
     for (tag, value) in entries().filter(|(tag, _)| wanted(*tag)) {
         let text = os(&strings.at(value)?);
         match tag {
-            DT_NEEDED => object.needed.push(text),
+            DT_NEEDED => object.needed.push((Why::Needed, text)),
+            DT_FILTER => object.needed.push((Why::Filter, text)),
+            DT_AUXILIARY => object.needed.push((Why::Auxiliary, text)),
             DT_SONAME => object.soname = Some(text),
             DT_RPATH => rpath = Some(text),
             _ => runpath = Some(text),

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::elf::{Defaults, Hints, Object};
+use super::elf::{Hints, Object, Why};
 use super::loader::{self, Family, Loader};
 use super::resolver::Resolver;
 use super::search::{Library, Need};
@@ -52,20 +52,29 @@ impl Resolver {
         process.add(real, real, object, None);
         let mut next = 0;
         while let Some(object) = process.objects.get(next).map(|loaded| Rc::clone(&loaded.object)) {
-            for text in &object.needed {
-                self.need(&mut process, next, text)?;
+            for (why, text) in &object.needed {
+                self.need(&mut process, next, *why, text)?;
+            }
+            if !object.opened.is_empty() {
+                let (real, dirs) = process.place(next);
+                self.note_opens(&real, &object, &process.loader, dirs);
             }
             next += 1;
         }
         Ok(())
     }
 
-    fn need(&mut self, process: &mut Process, by: usize, text: &OsStr) -> Result<(), Error> {
+    fn need(&mut self, process: &mut Process, by: usize, why: Why, text: &OsStr) -> Result<(), Error> {
         let Some(asking) = process.objects.get(by) else { return Ok(()) };
+        if why != Why::Needed && matches!(process.loader.family, Family::Musl) {
+            return Ok(());
+        }
         let because = asking.real.clone();
         let name = asking.tokens(&process.loader).expand(text.as_bytes());
         let Some(name) = name.filter(|name| is_searchable(name)) else {
-            self.lacks(text, &because, Lack::Library);
+            if why != Why::Auxiliary {
+                self.lacks(text, &because, Lack::Library);
+            }
             return Ok(());
         };
         if process.names.contains(&name) || process.loader.is_named(&name) {
@@ -80,6 +89,9 @@ impl Resolver {
             because: &because,
         };
         let libraries = self.search(&need)?;
+        if libraries.is_empty() && why == Why::Auxiliary {
+            return Ok(());
+        }
         if libraries.is_empty() {
             self.lacks(&name, &because, Lack::Library);
         }
@@ -88,22 +100,6 @@ impl Resolver {
             self.layout.place(&found, &because);
             process.add(&path, &found.real, object, Some(by));
         }
-        Ok(())
-    }
-
-    /// Places the library `name`, if the programs' loader finds it, for a need that no file states.
-    pub(crate) fn library(&mut self, name: &OsStr, because: &Path) -> Result<(), Error> {
-        let missing = self.missing.len();
-        for (loader, target) in self.loaders_met() {
-            let defaults = Defaults::Allowed;
-            let need = Need { name, target, loader: &loader, dirs: &[], defaults, because };
-            for Library { found, object, .. } in self.search(&need)? {
-                self.layout.place(&found, because);
-                self.load(&found.real, object)?;
-            }
-        }
-        // Nobody needs it so much that its own needs have to be met.
-        self.missing.truncate(missing);
         Ok(())
     }
 }
@@ -118,6 +114,12 @@ impl Process {
         let mut loaded = Loaded { object, real: real.to_owned(), origin, dirs: Vec::new(), by };
         loaded.dirs = loaded.expanded(&self.loader);
         self.objects.push(loaded);
+    }
+
+    /// The real path of an object, and where what it opens is searched first.
+    fn place(&self, of: usize) -> (PathBuf, Vec<PathBuf>) {
+        let real = self.objects.get(of).map(|loaded| loaded.real.clone());
+        (real.unwrap_or_default(), self.search_dirs(of))
     }
 
     /// Where the needs of an object are searched before the loader's own places.

@@ -97,6 +97,16 @@ pub(crate) fn platform(target: Target) -> Option<&'static str> {
     machine(target).map(|machine| machine.platform)
 }
 
+/// The name of a machine whose programs this one can't run.
+pub(crate) fn foreign(target: Target) -> Option<&'static str> {
+    const OWN: [u16; 2] = [62, 3];
+    match machine(target) {
+        Some(machine) if OWN.contains(&machine.number) => None,
+        Some(machine) => Some(machine.platform),
+        None => Some("another machine"),
+    }
+}
+
 /// Directory names below `glibc-hwcaps`, best first.
 pub(crate) fn tunings(target: Target) -> &'static [&'static str] {
     match machine(target) {

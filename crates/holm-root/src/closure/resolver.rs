@@ -1,12 +1,13 @@
 //! The search for programs: names, scripts and their interpreters, and what all searches share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::cache::{self, Cache};
 use super::elf::{self, Object, Target};
+use super::extra::Opens;
 use super::layout::Layout;
 use super::loader::{self, CACHE, Loader};
 use super::reader::{Fault, Reader};
@@ -30,9 +31,15 @@ pub(crate) struct Resolver {
     pub(super) missing: Vec<Missing>,
     contents: HashMap<PathBuf, Content>,
     /// By real path, for the machine that the asking object is of.
-    loaders: HashMap<(PathBuf, Target), Rc<Loader>>,
+    pub(super) loaders: HashMap<(PathBuf, Target), Rc<Loader>>,
     cache: Option<Rc<Cache>>,
-    programs: HashSet<PathBuf>,
+    /// Real paths of programs, interpreters among them.
+    pub(crate) programs: BTreeSet<PathBuf>,
+    pub(super) opens: Vec<Opens>,
+    /// Objects of which it is noted what they open.
+    pub(super) opening: HashSet<PathBuf>,
+    /// Files of trees and packages that weren't placed, since not everybody may read them.
+    pub(crate) left_out: Vec<PathBuf>,
 }
 
 /// A program that is asked for.
@@ -56,7 +63,10 @@ impl Resolver {
             contents: HashMap::new(),
             loaders: HashMap::new(),
             cache: None,
-            programs: HashSet::new(),
+            programs: BTreeSet::new(),
+            opens: Vec::new(),
+            opening: HashSet::new(),
+            left_out: Vec::new(),
         })
     }
 
@@ -119,7 +129,7 @@ impl Resolver {
             Role::Program if !plain && path.is_relative() => return Err(Error::Relative { name: ask.name.clone() }),
             Role::Program if plain => return self.find_on_path(ask),
             Role::Program => Lack::Program,
-            Role::Interpreter(_) => Lack::Interpreter,
+            Role::Interpreter(_) => Lack::Interpreter(None),
         };
         if path.is_absolute() {
             match self.layout.tree.walk(path)? {
@@ -155,6 +165,14 @@ impl Resolver {
         Ok(content)
     }
 
+    /// The machine that the program at a real path is for, if it isn't this one.
+    pub(crate) fn foreign(&mut self, real: &Path) -> Result<Option<&'static str>, Error> {
+        Ok(match self.content(real)? {
+            Content::Elf(object) => loader::foreign(object.target),
+            Content::Script(_) | Content::Other => None,
+        })
+    }
+
     /// Places and describes the loader of an object. One that names none gets its machine's usual one, not placed.
     pub(crate) fn loader(&mut self, real: &Path, object: &Object) -> Result<Rc<Loader>, Error> {
         let path = match &object.interpreter {
@@ -172,7 +190,7 @@ impl Resolver {
         if let Some(name) = &object.interpreter {
             match &found {
                 Some(found) => self.layout.place(found, real),
-                None => self.lacks(name, real, Lack::Interpreter),
+                None => self.lacks(name, real, Lack::Interpreter(loader::foreign(object.target))),
             }
         }
         let key = (found.as_ref().map(|found| found.real.clone()).unwrap_or_default(), object.target);
@@ -212,13 +230,6 @@ impl Resolver {
         Ok(loader)
     }
 
-    /// The loaders that the programs so far have, without musl's, which has no extras.
-    pub(crate) fn loaders_met(&self) -> Vec<(Rc<Loader>, Target)> {
-        let glibc = |loader: &Loader| matches!(loader.family, loader::Family::Glibc(_));
-        let all = self.loaders.iter().filter(|(_, loader)| glibc(loader));
-        all.map(|((_, target), loader)| (Rc::clone(loader), *target)).collect()
-    }
-
     fn cache(&mut self) -> Result<Rc<Cache>, Error> {
         if let Some(cache) = &self.cache {
             return Ok(Rc::clone(cache));
@@ -243,7 +254,7 @@ impl Resolver {
     }
 
     /// Reads a whole file, or nothing if it is larger than `limit` bytes.
-    fn bytes(&self, real: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) fn bytes(&self, real: &Path, limit: u64) -> Result<Vec<u8>, Error> {
         let file = self.layout.tree.open(real)?;
         let read = || {
             let reader = Reader::new(&file)?;

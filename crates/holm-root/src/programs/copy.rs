@@ -1,8 +1,10 @@
 //! A layout made real: its directories, links and files below one new directory.
 //!
-//! Files are cloned where the file system can (FICLONE), else copied by the kernel. Never linked: a root must not
-//! change with the host's file, nor the host's file through the root.
+//! Files are cloned where the file system can (FICLONE), else copied by the kernel. Never linked to the host's: a root
+//! must not change with the host's file, nor the host's file through the root. Names of one file on the host are names
+//! of one file in the root.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
@@ -15,9 +17,13 @@ use crate::closure::layout::Layout;
 /// Empty directories for those who mount.
 const MOUNT_POINTS: [&str; 8] = ["dev", "etc", "home", "proc", "root", "run", "tmp", "var"];
 
+/// Copies of files that have several names on the host, by device and inode.
+type Copies = HashMap<(u64, u64), PathBuf>;
+
 /// Makes the directory `into` with everything in the layout, and the mount points.
 pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
     make_dir(into, 0o755).map_err(Error::make(into))?;
+    let mut copies = Copies::new();
     for entry in &layout.entries {
         let to: PathBuf = into.join(entry.path.strip_prefix("/").unwrap_or(&entry.path));
         match &entry.kind {
@@ -29,7 +35,7 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
             Kind::File => {
                 let source = layout.tree.open(&entry.path)?;
                 let failed = |source| Error::Copy { from: entry.path.clone(), to: to.clone(), source };
-                copy_file(&source, &to).map_err(failed)?;
+                copy_file(&source, &to, &mut copies).map_err(failed)?;
             }
         }
     }
@@ -55,8 +61,14 @@ fn copied(original: u32) -> u32 {
     original & 0o700 | others << 3 | others
 }
 
-fn copy_file(from: &File, to: &Path) -> io::Result<()> {
+fn copy_file(from: &File, to: &Path, copies: &mut Copies) -> io::Result<()> {
     let status = from.metadata()?;
+    if status.nlink() > 1 {
+        match copies.get(&(status.dev(), status.ino())) {
+            Some(copy) => return fs::hard_link(copy, to),
+            None => copies.insert((status.dev(), status.ino()), to.to_owned()),
+        };
+    }
     let copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     if rustix::fs::ioctl_ficlone(&copy, from).is_err() {
         // copy_file_range(2) where it works.

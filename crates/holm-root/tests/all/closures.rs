@@ -156,6 +156,40 @@ fn the_cache_is_kept_only_if_the_loader_would_be_lost_without() {
 }
 
 #[test]
+fn a_filter_needs_its_library_and_an_auxiliary_may_do_without() {
+    let root = Root::new();
+    root.elf("/lib/liba.so", &Elf::library("liba.so").filters("libreal.so").auxiliary("libfast.so"));
+    root.elf("/app", &Elf::program().needs("liba.so"));
+    let error = root.closure("/app").unwrap_err();
+    assert!(matches!(&error, Error::MissingLibrary { name, .. } if name == "libreal.so"), "{error}");
+    root.elf("/lib/libreal.so", &Elf::library("libreal.so"));
+    assert_eq!(root.libraries("/app"), ["/lib/liba.so", "/lib/libreal.so"]);
+    root.elf("/usr/lib/libfast.so", &Elf::library("libfast.so").needs("libreal.so"));
+    assert_eq!(root.libraries("/app"), ["/lib/liba.so", "/lib/libreal.so", "/usr/lib/libfast.so"]);
+}
+
+#[test]
+fn musl_knows_neither_filters_nor_auxiliaries() {
+    const LOADER: &str = "/lib/ld-musl-x86_64.so.1";
+    let root = Root::empty();
+    root.elf(LOADER, &Elf::library(""));
+    root.elf("/app", &Elf::program().interpreter(LOADER).filters("libreal.so").auxiliary("libfast.so"));
+    root.elf("/lib/libfast.so", &Elf::library("libfast.so"));
+    assert_eq!(root.found("/app"), ["/app", LOADER]);
+}
+
+#[test]
+fn a_loader_of_another_machine_that_is_missing_says_which() {
+    let root = Root::empty();
+    let mut app = Elf::program().interpreter("/lib/ld-linux-aarch64.so.1");
+    app.machine = 183;
+    root.elf("/app", &app);
+    let text =
+        "cannot find interpreter /lib/ld-linux-aarch64.so.1: no such file, but /app needs it, a program for aarch64";
+    assert_eq!(root.closure("/app").unwrap_err().to_string(), text);
+}
+
+#[test]
 fn tuned_copies_come_with_the_plain_one() {
     let root = Root::new();
     for dir in ["/lib/glibc-hwcaps/x86-64-v3", "/lib/glibc-hwcaps/x86-64-v4", "/usr/lib"] {

@@ -28,6 +28,7 @@ pub(crate) struct Elf {
     strings: Vec<(u64, String)>,
     /// Tags with numbers.
     numbers: Vec<(u64, u64)>,
+    note: Vec<u8>,
     tail: Vec<u8>,
 }
 
@@ -39,6 +40,7 @@ impl Elf {
             interpreter: None,
             strings: Vec::new(),
             numbers: Vec::new(),
+            note: Vec::new(),
             tail: Vec::new(),
         };
         if soname.is_empty() { elf } else { elf.string(14, soname) }
@@ -76,6 +78,23 @@ impl Elf {
         self.string(0x6fff_fefc, path)
     }
 
+    pub(crate) fn filters(self, name: &str) -> Elf {
+        self.string(0x7fff_ffff, name)
+    }
+
+    pub(crate) fn auxiliary(self, name: &str) -> Elf {
+        self.string(0x7fff_fffd, name)
+    }
+
+    /// Says in a note what it opens while it runs.
+    pub(crate) fn opens(mut self, json: &str) -> Elf {
+        let number = |value: u32| value.to_le_bytes();
+        self.note = [number(4), number(json.len() as u32), number(0x407c_0c0a), *b"FDO\0"].concat();
+        self.note.extend_from_slice(json.as_bytes());
+        self.note.resize(self.note.len().next_multiple_of(4), 0);
+        self
+    }
+
     /// Sets a flag of `DT_FLAGS_1`.
     pub(crate) fn flag_1(mut self, flag: u64) -> Elf {
         self.numbers.push((0x6fff_fffb, flag));
@@ -94,7 +113,7 @@ impl Elf {
         };
         let (header, each) = if self.bits == Bits::B64 { (64, 56) } else { (52, 32) };
         let mut body = Vec::new();
-        let start = header + 3 * each;
+        let start = header + 4 * each;
         let mut pool = vec![0_u8];
         let mut dynamic = Vec::new();
         for (tag, text) in &self.strings {
@@ -113,13 +132,17 @@ impl Elf {
         let interpreter_size = (start + body.len()) as u64 - interpreter_at;
         let dynamic_at = (start + body.len()) as u64;
         body.extend(&dynamic);
+        let note_at = (start + body.len()) as u64;
+        body.extend(&self.note);
         body.extend(&self.tail);
         let whole = (start + body.len()) as u64;
         let interpreter_type = if self.interpreter.is_some() { 3 } else { 0 };
+        let note_type = if self.note.is_empty() { 0 } else { 4 };
         let segments = [
             self.segment(1, 0, whole),
             self.segment(interpreter_type, interpreter_at, interpreter_size),
             self.segment(2, dynamic_at, dynamic.len() as u64),
+            self.segment(note_type, note_at, self.note.len() as u64),
         ];
         [self.header(header, each), segments.concat(), body].concat()
     }
@@ -137,7 +160,7 @@ impl Elf {
         put(size as u64, word);
         put(0, word);
         put(0, 4);
-        for half in [size, each, 3, 0, 0, 0] {
+        for half in [size, each, 4, 0, 0, 0] {
             put(half as u64, 2);
         }
         assert_eq!(bytes.len(), size);

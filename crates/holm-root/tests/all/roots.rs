@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use holm_root::closure::PATH;
-use holm_root::programs::{self, Error};
+use holm_root::programs::{self, Error, Wanted};
 
 use crate::fixture::{Elf, Root};
 
@@ -31,7 +31,7 @@ impl Place {
     }
 
     fn root(&self) -> Result<PathBuf, Error> {
-        programs::root(&[self.app().into_os_string()], &self.cache)
+        programs::root(&wanted([self.app().into_os_string()]), &self.cache)
     }
 
     /// Names in the cache's `programs`.
@@ -46,8 +46,14 @@ fn within(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap())
 }
 
-fn names(list: &[&str]) -> Vec<OsString> {
-    list.iter().map(OsString::from).collect()
+fn names(list: &[&str]) -> Wanted {
+    wanted(list.iter().map(OsString::from))
+}
+
+fn wanted(items: impl IntoIterator<Item = OsString>) -> Wanted {
+    let mut wanted = Wanted::default();
+    items.into_iter().for_each(|item| wanted.add(item));
+    wanted
 }
 
 #[test]
@@ -55,7 +61,7 @@ fn a_root_is_the_closure_and_the_rules_and_mount_points() {
     let place = Place::new();
     let list = names(&["sh"]);
     let root = programs::root(&list, &place.cache).unwrap();
-    for entry in programs::contents(&list).unwrap() {
+    for entry in programs::contents(&list).unwrap().entries {
         let there = fs::symlink_metadata(within(&root, &entry.path)).unwrap();
         let here = fs::symlink_metadata(&entry.path).unwrap();
         assert_eq!(there.file_type(), here.file_type(), "{entry:?}");
@@ -88,7 +94,7 @@ fn what_not_everybody_may_read_stays_so_in_a_cache_that_everybody_may_enter() {
     for (directory, file, in_copy) in [(0o700, 0o755, (0o700, 0o755)), (0o750, 0o750, (0o700, 0o700))] {
         fs::set_permissions(place.host.at("/private"), Permissions::from_mode(directory)).unwrap();
         fs::set_permissions(&app, Permissions::from_mode(file)).unwrap();
-        let root = programs::root(&[app.clone().into_os_string()], &place.cache).unwrap();
+        let root = programs::root(&wanted([app.clone().into_os_string()]), &place.cache).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         let copy = within(&root, &app);
         assert_eq!((mode(copy.parent().unwrap()), mode(&copy)), in_copy, "{directory:o} {file:o}");
@@ -114,7 +120,7 @@ fn every_program_that_is_missing_is_named() {
 
 #[test]
 fn rules_say_why_they_added_something() {
-    let entries = programs::contents(&names(&["sh"])).unwrap();
+    let entries = programs::contents(&names(&["sh"])).unwrap().entries;
     let Some(entry) = entries.iter().find(|e| e.path.ends_with("x/xterm")) else {
         eprintln!("skipped: this host has no description of xterm");
         return;
@@ -173,7 +179,7 @@ fn a_link_that_is_turned_counts_as_a_change() {
     let link = place.host.at("/current");
     symlink("app", &link).unwrap();
     place.host.elf("/other", &Elf::library(""));
-    let list = [link.clone().into_os_string()];
+    let list = wanted([link.clone().into_os_string()]);
     let old = programs::root(&list, &place.cache).unwrap();
     fs::remove_file(&link).unwrap();
     symlink("other", &link).unwrap();
@@ -215,7 +221,7 @@ fn parallel_builders_agree_on_one_complete_root() {
     });
     assert_eq!(roots.len(), 1);
     let root = roots.first().unwrap();
-    for entry in programs::contents(&list).unwrap() {
+    for entry in programs::contents(&list).unwrap().entries {
         assert!(fs::symlink_metadata(within(root, &entry.path)).is_ok(), "{entry:?}");
     }
     assert_eq!(place.names().len(), 3, "{:?}", place.names());
