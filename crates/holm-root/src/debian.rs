@@ -1,6 +1,11 @@
-//! Packages of Debian, and of archives laid out like Debian's.
+//! Packages of Debian, and of archives laid out like Debian's, and the roots that are made of them.
 
 pub mod archive;
+pub mod build;
+mod configure;
+mod control;
+mod database;
+mod deb;
 pub mod error;
 pub mod fetch;
 mod index;
@@ -12,5 +17,6 @@ mod relation;
 mod release;
 mod solve;
 pub mod source;
+mod unpack;
 pub mod version;
 pub mod wish;

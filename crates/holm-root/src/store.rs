@@ -8,6 +8,7 @@
 //! | `roots/ID/files` | the files of a root, never written again; `ID` is the SHA-256 of its listing |
 //! | `roots/ID/listing` | every entry, as it should be (`listing`); locked, shared, by who runs in the root |
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
+//! | `recipes/KEY.json` | [`Metadata`] of the root that was made by a recipe, `KEY` its hash (`recipes`) |
 //! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
 //!
 //! The order of things when a root is stored: it is made in `draft`; what the pool has is linked from there; all is
@@ -22,12 +23,13 @@
 //! Readers take no lock: what they read is renamed into place whole and never changed.
 
 mod collect;
-mod draft;
+pub(crate) mod draft;
 pub(crate) mod error;
 mod export;
 pub(crate) mod listing;
 mod metadata;
 mod pool;
+mod recipes;
 mod usage;
 mod verify;
 
@@ -256,7 +258,7 @@ impl Writer {
             write_synced(&aside, VERSION.as_bytes()).map_err(Error::io("write", &aside))?;
             fs::rename(&aside, &version).map_err(Error::io("write", &version))?;
         }
-        for name in ["names", "roots", "pool"] {
+        for name in ["names", "roots", "pool", "recipes"] {
             let path = self.store.path.join(name);
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -268,12 +270,17 @@ impl Writer {
 
     /// Gives a root a name, at once.
     fn put_name(&self, metadata: &Metadata) -> Result<(), Error> {
-        let (aside, path) = (self.store.path.join("draft.json"), self.store.name_file(&metadata.name));
-        let mut text = serde_json::to_vec_pretty(metadata).map_err(|error| Error::io("write", &path)(error))?;
+        self.put(metadata, &self.store.name_file(&metadata.name))
+    }
+
+    /// Writes a file of metadata, at once.
+    fn put(&self, metadata: &Metadata, path: &Path) -> Result<(), Error> {
+        let aside = self.store.path.join("draft.json");
+        let mut text = serde_json::to_vec_pretty(metadata).map_err(|error| Error::io("write", path)(error))?;
         text.push(b'\n');
         write_synced(&aside, &text).map_err(Error::io("write", &aside))?;
-        fs::rename(&aside, &path).map_err(Error::io("write", &path))?;
-        sync_directory(&self.store.path.join("names"))
+        fs::rename(&aside, path).map_err(Error::io("write", path))?;
+        sync_directory(path.parent().unwrap_or(path))
     }
 
     /// Takes a name away; its root goes with it, unless another name has it.

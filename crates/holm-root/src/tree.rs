@@ -10,6 +10,7 @@
 
 pub(crate) mod copy;
 mod reach;
+mod revisit;
 pub(crate) mod scan;
 mod sink;
 
@@ -21,7 +22,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::{Errno, Result};
 
@@ -48,6 +49,8 @@ pub(crate) struct Note {
     pub(crate) device: Option<Device>,
     /// For directories: set when nothing more is made in them.
     modified: Timespec,
+    /// When its inode was changed last, as far as is known.
+    changed: (i64, i64),
     depth: u32,
 }
 
@@ -58,6 +61,8 @@ pub(crate) struct Tree {
     notes: HashMap<u64, Note>,
     /// Sockets and attributes that can't be kept.
     pub(crate) left_out: u64,
+    /// No file is newer than this: seconds since 1970.
+    latest: Option<i64>,
     recent: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -65,6 +70,14 @@ impl Owners {
     /// What this process can give.
     pub(crate) fn here() -> Owners {
         if rustix::process::geteuid().is_root() { Owners::Kept } else { Owners::Listed }
+    }
+
+    /// The name of it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Owners::Kept => "kept",
+            Owners::Listed => "listed",
+        }
     }
 
     /// The mode on disk.
@@ -92,11 +105,24 @@ impl Tree {
     pub(crate) fn new(root: &Path) -> Result<Tree> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, root, flags, Mode::empty())?;
-        let mut tree = Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, recent: None };
+        let mut tree = Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, latest: None, recent: None };
         let facts = Facts { mode: 0o755, ..Facts::default() };
         let root = tree.root.try_clone().map_err(|_| Errno::MFILE)?;
         tree.settle(root.as_fd(), facts, epoch(), true, None)?;
         Ok(tree)
+    }
+
+    /// One more hand for the same tree, for another thread: what it notes counts once it is taken back by
+    /// [`Tree::join`].
+    pub(crate) fn hand(&self) -> Result<Tree> {
+        let root = self.root.try_clone().map_err(|_| Errno::MFILE)?;
+        Ok(Tree { root, owners: self.owners, notes: HashMap::new(), left_out: 0, latest: None, recent: None })
+    }
+
+    /// Takes a hand back.
+    pub(crate) fn join(&mut self, hand: Tree) {
+        self.notes.extend(hand.notes);
+        self.left_out += hand.left_out;
     }
 
     pub(crate) fn root(&self) -> BorrowedFd<'_> {
@@ -128,6 +154,38 @@ impl Tree {
         }
         let directory = openat(&parent, name, DIRECTORY, Mode::empty())?;
         self.settle(directory.as_fd(), facts, modified, true, None)
+    }
+
+    /// Gives these facts to the directory that a path leads to, made if it isn't there; links on the way are followed
+    /// inside of the tree, the last part, too.
+    pub(crate) fn reached(&mut self, path: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
+        let directory = self.reach(path)?;
+        self.settle(directory.as_fd(), facts, modified, true, None)
+    }
+
+    /// Whether there is a symbolic link with this text.
+    pub(crate) fn leads(&mut self, path: &[u8], text: &[u8]) -> Result<bool> {
+        let (parent, name) = self.parent(path)?;
+        Ok(readlinkat(&parent, name, Vec::new()).is_ok_and(|found| found.as_bytes() == text))
+    }
+
+    /// The names in a directory; none if there is no directory.
+    pub(crate) fn listed(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+        match reach::existing(self.root.as_fd(), path) {
+            Ok(directory) => names(&directory),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what is at a path, if anything is.
+    pub(crate) fn remove(&mut self, path: &[u8]) -> Result<()> {
+        let (above, name) = split(path);
+        match reach::existing(self.root.as_fd(), above) {
+            Ok(parent) => self.clear(parent.as_fd(), name),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a file with what `fill` writes.
@@ -171,7 +229,7 @@ impl Tree {
     /// Notes a device node.
     pub(crate) fn device(&mut self, path: &[u8], facts: Facts, device: Device) -> Result<()> {
         let file = self.empty(path)?;
-        let note = Note { facts, hash: None, device: Some(device), modified: epoch(), depth: 0 };
+        let note = Note { facts, hash: None, device: Some(device), modified: epoch(), changed: (0, 0), depth: 0 };
         self.notes.insert(fstat(&file)?.st_ino, note);
         Ok(())
     }
@@ -231,7 +289,11 @@ impl Tree {
         if depth > DEEPEST {
             return Err(Errno::NAMETOOLONG);
         }
-        mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
+        match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+            // Another hand was faster.
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
         let made = openat(parent, name, DIRECTORY, Mode::empty())?;
         let facts = Facts { mode: 0o755, ..Facts::default() };
         self.settle(made.as_fd(), facts, epoch(), true, None)?;
@@ -274,15 +336,17 @@ impl Tree {
         }
         fchmod(file, Mode::from_raw_mode(self.owners.mode(facts.mode, directory)))?;
         futimens(file, &times(modified))?;
-        let ino = fstat(file)?.st_ino;
+        let status = fstat(file)?;
+        let ino = status.st_ino;
         let depth = self.notes.get(&ino).filter(|_| directory).map_or(0, |note| note.depth);
-        self.notes.insert(ino, Note { facts, hash, device: None, modified, depth });
+        self.notes.insert(ino, Note { facts, hash, device: None, modified, changed: changed(&status), depth });
         Ok(())
     }
 
     fn remember(&mut self, parent: BorrowedFd<'_>, name: &[u8], facts: Facts, device: Option<Device>) -> Result<()> {
-        let ino = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?.st_ino;
-        self.notes.insert(ino, Note { facts, hash: None, device, modified: epoch(), depth: 0 });
+        let status = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let note = Note { facts, hash: None, device, modified: epoch(), changed: changed(&status), depth: 0 };
+        self.notes.insert(status.st_ino, note);
         Ok(())
     }
 
@@ -290,8 +354,13 @@ impl Tree {
     pub(crate) fn set_times<'p>(&self, directories: impl Iterator<Item = &'p [u8]>) -> Result<()> {
         for path in directories {
             let directory = openat(&self.root, path, DIRECTORY, Mode::empty())?;
-            if let Some(note) = self.notes.get(&fstat(&directory)?.st_ino) {
-                futimens(&directory, &times(note.modified))?;
+            let status = fstat(&directory)?;
+            let noted = self.notes.get(&status.st_ino).map(|note| note.modified);
+            let is_new = |time: &Timespec| self.latest.is_some_and(|latest| time.tv_sec > latest);
+            let made = Timespec { tv_sec: status.st_mtime, tv_nsec: 0 };
+            if let Some(time) = noted.or(Some(made).filter(is_new)) {
+                let latest = self.latest.map(|tv_sec| Timespec { tv_sec, tv_nsec: 0 });
+                futimens(&directory, &times(latest.filter(|_| is_new(&time)).unwrap_or(time)))?;
             }
         }
         Ok(())
@@ -319,6 +388,11 @@ fn uid(facts: &Facts) -> Uid {
 
 fn gid(facts: &Facts) -> Gid {
     Gid::from_raw(facts.gid)
+}
+
+/// When an inode was changed last.
+fn changed(status: &Stat) -> (i64, i64) {
+    (status.st_ctime, status.st_ctime_nsec.try_into().unwrap_or(0))
 }
 
 fn epoch() -> Timespec {

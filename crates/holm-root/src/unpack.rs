@@ -7,7 +7,7 @@
 //! has one. Of members with the same name the last counts. An archive without an end marker is taken if it ends
 //! between two members, since some programs write such.
 
-mod archive;
+pub(crate) mod archive;
 mod decoder;
 
 use std::ffi::OsStr;
@@ -101,7 +101,7 @@ fn make(tree: &mut Tree, member: &Member, archive: &mut Archive<impl Read>) -> i
 }
 
 /// A member's name as a path in the tree, without `.` and empty parts.
-fn inside(name: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn inside(name: &[u8]) -> io::Result<Vec<u8>> {
     let parts: Vec<&[u8]> = name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&b"..".as_slice()) {
         return Err(io::Error::other("its name has a part '..'"));

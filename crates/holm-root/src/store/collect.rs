@@ -44,6 +44,7 @@ impl Writer {
                 }
             }
         }
+        self.forget()?;
         self.drain(&mut freed)?;
         Ok(freed)
     }

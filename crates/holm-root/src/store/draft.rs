@@ -51,13 +51,23 @@ impl<'p> Source<'p> {
     }
 }
 
-/// A draft's directory, removed unless it was renamed.
-struct Draft(PathBuf);
+/// A root in the making; its directory is removed unless it was renamed.
+pub(crate) struct Draft {
+    path: PathBuf,
+    pub(crate) tree: Tree,
+}
+
+impl Draft {
+    /// The directory of its files.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.path.join("files")
+    }
+}
 
 impl Drop for Draft {
     fn drop(&mut self) {
         // What can't be removed now is for the next writer.
-        let _ = collect::remove(&self.0);
+        let _ = collect::remove(&self.path);
     }
 }
 
@@ -67,67 +77,94 @@ impl Writer {
     /// # Errors
     /// The source can't be read or is refused; the name is another root's; no space is left.
     pub fn import(&self, source: Source<'_>, name: &str) -> Result<Metadata, Error> {
-        metadata::check_name(name).map_err(|cause| Error::Name { name: name.to_owned(), cause })?;
-        let draft = Draft(self.store.draft());
-        let files = draft.0.join("files");
-        for path in [&draft.0, &files] {
-            DirBuilder::new().mode(0o700).create(path).map_err(Error::io("make", path))?;
-        }
-        let mut tree = Tree::new(&files).map_err(Error::io("make", &files))?;
+        check_name(name)?;
+        let mut draft = self.begin()?;
+        let tree = &mut draft.tree;
         match source {
-            Source::Directory(path) => copy::copy(path, &self.store.path, &mut tree)
+            Source::Directory(path) => copy::copy(path, &self.store.path, tree)
                 .map_err(|(inside, error)| Error::unpack(&path.join(OsStr::from_bytes(&inside)))(error))?,
             Source::Archive(path, limits) => {
                 let file = File::open(path).map_err(Error::io("read", path))?;
-                unpack(file, path, &mut tree, limits)?;
+                unpack(file, path, tree, limits)?;
             }
         }
-        let found = scan(&mut tree).map_err(store_failed)?;
+        self.finish(draft, name, source.words())
+    }
+
+    /// Begins a root.
+    pub(crate) fn begin(&self) -> Result<Draft, Error> {
+        let path = self.store.draft();
+        let files = path.join("files");
+        for path in [&path, &files] {
+            DirBuilder::new().mode(0o700).create(path).map_err(Error::io("make", path))?;
+        }
+        let tree = Tree::new(&files).map_err(Error::io("make", &files))?;
+        Ok(Draft { path, tree })
+    }
+
+    /// Stores a root that is complete under a name that there can be; if it is there under that name already, it stays
+    /// as it is.
+    pub(crate) fn finish(&self, mut draft: Draft, name: &str, source: String) -> Result<Metadata, Error> {
+        let found = scan(&mut draft.tree).map_err(store_failed)?;
         let text = found.listing.text();
+        let owners = draft.tree.owners();
         let metadata = Metadata {
             version: metadata::VERSION,
             name: name.to_owned(),
             id: listing::id(&text),
-            source: source.words(),
+            source,
             created: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
             size: found.listing.size(),
             entries: found.listing.0.len() as u64,
-            not_on_disk: not_on_disk(&found.listing, tree.owners(), found.left_out),
+            not_on_disk: not_on_disk(&found.listing, owners, found.left_out),
         };
-        match self.store.find(name) {
-            Ok(there) if there.id == metadata.id => return Ok(there),
-            Ok(_) => return Err(Error::Taken { name: name.to_owned() }),
-            Err(Error::Unknown { .. }) => {}
-            Err(error) => return Err(error),
+        if let Some(there) = self.vacant(&metadata)? {
+            return Ok(there);
         }
         if self.store.root(&metadata.id).exists() {
             // It may have been about to be removed: whoever renamed it has not seen its name written.
             sync_directory(&self.store.path.join("roots"))?;
         } else {
-            self.publish(&draft, &tree, &found, &text, &metadata.id)?;
+            self.publish(&draft, &found, &text, &metadata.id)?;
         }
         self.put_name(&metadata)?;
         Ok(metadata)
     }
 
+    /// Whether a root has its name already; another root must not.
+    pub(super) fn vacant(&self, metadata: &Metadata) -> Result<Option<Metadata>, Error> {
+        match self.store.find(&metadata.name) {
+            Ok(there) if there.id == metadata.id => Ok(Some(there)),
+            Ok(_) => Err(Error::Taken { name: metadata.name.clone() }),
+            Err(Error::Unknown { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes a finished draft a root of the store.
-    fn publish(&self, draft: &Draft, tree: &Tree, found: &Found, text: &str, id: &str) -> Result<(), Error> {
+    fn publish(&self, draft: &Draft, found: &Found, text: &str, id: &str) -> Result<(), Error> {
+        let tree = &draft.tree;
         let Found { listing, status, .. } = found;
         let path = self.store.pool();
         let pool = open_directory(&path)?;
         let new = pool::share(tree.root(), pool.as_fd(), listing, status, tree.owners()).map_err(store_failed)?;
         let is_directory = |(_, item): &(&Vec<u8>, &Item)| matches!(item, Item::Directory(_));
         let directories = listing.0.iter().filter(is_directory).map(|(path, _)| path.as_slice());
-        tree.set_times(directories).map_err(Error::io("store", &draft.0))?;
-        let list = draft.0.join("listing");
+        tree.set_times(directories).map_err(Error::io("store", &draft.path))?;
+        let list = draft.path.join("listing");
         write_synced(&list, text.as_bytes()).map_err(Error::io("write", &list))?;
         // Once for all files: one by one takes longer than making them.
-        rustix::fs::syncfs(tree.root()).map_err(Error::io("sync", &draft.0))?;
+        rustix::fs::syncfs(tree.root()).map_err(Error::io("sync", &draft.path))?;
         pool::add(tree.root(), pool.as_fd(), &new).map_err(store_failed)?;
         let root = self.store.root(id);
-        fs::rename(&draft.0, &root).map_err(Error::io("store", &root))?;
+        fs::rename(&draft.path, &root).map_err(Error::io("store", &root))?;
         sync_directory(&self.store.path.join("roots"))
     }
+}
+
+/// Refuses what can't be a name.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    metadata::check_name(name).map_err(|cause| Error::Name { name: name.to_owned(), cause })
 }
 
 fn store_failed((path, error): (Vec<u8>, io::Error)) -> Error {

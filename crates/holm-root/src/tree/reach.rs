@@ -33,7 +33,7 @@ pub(super) fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
 
 impl Tree {
     /// Opens the directory at `path`; what is missing of it is made.
-    pub(super) fn reach(&mut self, path: &[u8]) -> Result<OwnedFd> {
+    pub(crate) fn reach(&mut self, path: &[u8]) -> Result<OwnedFd> {
         match existing(self.root.as_fd(), path) {
             Err(Errno::NOENT) => self.walk(path),
             done => done,

@@ -17,22 +17,22 @@ const DESCRIPTION: u64 = 1 << 20;
 const PIECES: usize = 1 << 20;
 
 /// One member.
-pub(super) struct Member {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
+pub(crate) struct Member {
+    pub(crate) path: Vec<u8>,
+    pub(crate) kind: Kind,
     /// Of the file made of it, with its holes.
-    pub(super) size: u64,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) modified: i64,
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) modified: i64,
+    pub(crate) attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Offset and length of what the archive holds of a sparse file.
     pieces: Option<Vec<(u64, u64)>>,
 }
 
 /// What a member is.
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Directory,
     File,
     Link(Vec<u8>),
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 }
 
 /// An archive that is being read.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     source: R,
     /// What is left of the present member, with what fills its last block.
     left: u64,
@@ -66,7 +66,7 @@ fn bad(text: &'static str) -> io::Error {
 }
 
 impl<R: Read> Archive<R> {
-    pub(super) fn new(source: R) -> Archive<R> {
+    pub(crate) fn new(source: R) -> Archive<R> {
         Archive { source, left: 0, padding: 0 }
     }
 
@@ -75,7 +75,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// The next member; `None` at the end. What the last one has left is skipped.
-    pub(super) fn next(&mut self) -> io::Result<Option<Member>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Member>> {
         let mut before = Before::default();
         loop {
             let Some(header) = self.header()? else { return Ok(None) };
@@ -90,8 +90,13 @@ impl<R: Read> Archive<R> {
         }
     }
 
+    /// The present member's content, as it is stored: of a sparse file its pieces, one behind the other.
+    pub(crate) fn content_reader(&mut self) -> impl Read + '_ {
+        Stored(self)
+    }
+
     /// Writes the present member's content.
-    pub(super) fn content(&mut self, member: &Member, sink: &mut Sink) -> io::Result<()> {
+    pub(crate) fn content(&mut self, member: &Member, sink: &mut Sink) -> io::Result<()> {
         let Some(pieces) = &member.pieces else { return self.copy(self.left, sink) };
         let mut at = 0;
         for &(offset, length) in pieces {
@@ -232,6 +237,20 @@ impl<R: Read> Archive<R> {
             true => Ok((size, pieces)),
             false => Err(bad("the pieces of a sparse file are not what is stored of it")),
         }
+    }
+}
+
+struct Stored<'a, R>(&'a mut Archive<R>);
+
+impl<R: Read> Read for Stored<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.0.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.0.source.read(&mut buffer[..most])?;
+        if count == 0 && most > 0 {
+            return Err(early(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.0.left -= count as u64;
+        Ok(count)
     }
 }
 

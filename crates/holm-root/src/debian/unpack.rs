@@ -1,0 +1,261 @@
+//! Packages become files of a tree: several at once, each straight to where it belongs.
+//!
+//! What dpkg(1) does with a fresh root holds here, too: a directory that is there stays as the first package had it, one
+//! that is reached through a link (`/lib` to `usr/lib`) stays a link, and the files of two packages never share a path.
+//! Which package is the first doesn't depend on threads: it is the first in the list.
+//!
+//! Packages that tell in their preinst where their files go (dpkg-divert(1), dpkg-statoverride(1)) are left for dpkg.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+use md5::{Digest, Md5};
+use rustix::fs::Timespec;
+
+use super::control::Control;
+use super::deb::Deb;
+use super::package::Fetched;
+use crate::store::listing::{Device, Facts, hex};
+use crate::tree::{Sink, Tree};
+use crate::unpack::archive::{Archive, Kind, Member};
+use crate::unpack::inside;
+
+/// Directories of the root that are links into `/usr`.
+const MERGED: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
+
+/// A package that was read.
+pub(super) struct Unpacked {
+    pub(super) control: Control,
+    /// Its paths in the order they have in the package, as dpkg lists them.
+    pub(super) list: Vec<Vec<u8>>,
+    /// MD5 of its configuration files, and of all files if it doesn't tell itself, in that order; by path.
+    pub(super) hashes: Vec<(Vec<u8>, String)>,
+    /// Whether its files are there: else they are left for dpkg.
+    pub(super) done: bool,
+    /// When its newest file was changed: seconds since 1970.
+    pub(super) newest: i64,
+    directories: Vec<(Vec<u8>, Facts, Timespec)>,
+}
+
+/// A package that failed, by its place in the list, and why.
+pub(super) type Failed = (usize, io::Error);
+
+/// Which package has a path, and whether as a directory.
+type Claims = Mutex<HashMap<Vec<u8>, (usize, bool)>>;
+
+/// Unpacks all packages; `done` is told the size of each that is ready.
+pub(super) fn unpack(
+    tree: &mut Tree,
+    packages: &[Fetched],
+    done: &mut dyn FnMut(u64),
+) -> Result<Vec<Unpacked>, Failed> {
+    merge(tree).map_err(|error| (0, error))?;
+    // The largest first: else the last to be unpacked may be the one that takes longest.
+    let mut order: Vec<usize> = (0..packages.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(packages[*at].package.size));
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let claims = Claims::default();
+    let mut all: Vec<Option<Unpacked>> = packages.iter().map(|_| None).collect();
+    let mut failed: Option<Failed> = None;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(packages.len());
+    let hands = (0..workers).map(|_| tree.hand()).collect::<Result<Vec<Tree>, _>>();
+    let work = |mut hand: Tree, sender: mpsc::Sender<(usize, io::Result<Unpacked>)>| {
+        while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed))
+            && !stop.load(Ordering::Relaxed)
+        {
+            let made = one(&mut hand, packages, *at, &claims);
+            if sender.send((*at, made)).is_err() {
+                break;
+            }
+        }
+        hand
+    };
+    let hands = std::thread::scope(|scope| {
+        let (sender, ready) = mpsc::channel();
+        let hands = hands.map_err(|error| (0, error.into()))?;
+        let threads: Vec<_> = hands
+            .into_iter()
+            .map(|hand| {
+                let (sender, work) = (sender.clone(), &work);
+                scope.spawn(move || work(hand, sender))
+            })
+            .collect();
+        drop(sender);
+        for (at, made) in ready {
+            match made {
+                Ok(unpacked) => {
+                    done(packages[at].package.size);
+                    all[at] = Some(unpacked);
+                }
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    failed.get_or_insert((at, error));
+                }
+            }
+        }
+        let joined = threads.into_iter().map(|thread| thread.join().map_err(|_| (0, io::Error::other("it panicked"))));
+        joined.collect::<Result<Vec<Tree>, Failed>>()
+    })?;
+    hands.into_iter().for_each(|hand| tree.join(hand));
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    let mut all: Vec<Unpacked> = all.into_iter().flatten().collect();
+    settle(tree, &mut all)?;
+    Ok(all)
+}
+
+/// Makes the links of a merged `/usr`: every package since Debian 12 needs them.
+fn merge(tree: &mut Tree) -> io::Result<()> {
+    for name in MERGED {
+        tree.reach(format!("usr/{name}").as_bytes())?;
+        let facts = Facts { mode: 0o777, ..Facts::default() };
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        tree.link(name.as_bytes(), format!("usr/{name}").as_bytes(), facts, never)?;
+    }
+    Ok(())
+}
+
+/// Gives directories what the first package that has them says.
+fn settle(tree: &mut Tree, all: &mut [Unpacked]) -> Result<(), Failed> {
+    let mut seen = std::collections::HashSet::new();
+    for (at, unpacked) in all.iter_mut().enumerate() {
+        for (path, facts, modified) in std::mem::take(&mut unpacked.directories) {
+            if seen.insert(path.clone()) {
+                tree.reached(&path, facts, modified).map_err(|error| (at, at_path(&path, error.into())))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn at_path(path: &[u8], error: io::Error) -> io::Error {
+    io::Error::other(format!("/{}: {}", OsStr::from_bytes(path).display(), crate::closure::cause(&error)))
+}
+
+fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims) -> io::Result<Unpacked> {
+    let Fetched { package, file } = &packages[at];
+    let deb = Deb::open(file)?;
+    let control = Control::read(&deb, package)?;
+    let done = !control.moves_files();
+    let mut unpacked =
+        Unpacked { control, list: Vec::new(), hashes: Vec::new(), done, newest: 0, directories: Vec::new() };
+    if !done {
+        return Ok(unpacked);
+    }
+    let all_hashes = !unpacked.control.files.contains_key("md5sums");
+    let configuration: Vec<Vec<u8>> =
+        unpacked.control.lines("conffiles")?.into_iter().filter_map(|l| Some(l.strip_prefix('/')?.into())).collect();
+    let mut archive = Archive::new(deb.data()?);
+    while let Some(member) = archive.next()? {
+        let path = inside(&member.path)?;
+        let shown = if path.is_empty() { b"/.".to_vec() } else { [b"/", path.as_slice()].concat() };
+        unpacked.list.push(shown);
+        unpacked.newest = unpacked.newest.max(member.modified);
+        let hashed = all_hashes || configuration.contains(&path);
+        let place = Place { at, packages, claims };
+        let hash = place.make(tree, &member, &path, &mut archive, hashed, &mut unpacked.directories);
+        if let Some(hash) = hash.map_err(|error| at_path(&path, error))? {
+            unpacked.hashes.push((path, hash));
+        }
+    }
+    Ok(unpacked)
+}
+
+struct Place<'a> {
+    at: usize,
+    packages: &'a [Fetched],
+    claims: &'a Claims,
+}
+
+impl Place<'_> {
+    fn make(
+        &self,
+        tree: &mut Tree,
+        member: &Member,
+        path: &[u8],
+        archive: &mut Archive<impl Read>,
+        hashed: bool,
+        directories: &mut Vec<(Vec<u8>, Facts, Timespec)>,
+    ) -> io::Result<Option<String>> {
+        let facts = Facts { mode: member.mode, uid: member.uid, gid: member.gid, ..Facts::default() };
+        let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
+        if matches!(member.kind, Kind::Directory) {
+            let path = merged(path, true);
+            self.claim(&path, true)?;
+            tree.reach(&path)?;
+            directories.push((path, facts, modified));
+            return Ok(None);
+        }
+        if path.is_empty() {
+            return Err(io::Error::other("it would take the place of the root"));
+        }
+        let path = merged(path, false);
+        if let Kind::Link(text) = &member.kind
+            && tree.leads(&path, text)?
+        {
+            return Ok(None);
+        }
+        self.claim(&path, false)?;
+        let mut hash = None;
+        match &member.kind {
+            Kind::Directory => {}
+            Kind::File if hashed => {
+                let mut md5 = Md5::new();
+                tree.file(&path, facts, modified, |sink| copy(&mut archive.content_reader(), sink, &mut md5))?;
+                hash = Some(hex(&md5.finalize()));
+            }
+            Kind::File => tree.file(&path, facts, modified, |sink: &mut Sink| archive.content(member, sink))?,
+            Kind::Link(text) => tree.link(&path, text, facts, modified)?,
+            Kind::Hard(of) => tree.hard_link(&path, &inside(of)?)?,
+            Kind::Fifo => tree.fifo(&path, facts, modified)?,
+            Kind::Device { block, major, minor } => {
+                tree.device(&path, facts, Device { block: *block, major: *major, minor: *minor })?;
+            }
+        }
+        Ok(hash)
+    }
+
+    /// Notes that the package has a path; several can have a directory.
+    fn claim(&self, path: &[u8], directory: bool) -> io::Result<()> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        match claims.get(path) {
+            Some((_, true)) if directory => Ok(()),
+            Some((other, _)) => {
+                let other = &self.packages[*other].package.name;
+                Err(io::Error::other(format!("the package {other} has it, too")))
+            }
+            None => {
+                claims.insert(path.to_vec(), (self.at, directory));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The path without the links of a merged `/usr`; the last part stays as it is but for directories.
+fn merged(path: &[u8], directory: bool) -> Vec<u8> {
+    let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let through = directory || path.len() > first.len();
+    match through && MERGED.iter().any(|name| name.as_bytes() == first) {
+        true => [b"usr/", path].concat(),
+        false => path.to_vec(),
+    }
+}
+
+fn copy(from: &mut impl Read, sink: &mut Sink, md5: &mut Md5) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => {
+                md5.update(&buffer[..count]);
+                sink.write_all(&buffer[..count])?;
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What was made of which inputs: the same recipe needs to be cooked once.
+//!
+//! A record is a hint: it counts while the root is there that it leads to, and [`Writer::collect`] removes the others.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::{Error, Metadata, Writer, metadata};
+
+impl Writer {
+    /// Gives a name to the root that this recipe made, if it is still there.
+    pub(crate) fn made(&self, recipe: &str, name: &str, source: &str) -> Result<Option<Metadata>, Error> {
+        let path = self.recipe(recipe);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(Error::io("read", &path))?,
+        };
+        let Ok(known) = serde_json::from_slice::<Metadata>(&text) else { return Ok(None) };
+        if known.version != metadata::VERSION || !metadata::is_id(&known.id) || !self.store.root(&known.id).exists() {
+            return Ok(None);
+        }
+        let created = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        let metadata = Metadata { name: name.to_owned(), source: source.to_owned(), created, ..known };
+        if let Some(there) = self.vacant(&metadata)? {
+            return Ok(Some(there));
+        }
+        self.put_name(&metadata)?;
+        Ok(Some(metadata))
+    }
+
+    /// Notes which root a recipe has made.
+    pub(crate) fn note(&self, recipe: &str, metadata: &Metadata) -> Result<(), Error> {
+        self.put(metadata, &self.recipe(recipe))
+    }
+
+    /// Removes records that lead nowhere.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        let path = self.store.path.join("recipes");
+        for item in fs::read_dir(&path).map_err(Error::io("read", &path))? {
+            let path = item.map_err(Error::io("read", &path))?.path();
+            let known = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Metadata>(&text).ok());
+            if !known.is_some_and(|known| metadata::is_id(&known.id) && self.store.root(&known.id).exists()) {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recipe(&self, recipe: &str) -> PathBuf {
+        self.store.path.join("recipes").join(format!("{recipe}.json"))
+    }
+}
