@@ -22,7 +22,8 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, unlinkat, utimensat,
+    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, unlinkat,
+    utimensat,
 };
 use rustix::io::{Errno, Result};
 
@@ -105,7 +106,8 @@ impl Tree {
     pub(crate) fn new(root: &Path) -> Result<Tree> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, root, flags, Mode::empty())?;
-        let mut tree = Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, latest: None, recent: None };
+        let mut tree =
+            Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, latest: None, recent: None };
         let facts = Facts { mode: 0o755, ..Facts::default() };
         let root = tree.root.try_clone().map_err(|_| Errno::MFILE)?;
         tree.settle(root.as_fd(), facts, epoch(), true, None)?;

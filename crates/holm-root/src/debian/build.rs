@@ -199,9 +199,11 @@ fn prepare(tree: &mut Tree, recipe: &Recipe, all: &[Unpacked]) -> Result<Policy,
         tree.reach(path).map_err(|error| (path.to_vec(), error.into()))?;
     }
     for unpacked in all.iter().filter(|one| one.done && one.control.files.contains_key("preinst")) {
-        for (name, (mode, bytes)) in &unpacked.control.files {
-            let path = format!("{}/{}/{name}", &WAITING[1..], unpacked.control.key());
-            put(tree, path.as_bytes(), *mode, bytes)?;
+        let control = &unpacked.control;
+        let files = control.files.iter().map(|(name, (mode, bytes))| (name.as_str(), *mode, bytes.as_slice()));
+        for (name, mode, bytes) in files.chain([("control", 0o644, control.text.as_bytes())]) {
+            let path = format!("{}/{}/{name}", &WAITING[1..], control.key());
+            put(tree, path.as_bytes(), mode, bytes)?;
         }
     }
     put(tree, b"etc/apt/sources.list", 0o644, recipe.sources.as_bytes())?;
@@ -213,7 +215,7 @@ fn prepare(tree: &mut Tree, recipe: &Recipe, all: &[Unpacked]) -> Result<Policy,
 }
 
 /// Logs, caches and what else only says that and when a build took place.
-const LEFT: [&str; 13] = [
+const LEFT: [&str; 17] = [
     "var/log/dpkg.log",
     "var/log/alternatives.log",
     "var/log/bootstrap.log",
@@ -223,9 +225,13 @@ const LEFT: [&str; 13] = [
     "var/cache/ldconfig/aux-cache",
     "var/cache/apt/pkgcache.bin",
     "var/cache/apt/srcpkgcache.bin",
+    "var/cache/debconf/config.dat-old",
+    "var/cache/debconf/templates.dat-old",
     "var/lib/apt/lists/auxfiles",
     "var/lib/dbus/machine-id",
+    "var/lib/dpkg/diversions-old",
     "var/lib/dpkg/holm.ci",
+    "var/lib/dpkg/status-old",
     "var/lib/dpkg/tmp.ci",
 ];
 

@@ -18,7 +18,7 @@ const MOST: u64 = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Control {
     /// The file `control`.
-    text: String,
+    pub(super) text: String,
     pub(super) name: String,
     pub(super) architecture: String,
     /// `Multi-Arch: same`: packages of several architectures can be there at once.
@@ -55,11 +55,9 @@ impl Control {
             let fields = only(&text)?;
             let said = |field: &str| fields.value(field).unwrap_or_default();
             let (name, version, architecture) = (said("Package"), said("Version"), said("Architecture"));
-            for (said, wanted) in [
-                (name, &package.name),
-                (version, &package.version),
-                (architecture, &package.architecture),
-            ] {
+            for (said, wanted) in
+                [(name, &package.name), (version, &package.version), (architecture, &package.architecture)]
+            {
                 if said != wanted {
                     return Err(bad(format!("it says that it is {said:?}, and the archive {wanted:?}")));
                 }

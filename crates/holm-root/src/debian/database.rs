@@ -43,9 +43,7 @@ pub(super) fn write(tree: &mut Tree, packages: &[&Package], all: &[Unpacked]) ->
     let status: Vec<String> = status.into_values().collect();
     let whole = |error: io::Error| (0, error);
     put(tree, "status", 0o644, status.join("\n").as_bytes()).map_err(whole)?;
-    for (name, text) in [("available", ""), ("info/format", "1\n"), ("diversions", ""), ("statoverride", "")] {
-        put(tree, name, 0o644, text.as_bytes()).map_err(whole)?;
-    }
+    put(tree, "info/format", 0o644, b"1\n").map_err(whole)?;
     triggers.write(tree).map_err(whole)
 }
 

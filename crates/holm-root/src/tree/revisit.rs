@@ -58,8 +58,7 @@ impl Tree {
             (_, Owners::Listed) => {
                 let facts = Facts { mode, ..Facts::default() };
                 let modified = Timespec { tv_sec: status.st_mtime, tv_nsec: 0 };
-                let note =
-                    Note { facts, hash: None, device: None, modified, changed: changed(status), depth: 0 };
+                let note = Note { facts, hash: None, device: None, modified, changed: changed(status), depth: 0 };
                 self.notes.insert(status.st_ino, note);
             }
         }
