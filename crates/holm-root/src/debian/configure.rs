@@ -153,6 +153,15 @@ fn calls(owners: Owners) -> Calls {
     Calls::Filter(filter, String::new())
 }
 
+/// What preinsts have said about owners and modes, dpkg would have heeded when it unpacked (dpkg-statoverride(1)).
+const OVERRIDES: &str = "\
+if [ -s /var/lib/dpkg/statoverride ]; then
+    while read -r user group mode path; do
+        if [ -e \"$path\" ]; then chown \"${user#\\#}:${group#\\#}\" \"$path\" && chmod \"$mode\" \"$path\"; fi
+    done </var/lib/dpkg/statoverride
+fi
+";
+
 /// The script that runs inside. What is put into it are names of packages and architectures, which were checked.
 fn script(packages: &[(&Fetched, &Unpacked)]) -> String {
     let mut text = String::from("exec 2>&1\n");
@@ -173,6 +182,7 @@ fn script(packages: &[(&Fetched, &Unpacked)]) -> String {
             unpacked.control.architecture
         );
     }
+    text.push_str(OVERRIDES);
     let left: Vec<String> =
         packages.iter().filter(|(_, unpacked)| !unpacked.done).map(|(fetched, _)| package_file(fetched)).collect();
     if !left.is_empty() {

@@ -87,11 +87,10 @@ impl Control {
         Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect())
     }
 
-    /// Whether its files must be unpacked by dpkg, after its preinst has told where they go.
+    /// Whether its preinst tells where files go: its own may then share a path with another package's.
     pub(super) fn moves_files(&self) -> bool {
         let says = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).any(|here| here == word);
-        let tools: [&[u8]; 2] = [b"dpkg-divert", b"dpkg-statoverride"];
-        self.files.get("preinst").is_some_and(|(_, bytes)| tools.iter().any(|tool| says(bytes, tool)))
+        self.files.get("preinst").is_some_and(|(_, bytes)| says(bytes, b"dpkg-divert"))
     }
 }
 

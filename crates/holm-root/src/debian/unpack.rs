@@ -4,7 +4,8 @@
 //! that is reached through a link (`/lib` to `usr/lib`) stays a link, and the files of two packages never share a path.
 //! Which package is the first doesn't depend on threads: it is the first in the list.
 //!
-//! Packages that tell in their preinst where their files go (dpkg-divert(1), dpkg-statoverride(1)) are left for dpkg.
+//! Packages that tell in their preinst where files go (dpkg-divert(1)) come after all others. If one of them has a path
+//! of another package it is left for dpkg, which puts the file where the preinst has said.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -44,6 +45,14 @@ pub(super) struct Unpacked {
 /// A package that failed, by its place in the list, and why.
 pub(super) type Failed = (usize, io::Error);
 
+/// When a package is unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    First,
+    /// After all others: its preinst moves files.
+    Second,
+}
+
 /// Which package has a path, and whether as a directory.
 type Claims = Mutex<HashMap<Vec<u8>, (usize, bool)>>;
 
@@ -57,40 +66,55 @@ pub(super) fn unpack(
     // The largest first: else the last to be unpacked may be the one that takes longest.
     let mut order: Vec<usize> = (0..packages.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(packages[*at].package.size));
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let claims = Claims::default();
     let mut all: Vec<Option<Unpacked>> = packages.iter().map(|_| None).collect();
-    let mut failed: Option<Failed> = None;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(packages.len());
+    for turn in [Turn::First, Turn::Second] {
+        let mut later = Vec::new();
+        let work = |hand: &mut Tree, at| one(hand, packages, at, &claims, turn);
+        round(tree, &order, &work, &mut |at, made| match made {
+            Some(unpacked) => {
+                done(packages[at].package.size);
+                all[at] = Some(unpacked);
+            }
+            None => later.push(at),
+        })?;
+        order = later;
+    }
+    let mut all: Vec<Unpacked> = all.into_iter().flatten().collect();
+    settle(tree, &mut all)?;
+    Ok(all)
+}
+
+/// Does the same work for all places of a list, as many at once as there are processors; `seen` is told what is made.
+fn round<T: Send>(
+    tree: &mut Tree,
+    order: &[usize],
+    work: &(impl Fn(&mut Tree, usize) -> io::Result<T> + Sync),
+    seen: &mut dyn FnMut(usize, T),
+) -> Result<(), Failed> {
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(order.len());
     let hands = (0..workers).map(|_| tree.hand()).collect::<Result<Vec<Tree>, _>>();
-    let work = |mut hand: Tree, sender: mpsc::Sender<(usize, io::Result<Unpacked>)>| {
+    let hands = hands.map_err(|error| (0, error.into()))?;
+    let all = |mut hand: Tree, sender: mpsc::Sender<(usize, io::Result<T>)>| {
         while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed))
             && !stop.load(Ordering::Relaxed)
-        {
-            let made = one(&mut hand, packages, *at, &claims);
-            if sender.send((*at, made)).is_err() {
-                break;
-            }
-        }
+            && sender.send((*at, work(&mut hand, *at))).is_ok()
+        {}
         hand
     };
+    let mut failed: Option<Failed> = None;
     let hands = std::thread::scope(|scope| {
         let (sender, ready) = mpsc::channel();
-        let hands = hands.map_err(|error| (0, error.into()))?;
-        let threads: Vec<_> = hands
-            .into_iter()
-            .map(|hand| {
-                let (sender, work) = (sender.clone(), &work);
-                scope.spawn(move || work(hand, sender))
-            })
-            .collect();
+        let start = |hand| {
+            let (sender, all) = (sender.clone(), &all);
+            scope.spawn(move || all(hand, sender))
+        };
+        let threads: Vec<_> = hands.into_iter().map(start).collect();
         drop(sender);
         for (at, made) in ready {
             match made {
-                Ok(unpacked) => {
-                    done(packages[at].package.size);
-                    all[at] = Some(unpacked);
-                }
+                Ok(made) => seen(at, made),
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);
                     failed.get_or_insert((at, error));
@@ -101,12 +125,7 @@ pub(super) fn unpack(
         joined.collect::<Result<Vec<Tree>, Failed>>()
     })?;
     hands.into_iter().for_each(|hand| tree.join(hand));
-    if let Some(failed) = failed {
-        return Err(failed);
-    }
-    let mut all: Vec<Unpacked> = all.into_iter().flatten().collect();
-    settle(tree, &mut all)?;
-    Ok(all)
+    failed.map_or(Ok(()), Err)
 }
 
 /// Makes the links of a merged `/usr`: every package since Debian 12 needs them.
@@ -137,19 +156,20 @@ fn at_path(path: &[u8], error: io::Error) -> io::Error {
     io::Error::other(format!("/{}: {}", OsStr::from_bytes(path).display(), crate::closure::cause(&error)))
 }
 
-fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims) -> io::Result<Unpacked> {
+/// Unpacks one package; `None` if it has its turn later.
+fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims, turn: Turn) -> io::Result<Option<Unpacked>> {
     let Fetched { package, file } = &packages[at];
     let deb = Deb::open(file)?;
     let control = Control::read(&deb, package)?;
-    let done = !control.moves_files();
-    let mut unpacked =
-        Unpacked { control, list: Vec::new(), hashes: Vec::new(), done, newest: 0, directories: Vec::new() };
-    if !done {
-        return Ok(unpacked);
+    if control.moves_files() && turn == Turn::First {
+        return Ok(None);
     }
+    let mut unpacked =
+        Unpacked { control, list: Vec::new(), hashes: Vec::new(), done: true, newest: 0, directories: Vec::new() };
     let all_hashes = !unpacked.control.files.contains_key("md5sums");
     let configuration: Vec<Vec<u8>> =
         unpacked.control.lines("conffiles")?.into_iter().filter_map(|l| Some(l.strip_prefix('/')?.into())).collect();
+    let place = Place { at, claims };
     let mut archive = Archive::new(deb.data()?);
     while let Some(member) = archive.next()? {
         let path = inside(&member.path)?;
@@ -157,18 +177,39 @@ fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims) -> io:
         unpacked.list.push(shown);
         unpacked.newest = unpacked.newest.max(member.modified);
         let hashed = all_hashes || configuration.contains(&path);
-        let place = Place { at, packages, claims };
-        let hash = place.make(tree, &member, &path, &mut archive, hashed, &mut unpacked.directories);
-        if let Some(hash) = hash.map_err(|error| at_path(&path, error))? {
-            unpacked.hashes.push((path, hash));
+        match place.make(tree, &member, &path, &mut archive, hashed, &mut unpacked.directories) {
+            Ok(Some(hash)) => unpacked.hashes.push((path, hash)),
+            Ok(None) => {}
+            Err(Unmade::Taken(_)) if turn == Turn::Second => {
+                unpacked.done = false;
+                unpacked.directories.clear();
+                break;
+            }
+            Err(Unmade::Taken(other)) => {
+                let other = &packages[other].package.name;
+                return Err(at_path(&path, io::Error::other(format!("the package {other} has it, too"))));
+            }
+            Err(Unmade::Failed(error)) => return Err(at_path(&path, error)),
         }
     }
-    Ok(unpacked)
+    Ok(Some(unpacked))
+}
+
+/// Why a member was not made.
+enum Unmade {
+    /// This package has its path.
+    Taken(usize),
+    Failed(io::Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Unmade {
+    fn from(error: E) -> Unmade {
+        Unmade::Failed(error.into())
+    }
 }
 
 struct Place<'a> {
     at: usize,
-    packages: &'a [Fetched],
     claims: &'a Claims,
 }
 
@@ -181,7 +222,7 @@ impl Place<'_> {
         archive: &mut Archive<impl Read>,
         hashed: bool,
         directories: &mut Vec<(Vec<u8>, Facts, Timespec)>,
-    ) -> io::Result<Option<String>> {
+    ) -> Result<Option<String>, Unmade> {
         let facts = Facts { mode: member.mode, uid: member.uid, gid: member.gid, ..Facts::default() };
         let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
         if matches!(member.kind, Kind::Directory) {
@@ -192,7 +233,7 @@ impl Place<'_> {
             return Ok(None);
         }
         if path.is_empty() {
-            return Err(io::Error::other("it would take the place of the root"));
+            return Err(Unmade::Failed(io::Error::other("it would take the place of the root")));
         }
         let path = merged(path, false);
         if let Kind::Link(text) = &member.kind
@@ -221,14 +262,11 @@ impl Place<'_> {
     }
 
     /// Notes that the package has a path; several can have a directory.
-    fn claim(&self, path: &[u8], directory: bool) -> io::Result<()> {
+    fn claim(&self, path: &[u8], directory: bool) -> Result<(), Unmade> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         match claims.get(path) {
             Some((_, true)) if directory => Ok(()),
-            Some((other, _)) => {
-                let other = &self.packages[*other].package.name;
-                Err(io::Error::other(format!("the package {other} has it, too")))
-            }
+            Some((other, _)) => Err(Unmade::Taken(*other)),
             None => {
                 claims.insert(path.to_vec(), (self.at, directory));
                 Ok(())
