@@ -16,12 +16,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
 use super::fetch::{Fetcher, Patience, Wanted};
 use super::index::{Universe, near};
 use super::indexes;
+use super::kept::Kept;
 use super::keyring::Keyring;
 use super::package::{Fetched, Package};
 use super::progress::{Progress, Stage};
@@ -39,6 +41,8 @@ const RELEASE: usize = 16 << 20;
 pub struct Stand {
     /// Which.
     pub archive: Archive,
+    /// Whose it is (`Origin`), by its own word.
+    pub origin: String,
     /// When it was made (`Date`).
     pub date: SystemTime,
     /// SHA-256 of the text that was signed.
@@ -68,7 +72,11 @@ pub fn resolve(
     let fetcher = Fetcher::new(cache, patience, progress)?;
     run(async {
         let said = said(wish, &fetcher).await?;
-        let releases = said.iter().map(|one| one.read()).collect::<Result<Vec<_>, _>>()?;
+        let kept = Kept::of(wish, &said, cache);
+        if let Some(selection) = kept.read() {
+            return Ok(selection);
+        }
+        let releases = said.iter().map(Said::read).collect::<Result<Vec<_>, _>>()?;
         let texts = indexes::fetch(&said, &releases, &fetcher).await?;
         fetcher.begin(Stage::Choose, 0);
         let mut universe = Universe::default();
@@ -77,13 +85,10 @@ pub fn resolve(
         }
         let packages = choose(wish, &include, &said, &mut universe)?;
         fetcher.step(packages.len() as i64);
-        let stand = |(said, release): (&Said, &Release<'_>)| Stand {
-            archive: said.archive.clone(),
-            date: release.date,
-            sha256: Sha256::digest(&said.text).into(),
-        };
-        let archives = said.iter().zip(&releases).map(stand).collect();
-        Ok(Selection { archives, packages })
+        let archives = said.iter().zip(&releases).map(|(said, release)| said.stand(release)).collect();
+        let selection = Selection { archives, packages };
+        kept.write(&selection)?;
+        Ok(selection)
     })
 }
 
@@ -131,6 +136,19 @@ impl Said {
     pub(super) fn read(&self) -> Result<Release<'_>, Error> {
         Release::parse(&self.text).map_err(|cause| Error::malformed(&self.url, cause))
     }
+
+    pub(super) fn sha256(&self) -> Hash {
+        Sha256::digest(&self.text).into()
+    }
+
+    fn stand(&self, release: &Release<'_>) -> Stand {
+        Stand {
+            archive: self.archive.clone(),
+            origin: release.origin.unwrap_or("").to_owned(),
+            date: release.date,
+            sha256: self.sha256(),
+        }
+    }
 }
 
 /// Asks the archives.
@@ -138,12 +156,13 @@ async fn said(wish: &Wish, fetcher: &Fetcher<'_>) -> Result<Vec<Said>, Error> {
     let now = SystemTime::now();
     let ask = async |archives: Vec<Archive>| {
         fetcher.begin(Stage::Release, archives.len() as u64);
-        let mut all = Vec::new();
-        for archive in archives {
-            all.push(release(wish, archive, fetcher, now).await?);
+        let many = archives.len().max(1);
+        let one = async |archive| {
+            let said = release(wish, archive, fetcher, now).await?;
             fetcher.step(1);
-        }
-        Ok(all)
+            Ok(said)
+        };
+        stream::iter(archives).map(one).buffered(many).try_collect::<Vec<Said>>().await
     };
     let mut found = ask(source::of_host(wish)?).await?;
     // Another's archive can have a suite of the same name.

@@ -130,17 +130,11 @@ impl Wish {
                 return bad(what, value, "it has letters, digits and +-._ between slashes only");
             }
         }
-        if let Origin::Mirror(uri) = &self.origin {
-            let parsed = reqwest::Url::parse(uri);
-            let good = parsed.is_ok_and(|url| {
-                ["http", "https"].contains(&url.scheme())
-                    && url.has_host()
-                    && url.query().is_none()
-                    && url.fragment().is_none()
-            });
-            if !good || uri.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        match &self.origin {
+            Origin::Mirror(uri) if !is_address(uri) => {
                 return bad("mirror", uri, "it is not an address that begins with http:// or https://");
             }
+            _ => {}
         }
         let mut packages = Vec::new();
         for text in &self.include {
@@ -155,4 +149,13 @@ impl Wish {
         }
         Ok(packages)
     }
+}
+
+/// Whether a text is an address that files can be below.
+pub(super) fn is_address(text: &str) -> bool {
+    let plain = !text.contains(|character: char| character.is_whitespace() || character.is_control());
+    let of_files = |url: reqwest::Url| {
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    };
+    plain && reqwest::Url::parse(text).is_ok_and(of_files)
 }

@@ -1,0 +1,49 @@
+//! Selections that were made before, in the cache: the same wish of archives that say the same has the same answer.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::archive::{Said, Selection};
+use super::error::Error;
+use super::wish::Wish;
+use crate::store::listing::hex;
+
+/// Where one selection is kept, or will be.
+pub(super) struct Kept(PathBuf);
+
+impl Kept {
+    /// That of this wish and of what the archives said.
+    pub(super) fn of(wish: &Wish, said: &[Said], cache: &Path) -> Kept {
+        // Another version may choose in another way.
+        let mut hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION")).chain_update(format!("{wish:?}"));
+        for one in said {
+            hash.update(format!("{:?}", one.archive));
+            hash.update(one.sha256());
+        }
+        Kept(cache.join("selections").join(hex(&hash.finalize()) + ".toml"))
+    }
+
+    /// The selection, if it is there and whole.
+    pub(super) fn read(&self) -> Option<Selection> {
+        Selection::from_lock(&fs::read_to_string(&self.0).ok()?).ok()
+    }
+
+    /// Keeps a selection, whole or not at all.
+    pub(super) fn write(&self, selection: &Selection) -> Result<(), Error> {
+        let directory = self.0.parent().unwrap_or(&self.0);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(Error::io("make", directory))?;
+        let aside = self.0.with_extension(std::process::id().to_string());
+        let text = selection.to_lock()?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside);
+        let written =
+            file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| fs::rename(&aside, &self.0));
+        if written.is_err() {
+            let _ = fs::remove_file(&aside);
+        }
+        written.map_err(Error::io("write", &self.0))
+    }
+}
