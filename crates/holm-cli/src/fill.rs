@@ -69,6 +69,7 @@ pub(crate) fn wish(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
     let (mut fill, _) = begin(matches);
     fill.spec.policy.denials = Denials::Told;
+    fill.spec.origins.set(Wish::Denials, "holm learn");
     fill.spec.terminal = Terminal::None;
     fill.spec.stdio[1] = Stdio::Descriptor(2);
     fill.finish()
@@ -321,10 +322,10 @@ impl Fill {
     fn namespaces(&mut self, typed: &Typed) {
         let place = &typed.place;
         for list in &typed.share {
-            for kind in
-                self.check(&values::origin(place, "share", list.as_ref()), values::namespaces(list)).unwrap_or_default()
-            {
+            let origin = values::origin(place, "share", list.as_ref());
+            for kind in self.check(&origin, values::namespaces(list)).unwrap_or_default() {
                 self.spec.namespaces.choices.push((kind, Choice::Share));
+                self.spec.origins.set(Wish::Share(kind), origin.as_str());
             }
         }
         for value in &typed.join {
@@ -414,6 +415,7 @@ impl Fill {
         spec.wait_all |= typed.wait_all;
         if typed.env_all {
             spec.environment.base = Base::Caller;
+            spec.origins.set(Wish::EnvironmentBase, format!("{place}env-all"));
         }
         for value in &typed.env {
             spec.origins.add(Wish::Environment, &format!("{place}env"));

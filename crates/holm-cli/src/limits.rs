@@ -5,6 +5,7 @@ use crate::values::{Parsed, origin};
 use clap::ArgMatches;
 use holm::model::limit::{ResourceLimit, bytes, nanoseconds};
 use holm::spec::limits::{Disk, DiskLimit};
+use holm::spec::origins::Wish;
 use serde::Deserialize;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -94,17 +95,24 @@ impl Limits {
     }
 }
 
-/// What `parse` makes of a value, if there is one that can be used.
+/// What `parse` makes of a value, if there is one that can be used; and notes where it came from.
 fn parsed<T>(
     fill: &mut Fill,
-    place: &str,
-    name: &str,
+    (place, name): (&str, &str),
+    wish: Wish,
     value: Option<&Value>,
-    parse: impl FnOnce(&str) -> Parsed<T>,
+    parse: impl FnOnce(&OsStr) -> Parsed<T>,
 ) -> Option<T> {
     let text = value?.text();
-    let read = text.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(parse);
-    fill.check(&origin(place, name, &text), read)
+    let origin = origin(place, name, &text);
+    let read = fill.check(&origin, parse(&text))?;
+    fill.spec.origins.set(wish, origin);
+    Some(read)
+}
+
+/// Reads text by `parse`.
+fn text<T>(parse: impl FnOnce(&str) -> Parsed<T>) -> impl FnOnce(&OsStr) -> Parsed<T> {
+    |value| value.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(parse)
 }
 
 fn count(text: &str) -> Parsed<u64> {
@@ -135,14 +143,14 @@ fn disk(value: &OsStr) -> Parsed<DiskLimit> {
 
 /// Adds them to the wish: what is there already counts less.
 pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Limits) {
-    let memory = parsed(fill, place, "memory", typed.memory.as_ref(), bytes);
-    let swap = parsed(fill, place, "swap", typed.swap.as_ref(), bytes);
-    let pids = parsed(fill, place, "pids", typed.pids.as_ref(), count);
-    let cpus = parsed(fill, place, "cpus", typed.cpus.as_ref(), str::parse);
-    let timeout = parsed(fill, place, "timeout", typed.timeout.as_ref(), duration);
-    let nice = parsed(fill, place, "nice", typed.nice.as_ref(), integer);
-    let affinity = parsed(fill, place, "cpu-affinity", typed.cpu_affinity.as_ref(), str::parse);
-    let oom_score = parsed(fill, place, "oom-score", typed.oom_score.as_ref(), integer);
+    let memory = parsed(fill, (place, "memory"), Wish::Memory, typed.memory.as_ref(), text(bytes));
+    let swap = parsed(fill, (place, "swap"), Wish::Swap, typed.swap.as_ref(), text(bytes));
+    let pids = parsed(fill, (place, "pids"), Wish::Pids, typed.pids.as_ref(), text(count));
+    let cpus = parsed(fill, (place, "cpus"), Wish::Cpus, typed.cpus.as_ref(), text(str::parse));
+    let timeout = parsed(fill, (place, "timeout"), Wish::Timeout, typed.timeout.as_ref(), text(duration));
+    let nice = parsed(fill, (place, "nice"), Wish::Nice, typed.nice.as_ref(), text(integer));
+    let affinity = parsed(fill, (place, "cpu-affinity"), Wish::Affinity, typed.cpu_affinity.as_ref(), text(str::parse));
+    let oom_score = parsed(fill, (place, "oom-score"), Wish::OomScore, typed.oom_score.as_ref(), text(integer));
     let limits = &mut fill.spec.limits;
     limits.memory = memory.or(limits.memory);
     limits.swap = swap.or(limits.swap);
@@ -153,12 +161,13 @@ pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Limits) {
     limits.affinity = affinity.or(limits.affinity.take());
     limits.oom_score = oom_score.or(limits.oom_score);
     for value in &typed.io {
-        let text = value.text();
-        let read = fill.check(&origin(place, "io", &text), disk(&text));
+        let wish = Wish::Io(fill.spec.limits.io.len());
+        let read = parsed(fill, (place, "io"), wish, Some(value), disk);
         fill.spec.limits.io.extend(read);
     }
     for value in &typed.rlimit {
-        let read = parsed(fill, place, "rlimit", Some(value), str::parse::<ResourceLimit>);
+        let wish = Wish::Resource(fill.spec.limits.resources.len());
+        let read = parsed(fill, (place, "rlimit"), wish, Some(value), text(str::parse::<ResourceLimit>));
         fill.spec.limits.resources.extend(read);
     }
 }

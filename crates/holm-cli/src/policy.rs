@@ -4,6 +4,7 @@ use crate::fill::Fill;
 use crate::seccomp;
 use crate::values::{Parsed, origin};
 use holm::model::capability::Capability;
+use holm::spec::origins::Wish;
 use holm::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -27,31 +28,38 @@ pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Typed) {
     for text in typed.cap_add.iter().flat_map(|list| list.split(',')) {
         let found = fill.check(&origin(place, "cap-add", text.as_ref()), capabilities(text));
         fill.spec.policy.capabilities.extend(found.unwrap_or_default());
+        fill.spec.origins.add(Wish::Capabilities, &format!("{place}cap-add"));
     }
     fill.spec.policy.capabilities.sort_unstable();
     fill.spec.policy.capabilities.dedup();
     if let Some(value) = &typed.seccomp {
         let origin = origin(place, "seccomp", value);
-        let found = calls(value, &origin);
-        if let Some(calls) = fill.check(&origin, found) {
+        if let Some(calls) = fill.check(&origin, calls(value)) {
             fill.spec.policy.calls = calls;
+            fill.spec.origins.set(Wish::Calls, origin);
         }
     }
     if typed.allow_userns {
         fill.spec.policy.nesting = Nesting::Allowed;
+        fill.spec.origins.set(Wish::Nesting, format!("{place}allow-userns"));
     }
     if typed.new_privs {
         fill.spec.policy.new_privileges = NewPrivileges::Allowed;
+        fill.spec.origins.set(Wish::NewPrivileges, format!("{place}new-privs"));
     }
-    if let Some(text) = &typed.proc
-        && let Some(view) = fill.check(&origin(place, "proc", text.as_ref()), proc_view(text))
-    {
-        fill.spec.policy.proc = view;
+    if let Some(text) = &typed.proc {
+        let origin = origin(place, "proc", text.as_ref());
+        if let Some(view) = fill.check(&origin, proc_view(text)) {
+            fill.spec.policy.proc = view;
+            fill.spec.origins.set(Wish::Proc, origin);
+        }
     }
-    if let Some(text) = &typed.sys
-        && let Some(view) = fill.check(&origin(place, "sys", text.as_ref()), sys_view(text))
-    {
-        fill.spec.policy.sys = view;
+    if let Some(text) = &typed.sys {
+        let origin = origin(place, "sys", text.as_ref());
+        if let Some(view) = fill.check(&origin, sys_view(text)) {
+            fill.spec.policy.sys = view;
+            fill.spec.origins.set(Wish::Sys, origin);
+        }
     }
 }
 
@@ -80,11 +88,11 @@ fn capabilities(text: &str) -> Parsed<Vec<Capability>> {
     found.ok_or_else(|| format!("unknown capability {text:?}; see capabilities(7)"))
 }
 
-fn calls(value: &OsStr, origin: &str) -> Parsed<Calls> {
+fn calls(value: &OsStr) -> Parsed<Calls> {
     Ok(match value.to_str() {
         Some("default") => Calls::Default,
         Some("strict") => Calls::Strict,
         Some("none") => Calls::All,
-        _ => Calls::Filter(seccomp::read(Path::new(value))?, origin.to_owned()),
+        _ => Calls::Filter(seccomp::read(Path::new(value))?),
     })
 }

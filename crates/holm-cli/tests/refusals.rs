@@ -120,12 +120,69 @@ fn a_wish_from_a_profile_is_told_with_its_file_and_key() {
         ("user = '5:6'\nmap = ['0:0:1']", "user"),
         ("env = ['=x']", "env"),
         ("chdir = '/nowhere'", "chdir"),
+        ("share = ['mnt']\nrw = true", "share mnt"),
+        ("share = ['net']\njoin = ['net=1']", "share net, "),
+        ("limits = { memory = 0 }", "memory 0"),
+        ("limits = { memory = '1M', swap = '999T' }", "swap 999T"),
+        ("limits = { pids = 0 }", "pids 0"),
+        ("limits = { cpus = 0 }", "cpus 0"),
+        ("limits = { io = ['/proc:rbps=1M'] }", "io /proc:rbps=1M"),
+        ("limits = { rlimit = ['core=0', 'nofile=5:3'] }", "rlimit nofile=5:3"),
+        ("limits = { timeout = '0s' }", "timeout 0s"),
+        ("limits = { nice = 20 }", "nice 20"),
+        ("limits = { cpu-affinity = '1000' }", "cpu-affinity 1000"),
+        ("limits = { oom-score = 1001 }", "oom-score 1001"),
     ] {
         let said = told(line, &[]);
-        assert!(said.contains(&format!("web.toml: {key}")), "{line}: {said}");
+        assert!(said.contains(&format!("{path}: {key}")), "{line}: {said}");
     }
     let said = told("hostname = ''", &["--hostname", ""]);
     assert!(said.contains("from --hostname"), "what counts is the flag: {said}");
+    let said = told("limits = { pids = 5, nice = 20 }", &["--pids", "0"]);
+    assert!(said.contains("from --pids 0") && said.contains(": nice 20"), "each wish has its own: {said}");
+}
+
+#[test]
+fn what_a_profile_loosens_is_told_with_its_file_and_key() {
+    let scratch = Scratch::new("loosened");
+    let path = scratch.join("web.toml").display().to_string();
+    let profile = "share = ['net']\nenv-all = true\nrw = true\nseccomp = 'none'\ncap-add = ['NET_RAW', 'CHOWN']\n\
+        allow-userns = true\nnew-privs = true\nproc = 'full'\nsys = 'ro'\nlimits = { rlimit = ['core=1'] }";
+    fs::write(&path, profile).expect("scratch is ours");
+    let told = |options: &[&str]| {
+        let done = output(run().args(["--explain", "--profile", &path]).args(options).arg("true"));
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
+        told.lines().filter(|line| line.contains("weaker than")).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let weaker = told(&[]);
+    for key in [
+        "share net",
+        "env-all",
+        "rw",
+        "seccomp none",
+        "cap-add",
+        "allow-userns",
+        "new-privs",
+        "proc full",
+        "sys ro",
+        "rlimit core=1",
+    ] {
+        assert!(weaker.contains(&format!("(from {path}: {key})")), "{key}: {weaker}");
+    }
+    assert!(!weaker.contains("(from --"), "{weaker}");
+    let weaker = told(&["--cap-add", "KILL", "--share", "net"]);
+    assert!(weaker.contains(&format!("(from {path}: cap-add, --cap-add)")), "a list has all: {weaker}");
+    assert!(weaker.contains("(from --share net)"), "{weaker}");
+}
+
+#[test]
+fn learning_without_a_filter_names_what_was_typed() {
+    let scratch = Scratch::new("learning");
+    let path = scratch.join("web.toml").display().to_string();
+    fs::write(&path, "seccomp = 'none'").expect("scratch is ours");
+    let said = said(&output(Command::new(holm()).args(["learn", "--profile", &path, "true"])));
+    assert!(said.contains("cannot tell what is denied") && said.contains("from holm learn"), "{said}");
 }
 
 #[test]

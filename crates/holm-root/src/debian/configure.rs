@@ -150,7 +150,7 @@ fn calls(owners: Owners) -> Calls {
         let nothing = Rule { conditions: Vec::new(), action: Action::Errno(0) };
         filter.calls.insert(*call as u32, vec![nothing]);
     }
-    Calls::Filter(filter, String::new())
+    Calls::Filter(filter)
 }
 
 /// What preinsts have said about owners and modes, dpkg would have heeded when it unpacked (dpkg-statoverride(1)).

@@ -142,6 +142,21 @@ fn user_of(spec: &Spec, number: i32) -> &str {
     in_operations.map(|entry| &entry.origin).or(in_joins).map_or("", |origin| origin)
 }
 
+/// Which wishes share or join a namespace of this kind.
+fn origins_of(spec: &Spec, kind: Namespace) -> String {
+    let mut origins: Vec<&str> = Vec::new();
+    for (_, choice) in spec.namespaces.choices.iter().filter(|(said, _)| *said == kind) {
+        let origin = match choice {
+            Choice::Join(_, origin) => origin,
+            Choice::New | Choice::Share => spec.origins.of(Wish::Share(kind)),
+        };
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    origins.join(", ")
+}
+
 fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
     let wish = &spec.namespaces;
     for kind in Namespace::ALL {
@@ -149,7 +164,7 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
         let first = said.next();
         if said.any(|other| Some(other) != first) {
             let message = format!("cannot both share and join the {kind} namespace, or join two");
-            found.add("--share, --join", message, "");
+            found.add(&origins_of(spec, kind), message, "");
         }
     }
     let shares_user = *wish.choice(Namespace::User) == Choice::Share;
@@ -158,7 +173,7 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
             "cannot make namespaces ({}) without a user namespace: the caller is not privileged",
             wish.new_kinds()
         );
-        found.add("--share user", message, "leave out --share user, or run as root");
+        found.add(spec.origins.of(Wish::Share(Namespace::User)), message, "leave out --share user, or run as root");
     }
     if wish.time.is_some() && *wish.choice(Namespace::Time) != Choice::New {
         found.add(spec.origins.of(Wish::Time), "cannot set time offsets: the time namespace is not a new one", "");
@@ -191,7 +206,11 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
         let wished = spec.root != Root::Host || spec.writes != Writes::Refused || !spec.filesystem.is_empty();
         if wished {
             let message = "cannot change the root or its mounts: the mount namespace is not a new one";
-            found.add("--share mnt, --join mnt", message, "leave it out, or leave out --root and mount options");
+            found.add(
+                &origins_of(spec, Namespace::Mount),
+                message,
+                "leave it out, or leave out --root and mount options",
+            );
         }
     }
 }
@@ -271,18 +290,19 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
     let wish = &spec.policy;
     let filter = policy::filter(spec);
     if let Err(error) = &filter {
-        found.add("--seccomp", format!("cannot filter system calls: {error}"), "");
+        found.add(spec.origins.of(Wish::Calls), format!("cannot filter system calls: {error}"), "");
     }
-    if let (Calls::Filter(_, origin), Ok(Some(filter))) = (&wish.calls, &filter) {
+    if let (Calls::Filter(_), Ok(Some(filter))) = (&wish.calls, &filter) {
         let lacking = policy::lacks(filter.instructions(), &spec.limits);
         if !lacking.is_empty() {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
-            found.add(origin, message, "every sandbox needs these to start, pass signals on and end: allow them");
+            let hint = "every sandbox needs these to start, pass signals on and end: allow them";
+            found.add(spec.origins.of(Wish::Calls), message, hint);
         }
     }
     if wish.denials == Denials::Told && wish.calls == Calls::All {
         found.add(
-            "--log-denied",
+            spec.origins.of(Wish::Denials),
             "cannot tell what is denied: there is no filter that could",
             "leave out --seccomp none",
         );
@@ -290,11 +310,11 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
     if *spec.namespaces.choice(Namespace::User) != Choice::New && !host.privileged {
         if let Some(capability) = wish.capabilities.first() {
             let message = format!("cannot keep {capability}: without a new user namespace the caller has none to keep");
-            found.add("--cap-add", message, "leave out --share user or --join user");
+            found.add(spec.origins.of(Wish::Capabilities), message, "leave out --share user or --join user");
         }
         if wish.new_privileges == NewPrivileges::Allowed && (wish.calls != Calls::All || host.landlock > 0) {
             let message = "cannot filter system calls: without no_new_privs that needs a new user namespace";
-            found.add("--new-privs", message, "leave out --new-privs, or --share user");
+            found.add(spec.origins.of(Wish::NewPrivileges), message, "leave out --new-privs, or --share user");
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 use groups::Controller;
 
 /// The cgroup namespace, if it has to wait until the process is in its group.
@@ -52,7 +53,7 @@ pub(super) fn prepare(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 /// Limits of the controllers that `chosen` picks.
 fn write(spec: &Spec, host: &Host, chosen: fn(Controller) -> bool, actor: Actor, steps: &mut Vec<Step>) {
     let Ok(places) = groups::places(spec, host) else { return };
-    for wish in groups::wishes(&spec.limits, host).into_iter().filter(|wish| chosen(wish.controller)) {
+    for wish in groups::wishes(spec, host).into_iter().filter(|wish| chosen(wish.controller)) {
         let Some(group) = places.iter().position(|place| place.controllers.contains(&wish.controller)) else {
             continue;
         };
@@ -65,23 +66,23 @@ fn write(spec: &Spec, host: &Host, chosen: fn(Controller) -> bool, actor: Actor,
 /// What the parent does to the process inside, which waits for it.
 pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let limits = &spec.limits;
-    let mut add = |limit, why, origin: String| push(steps, Actor::ParentAtOnce, Act::Limit(limit), why, &origin);
+    let mut add = |limit, why, origin: &str| push(steps, Actor::ParentAtOnce, Act::Limit(limit), why, origin);
     if limits.need_group() {
-        add(Limit::Enter, "before it runs anything, so that nothing of it is outside", String::new());
+        add(Limit::Enter, "before it runs anything, so that nothing of it is outside", "");
     }
     if let Some(nice) = limits.nice {
-        add(Limit::Nice(nice), "all that it starts inherits it", format!("--nice {nice}"));
+        add(Limit::Nice(nice), "all that it starts inherits it", spec.origins.of(Wish::Nice));
     }
     if let Some(cpus) = &limits.affinity {
-        add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", format!("--cpu-affinity {cpus}"));
+        add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));
     }
     if let Some(score) = limits.oom_score {
         let why = "when memory runs out the kernel kills what has the highest score first";
-        add(Limit::OomScore(score), why, format!("--oom-score {score}"));
+        add(Limit::OomScore(score), why, spec.origins.of(Wish::OomScore));
     }
-    for limit in limits.resources.iter().filter(|limit| check::exceeds(limit, host)) {
+    for (place, limit) in limits.resources.iter().enumerate().filter(|(_, limit)| check::exceeds(limit, host)) {
         let why = "the caller may go beyond its own limit, the sandbox can't";
-        add(Limit::Allow(*limit), why, format!("--rlimit {limit}"));
+        add(Limit::Allow(*limit), why, spec.origins.of(Wish::Resource(place)));
     }
 }
 
@@ -102,12 +103,12 @@ pub(super) fn view(spec: &Spec, steps: &mut Vec<Step>) {
 /// Limits memory, while the init waits; and what the init sets on the program.
 pub(super) fn finish(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     write(spec, host, Controller::is_memory, Actor::ParentMeanwhile, steps);
-    for limit in &spec.limits.resources {
+    for (place, limit) in spec.limits.resources.iter().enumerate() {
         let why = "for the program and what it starts; the init stays free of it";
-        push(steps, Actor::Child, Act::Limit(Limit::Resource(*limit)), why, &format!("--rlimit {limit}"));
+        push(steps, Actor::Child, Act::Limit(Limit::Resource(*limit)), why, spec.origins.of(Wish::Resource(place)));
     }
     if let Some(time) = spec.limits.timeout {
         let why = "the init counts, so that it holds whatever the caller does";
-        push(steps, Actor::Child, Act::Limit(Limit::Timeout(time)), why, &format!("--timeout {}", act::seconds(time)));
+        push(steps, Actor::Child, Act::Limit(Limit::Timeout(time)), why, spec.origins.of(Wish::Timeout));
     }
 }

@@ -16,6 +16,7 @@ use crate::spec::Spec;
 use crate::spec::filesystem::Writes;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges};
 use syscalls::x86_64::Sysno;
 
@@ -39,7 +40,7 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         NewPrivileges::Refused => "no_new_privs, capability sets, locked securebits: no program inside can gain any",
         NewPrivileges::Allowed => "set-user-id programs and file capabilities may give some back",
     };
-    let origin = if policy.capabilities.is_empty() { "" } else { "--cap-add" };
+    let origin = if policy.capabilities.is_empty() { "" } else { spec.origins.of(Wish::Capabilities) };
     let act = Act::DropPrivileges { kept: policy.capabilities.clone(), new: policy.new_privileges };
     push(steps, Actor::Child, act, why, origin);
 }
@@ -60,9 +61,8 @@ fn restrict(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if let Ok(Some(filter)) = filter(spec) {
         let why = "what programs don't need is refused: the kernel has had flaws there before";
         let origin = match &spec.policy.calls {
-            Calls::Filter(_, origin) => origin,
-            Calls::Strict => "--seccomp",
-            _ => "",
+            Calls::Filter(_) | Calls::Strict => spec.origins.of(Wish::Calls),
+            Calls::Default | Calls::All => "",
         };
         let act = Act::FilterCalls { filter, denials: spec.policy.denials };
         push(steps, Actor::Child, act, why, origin);
@@ -90,7 +90,7 @@ pub(super) fn filter(spec: &Spec) -> Result<Option<CallFilter>, TooLong> {
         Calls::Default => built_in(Policy::Default),
         Calls::Strict => built_in(Policy::Strict),
         Calls::All => Ok(None),
-        Calls::Filter(filter, _) => filter.compile().map(|made| Some(CallFilter::Compiled(made))),
+        Calls::Filter(filter) => filter.compile().map(|made| Some(CallFilter::Compiled(made))),
     }
 }
 

@@ -304,10 +304,10 @@ impl Build<'_> {
     /// The host's /sys, without what tells most.
     fn sys(&self, steps: &mut Vec<Step>) {
         let at = Path::new("/sys");
-        self.show(at, at, "devices and settings of the machine, read-only", "--sys", steps);
+        self.show(at, at, "devices and settings of the machine, read-only", self.spec.origins.of(Wish::Sys), steps);
         for hidden in SYS_HIDDEN {
             let operation = Operation::Mask { at: at.join(hidden) };
-            self.operate(operation, "even to look at it is not needed", "--sys", steps);
+            self.operate(operation, "even to look at it is not needed", self.spec.origins.of(Wish::Sys), steps);
         }
     }
 

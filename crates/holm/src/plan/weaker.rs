@@ -3,12 +3,13 @@
 use super::{identity, policy};
 use crate::host::Host;
 use crate::model::landlock::{Rules, Writes as Files};
-use crate::model::limit::Resource;
+use crate::model::limit::{Resource, ResourceLimit};
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Operation, Writes};
 use crate::spec::life::Base;
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
 
 /// One promise of the default sandbox that doesn't hold, or holds less.
@@ -23,15 +24,16 @@ pub struct Weaker {
 pub(super) fn weaker(spec: &Spec, host: &Host) -> Vec<Weaker> {
     let mut found = Vec::new();
     let mut add = |message: String, origin: &str| found.push(Weaker { message, origin: origin.to_owned() });
+    let from = |wish| spec.origins.of(wish);
     for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Time) {
         match spec.namespaces.choice(kind) {
             Choice::New => {}
-            Choice::Share => add(format!("the {kind} namespace is the caller's"), "--share"),
+            Choice::Share => add(format!("the {kind} namespace is the caller's"), from(Wish::Share(kind))),
             Choice::Join(_, origin) => add(format!("the {kind} namespace belongs to others, too"), origin),
         }
     }
     match &spec.writes {
-        Writes::Through => add("what the program writes changes the root itself".to_owned(), "--rw"),
+        Writes::Through => add("what the program writes changes the root itself".to_owned(), from(Wish::Writes)),
         Writes::Refused | Writes::Temporary | Writes::Kept(_) => {}
     }
     for entry in &spec.filesystem {
@@ -46,44 +48,45 @@ pub(super) fn weaker(spec: &Spec, host: &Host) -> Vec<Weaker> {
     }
     from_policy(spec, &mut add);
     if spec.environment.base == Base::Caller {
-        add("the program has the caller's whole environment".to_owned(), "--env-all");
+        add("the program has the caller's whole environment".to_owned(), from(Wish::EnvironmentBase));
     }
     if !spec.descriptors.is_empty() {
-        add(format!("the program has the caller's descriptors {:?}", spec.descriptors), "--pass-fd");
+        add(format!("the program has the caller's descriptors {:?}", spec.descriptors), from(Wish::Descriptors));
     }
     from_machine(spec, host, &mut add);
     found
 }
 
 fn from_policy(spec: &Spec, add: &mut impl FnMut(String, &str)) {
-    let wish = &spec.policy;
+    let (wish, from) = (&spec.policy, |wish| spec.origins.of(wish));
     match &wish.calls {
         Calls::Default | Calls::Strict => {}
-        Calls::All => add("the program can use every system call".to_owned(), "--seccomp"),
-        Calls::Filter(_, origin) => add("system calls are those of another filter".to_owned(), origin),
+        Calls::All => add("the program can use every system call".to_owned(), from(Wish::Calls)),
+        Calls::Filter(_) => add("system calls are those of another filter".to_owned(), from(Wish::Calls)),
     }
     for capability in &wish.capabilities {
         let more = match *capability {
             crate::model::capability::Capability::SYS_ADMIN => ", and can make read-only mounts writable again",
             _ => "",
         };
-        add(format!("the program has {capability} over the sandbox's namespaces{more}"), "--cap-add");
+        add(format!("the program has {capability} over the sandbox's namespaces{more}"), from(Wish::Capabilities));
     }
     if wish.nesting == Nesting::Allowed {
         let message = "the program can make user namespaces, have every capability in them, and mount";
-        add(message.to_owned(), "--allow-userns");
+        add(message.to_owned(), from(Wish::Nesting));
     }
     if wish.new_privileges == NewPrivileges::Allowed {
-        add("set-user-id programs and file capabilities work".to_owned(), "--new-privs");
+        add("set-user-id programs and file capabilities work".to_owned(), from(Wish::NewPrivileges));
     }
     if wish.proc == ProcView::Full {
-        add("/proc tells about the machine".to_owned(), "--proc");
+        add("/proc tells about the machine".to_owned(), from(Wish::Proc));
     }
-    if spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE && limit.hard != Some(0)) {
-        add("a program that crashes may leave its memory on the host".to_owned(), "--rlimit");
+    let leaves_core = |limit: &ResourceLimit| limit.resource == Resource::CORE && limit.hard != Some(0);
+    if let Some(place) = spec.limits.resources.iter().position(leaves_core) {
+        add("a program that crashes may leave its memory on the host".to_owned(), from(Wish::Resource(place)));
     }
     if wish.sys == SysView::ReadOnly {
-        add("/sys tells about the machine".to_owned(), "--sys");
+        add("/sys tells about the machine".to_owned(), from(Wish::Sys));
     }
 }
 

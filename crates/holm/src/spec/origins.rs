@@ -1,6 +1,7 @@
 //! Where wishes came from that are made once, for messages.
 
 use super::Origin;
+use crate::model::namespace::Namespace;
 
 /// A wish that is made once, or as one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub enum Wish {
     Root,
     /// [`Spec::writes`](crate::Spec::writes).
     Writes,
+    /// [`Choice::Share`](super::namespaces::Choice::Share) of this kind.
+    Share(Namespace),
     /// [`Namespaces::time`](super::namespaces::Namespaces::time).
     Time,
     /// [`Identity::user`](super::identity::Identity::user).
@@ -17,12 +20,48 @@ pub enum Wish {
     Hostname,
     /// [`Spec::directory`](crate::Spec::directory).
     Directory,
-    /// [`Spec::environment`](crate::Spec::environment).
+    /// [`Environment::base`](super::life::Environment::base).
+    EnvironmentBase,
+    /// [`Environment::changes`](super::life::Environment::changes).
     Environment,
     /// [`Spec::descriptors`](crate::Spec::descriptors).
     Descriptors,
     /// [`Spec::terminal`](crate::Spec::terminal).
     Terminal,
+    /// [`Policy::calls`](super::policy::Policy::calls).
+    Calls,
+    /// [`Policy::capabilities`](super::policy::Policy::capabilities).
+    Capabilities,
+    /// [`Policy::nesting`](super::policy::Policy::nesting).
+    Nesting,
+    /// [`Policy::new_privileges`](super::policy::Policy::new_privileges).
+    NewPrivileges,
+    /// [`Policy::proc`](super::policy::Policy::proc).
+    Proc,
+    /// [`Policy::sys`](super::policy::Policy::sys).
+    Sys,
+    /// [`Policy::denials`](super::policy::Policy::denials).
+    Denials,
+    /// [`Limits::memory`](super::limits::Limits::memory).
+    Memory,
+    /// [`Limits::swap`](super::limits::Limits::swap).
+    Swap,
+    /// [`Limits::pids`](super::limits::Limits::pids).
+    Pids,
+    /// [`Limits::cpus`](super::limits::Limits::cpus).
+    Cpus,
+    /// One of [`Limits::io`](super::limits::Limits::io), counted from 0.
+    Io(usize),
+    /// One of [`Limits::resources`](super::limits::Limits::resources), counted from 0.
+    Resource(usize),
+    /// [`Limits::timeout`](super::limits::Limits::timeout).
+    Timeout,
+    /// [`Limits::nice`](super::limits::Limits::nice).
+    Nice,
+    /// [`Limits::affinity`](super::limits::Limits::affinity).
+    Affinity,
+    /// [`Limits::oom_score`](super::limits::Limits::oom_score).
+    OomScore,
 }
 
 impl Wish {
@@ -31,13 +70,32 @@ impl Wish {
         match self {
             Wish::Root => "--root",
             Wish::Writes => "--rw, --overlay",
+            Wish::Share(_) => "--share",
             Wish::Time => "--time-offset",
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
             Wish::Directory => "--chdir",
+            Wish::EnvironmentBase => "--env-all",
             Wish::Environment => "--env",
             Wish::Descriptors => "--pass-fd",
             Wish::Terminal => "--tty",
+            Wish::Calls => "--seccomp",
+            Wish::Capabilities => "--cap-add",
+            Wish::Nesting => "--allow-userns",
+            Wish::NewPrivileges => "--new-privs",
+            Wish::Proc => "--proc",
+            Wish::Sys => "--sys",
+            Wish::Denials => "--log-denied",
+            Wish::Memory => "--memory",
+            Wish::Swap => "--swap",
+            Wish::Pids => "--pids",
+            Wish::Cpus => "--cpus",
+            Wish::Io(_) => "--io",
+            Wish::Resource(_) => "--rlimit",
+            Wish::Timeout => "--timeout",
+            Wish::Nice => "--nice",
+            Wish::Affinity => "--cpu-affinity",
+            Wish::OomScore => "--oom-score",
         }
     }
 }

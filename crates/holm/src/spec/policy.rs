@@ -1,7 +1,6 @@
 //! Wishes about what the program may ask of the kernel. The default refuses what ordinary programs don't need; each
 //! other choice is weaker or stricter, and says so (`Plan::weaker`).
 
-use super::Origin;
 use crate::model::capability::Capability;
 use crate::model::seccomp::Filter;
 
@@ -17,7 +16,7 @@ pub enum Calls {
     /// All.
     All,
     /// What this filter says. It holds for pid 1, too.
-    Filter(Filter, Origin),
+    Filter(Filter),
 }
 
 /// Whether the program may make further user namespaces, and all others in them.

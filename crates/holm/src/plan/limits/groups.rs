@@ -6,7 +6,7 @@ use crate::host::groups::{Groups, Members, Unified};
 use crate::model::limit::Bytes;
 use crate::plan::check::Reason;
 use crate::spec::Spec;
-use crate::spec::limits::Limits;
+use crate::spec::origins::Wish as From;
 use std::path::PathBuf;
 
 /// What the kernel calls a controller.
@@ -121,33 +121,35 @@ fn throttle(name: &str) -> &'static str {
 }
 
 /// The limits that need a group, in the order in which they are set.
-pub(super) fn wishes(limits: &Limits, host: &Host) -> Vec<Wish> {
-    let mut all = Vec::new();
-    let mut add = |controller, what, origin, value| all.push(Wish { controller, what, origin, value });
+pub(super) fn wishes(spec: &Spec, host: &Host) -> Vec<Wish> {
+    let (limits, mut all) = (&spec.limits, Vec::new());
+    let mut add = |controller, what, wish, value| {
+        all.push(Wish { controller, what, origin: spec.origins.of(wish).to_owned(), value });
+    };
     let bytes = |number| Bytes(number).to_string();
     if let Some(memory) = limits.memory {
         let what = format!("memory to {}", bytes(memory));
-        add(Controller::Memory, what, format!("--memory {}", bytes(memory)), Value::Memory(memory));
+        add(Controller::Memory, what, From::Memory, Value::Memory(memory));
     }
     if let Some(swap) = limits.swap {
         let memory = limits.memory.unwrap_or(0);
         let what = format!("swap to {}", bytes(swap));
-        add(Controller::Memory, what, format!("--swap {}", bytes(swap)), Value::Swap { memory, swap });
+        add(Controller::Memory, what, From::Swap, Value::Swap { memory, swap });
     }
     if let Some(count) = limits.pids {
         let what = format!("processes and threads to {count}");
-        add(Controller::Pids, what, format!("--pids {count}"), Value::Pids(count));
+        add(Controller::Pids, what, From::Pids, Value::Pids(count));
     }
     if let Some(cpus) = limits.cpus {
         let quota = u64::from(cpus.0) * PERIOD / 1000;
-        add(Controller::Cpu, format!("CPU time to that of {cpus}"), format!("--cpus {cpus}"), Value::Cpu(quota));
+        add(Controller::Cpu, format!("CPU time to that of {cpus}"), From::Cpus, Value::Cpu(quota));
     }
-    for limit in &limits.io {
+    for (place, limit) in limits.io.iter().enumerate() {
         let device = host.limits.disks.iter().find(|(disk, _)| *disk == limit.disk).and_then(|(_, found)| found.ok());
         let Some((major, minor)) = device else { continue };
         let value = Value::Io { device: (major, minor), rates: limit.rates.named() };
         let what = format!("disk {major}:{minor} to {}", limit.rates);
-        add(Controller::Io, what, format!("--io {limit}"), value);
+        add(Controller::Io, what, From::Io(place), value);
     }
     all
 }
@@ -170,7 +172,7 @@ pub(super) struct Place {
 /// # Errors
 /// Why there is no place, for each limit.
 pub(super) fn places(spec: &Spec, host: &Host) -> Result<Vec<Place>, Vec<Reason>> {
-    let (groups, wishes) = (&host.limits.groups, wishes(&spec.limits, host));
+    let (groups, wishes) = (&host.limits.groups, wishes(spec, host));
     let (mut places, mut reasons, mut unified) = (Vec::<Place>::new(), Vec::new(), Vec::<&Wish>::new());
     for wish in &wishes {
         let name = wish.controller.name(Version::One);
