@@ -268,6 +268,18 @@ fn root_of_a_user_namespace_without_rights_over_its_mounts_gets_a_sandbox() {
 }
 
 #[test]
+fn ranges_of_users_that_cannot_be_read_are_never_taken_for_none() {
+    let etc = |script: &str| nested(&["--mount"], &format!("mount -t tmpfs tmpfs /etc && {script}"));
+    for (file, options) in [("subuid", ""), ("subgid", ""), ("subuid", "--map auto")] {
+        let said = said(&etc(&format!("mkdir /etc/{file} && exec holm run {options} true")));
+        let message = format!("error: cannot choose ids for the sandbox: /etc/{file}: is a directory");
+        assert!(said.starts_with(&message) && said.contains("hint: /etc/sub"), "{options}: {said}");
+    }
+    let done = etc("mkdir /etc/subuid && holm run --userns host true && rmdir /etc/subuid && holm run true");
+    assert!(done.status.success(), "not asked for, and not there: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
 fn a_machine_without_user_namespaces_is_told_by_the_limit_that_is_0() {
     let said = said(&nested(&[], "echo 0 >/proc/sys/user/max_user_namespaces; exec holm run true"));
     assert!(said.contains("hint: user namespaces are switched off: sysctl user.max_user_namespaces is 0"), "{said}");

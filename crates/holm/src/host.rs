@@ -5,6 +5,7 @@
 
 pub mod groups;
 pub mod limits;
+pub(crate) mod ranges;
 
 use crate::spec::Spec;
 use crate::spec::filesystem::{Operation, Root, Source, Upper, Writes};
@@ -13,16 +14,13 @@ use crate::spec::life::Stdio;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::{Choice, Target};
 use limits::LimitFacts;
+use ranges::Ranges;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use std::ffi::OsString;
-use std::hash::BuildHasher;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-
-/// How many ids an automatic map has.
-pub(crate) const RANGE: u32 = 65_536;
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +78,8 @@ pub struct Host {
     pub subuid: Vec<(u32, u32)>,
     /// The same for /etc/subgid.
     pub subgid: Vec<(u32, u32)>,
+    /// Which of these two files are there and can't be read: whose ids are whose isn't known then.
+    pub unread: Vec<(PathBuf, Errno)>,
     /// Where newuidmap(1) is.
     pub newuidmap: Option<PathBuf>,
     /// Where newgidmap(1) is.
@@ -130,11 +130,13 @@ impl Host {
             ..Host::default()
         };
         if spec.identity.maps == Maps::Automatic && host.privileged {
-            host.range = free_range();
+            let all = host.read_ranges();
+            host.range = ranges::free(&all);
         } else if !matches!(spec.identity.maps, Maps::Automatic | Maps::Single) {
             let name = user.as_ref().map(|u| u.name.clone());
-            host.subuid = subordinate("/etc/subuid", uid, name.as_deref());
-            host.subgid = subordinate("/etc/subgid", uid, name.as_deref());
+            let [users, groups] = host.read_ranges();
+            host.subuid = users.of(uid, name.as_deref());
+            host.subgid = groups.of(uid, name.as_deref());
             host.newuidmap = helper("newuidmap");
             host.newgidmap = helper("newgidmap");
         }
@@ -151,6 +153,16 @@ impl Host {
             host.limits = LimitFacts::probe(&spec.limits, host.privileged);
         }
         host
+    }
+
+    /// Reads both files of ranges; notes which can't be read.
+    fn read_ranges(&mut self) -> [Ranges; 2] {
+        ["/etc/subuid", "/etc/subgid"].map(|file| {
+            Ranges::read(Path::new(file)).unwrap_or_else(|errno| {
+                self.unread.push((file.into(), errno));
+                Ranges::default()
+            })
+        })
     }
 
     /// What is at `path`, a source that the wish names.
@@ -182,46 +194,6 @@ fn group_name(gid: u32) -> Option<String> {
     })
 }
 
-/// The first id of a range of [`RANGE`] ids that no file of subuid(5) gives to anybody and that may be mapped. It lies among
-/// those that are left to containers (systemd's UIDS-GIDS), and each start takes another one, so that sandboxes have nothing
-/// in common.
-fn free_range() -> Option<u32> {
-    const FIRST: u32 = 0x8_0000;
-    const RANGES: u64 = (0x7000_0000 - FIRST as u64) / RANGE as u64;
-    let mut taken: Vec<(u64, u64)> = Vec::new();
-    for file in ["/etc/subuid", "/etc/subgid"] {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        taken.extend(ranges(&text).filter_map(|(_, first, count)| Some((first, first.checked_add(count)?))));
-    }
-    let mapped = |file: &str, range: (u64, u64)| {
-        // Lines of /proc/PID/uid_map: first id inside, first outside, count. One that can't be read refuses nothing here: if
-        // the range isn't there its own map can't be written, while without a range root inside would be root outside.
-        let Ok(lines) = std::fs::read_to_string(file) else { return true };
-        let mut lines = lines.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
-        lines.any(|mut line| {
-            matches!((line.next(), line.nth(1)), (Some(first), Some(count)) if first <= range.0 && range.1 <= first + count)
-        })
-    };
-    let random = BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    let candidates =
-        (0..100).map(|turn| u64::from(FIRST) + random.wrapping_add(turn * 7919) % RANGES * u64::from(RANGE));
-    let free = candidates
-        .map(|first| (first, first + u64::from(RANGE)))
-        .find(|range| taken.iter().all(|(first, end)| range.1 <= *first || *end <= range.0))?;
-    let usable = mapped("/proc/self/uid_map", free) && mapped("/proc/self/gid_map", free);
-    usable.then_some(free.0 as u32)
-}
-
-/// Owner, first id and count of each range in the text of a file of subuid(5).
-fn ranges(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
-    text.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let owner = fields.next()?;
-        let mut numbers = fields.map_while(|field| field.trim().parse().ok());
-        Some((owner, numbers.next()?, numbers.next()?))
-    })
-}
-
 fn privileged() -> bool {
     use rustix::thread::CapabilitySet;
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
@@ -232,16 +204,6 @@ fn owns_mounts() -> bool {
     let own = rustix::fs::open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     // EPERM is the kernel's word for another's (ioctl_ns(2)); after any other failure the start has to show it.
     own.map_or(true, |own| !matches!(crate::sys::namespace::owner(own.as_fd()), Err(Errno::PERM)))
-}
-
-/// The ranges of a user in a file of subuid(5): named by login name or by number.
-fn subordinate(file: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let number = uid.to_string();
-    ranges(&text)
-        .filter(|(owner, ..)| Some(*owner) == name || *owner == number)
-        .filter_map(|(_, first, count)| Some((first.try_into().ok()?, count.try_into().ok()?)))
-        .collect()
 }
 
 /// Where a set-user-id helper is: never on the caller's PATH.

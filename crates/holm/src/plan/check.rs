@@ -226,6 +226,15 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
         }
         return;
     }
+    if matches!(spec.identity.maps, Maps::Automatic | Maps::Subordinate) && !host.unread.is_empty() {
+        for (file, errno) in &host.unread {
+            let message = format!("cannot choose ids for the sandbox: {}: {}", file.display(), cause(&(*errno).into()));
+            let hint =
+                format!("{} says which ids are whose: make it readable; or --map, or --userns host", file.display());
+            found.add(origin, message, hint);
+        }
+        return;
+    }
     if spec.identity.maps == Maps::Subordinate && (host.subuid.is_empty() || host.subgid.is_empty()) {
         let message = "cannot map ranges: /etc/subuid and /etc/subgid have none for the caller";
         found.add(origin, message, "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");

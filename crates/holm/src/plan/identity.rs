@@ -2,7 +2,8 @@
 
 use super::push;
 use super::step::{Act, Actor, MapWriter, Step};
-use crate::host::{Host, RANGE};
+use crate::host::Host;
+use crate::host::ranges::RANGE;
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
