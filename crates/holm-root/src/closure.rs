@@ -28,6 +28,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use holm::model::text::cause;
 use resolver::Resolver;
 
 /// Directories in which a program's name is looked up, first match first.
@@ -166,13 +167,6 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-}
-
-/// The system's words for an error, beginning in lower case and without Rust's number behind.
-pub(crate) fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect()
 }
 
 /// What an [`Error::Loop`] counts.

@@ -32,7 +32,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::closure::resolver::Resolver;
-use crate::closure::{self, Entry, cause};
+use crate::closure::{self, Entry};
+use holm::model::text::cause;
 use store::Store;
 
 pub use notes::{Lost, Note};

@@ -87,7 +87,7 @@ impl Store {
         let store = Store { path: path.to_owned() };
         let status = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(store),
-            status => status.map_err(|error| unusable(crate::closure::cause(&error)))?,
+            status => status.map_err(|error| unusable(holm::model::text::cause(&error)))?,
         };
         let us = rustix::process::geteuid().as_raw();
         if !status.is_dir() {
@@ -104,7 +104,7 @@ impl Store {
             Ok(other) => Err(unusable(format!("its version is {:?}, not {:?}", other.trim_end(), VERSION.trim_end()))),
             // A first writer that was killed has left nothing else.
             Err(error) if error.kind() == ErrorKind::NotFound && !path.join("names").exists() => Ok(store),
-            Err(error) => Err(unusable(format!("its version can't be read: {}", crate::closure::cause(&error)))),
+            Err(error) => Err(unusable(format!("its version can't be read: {}", holm::model::text::cause(&error)))),
         }
     }
 

@@ -40,7 +40,7 @@ impl Default for Limits {
 
 /// Unpacks an archive, plain or compressed by gzip, xz or zstd as its first bytes say, into a tree.
 pub(crate) fn unpack(source: File, path: &Path, tree: &mut Tree, limits: Limits) -> Result<(), Error> {
-    let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: crate::closure::cause(&error) };
+    let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: holm::model::text::cause(&error) };
     let bytes = decoder::decode(source).map_err(whole)?;
     let mut archive = Archive::new(bytes.take(limits.bytes.saturating_add(1)));
     let mut left = limits;
@@ -59,7 +59,7 @@ pub(crate) fn unpack(source: File, path: &Path, tree: &mut Tree, limits: Limits)
         left.bytes = left.bytes.checked_sub(member.size).ok_or_else(|| over(&name))?;
         make(tree, &member, &mut archive).map_err(|error| match archive.source().limit() {
             0 => over(&name),
-            _ => Error::Unpack { path: name, cause: crate::closure::cause(&error) },
+            _ => Error::Unpack { path: name, cause: holm::model::text::cause(&error) },
         })?;
     }
     if archive.source().limit() == 0 {
@@ -90,7 +90,7 @@ fn make(tree: &mut Tree, member: &Member, archive: &mut Archive<impl Read>) -> i
         Kind::Link(text) => tree.link(&path, text, facts, modified)?,
         Kind::Hard(of) => tree.hard_link(&path, &inside(of)?).map_err(|error| {
             let shown = OsStr::from_bytes(of).display();
-            io::Error::other(format!("it is a link to {shown}: {}", crate::closure::cause(&error.into())))
+            io::Error::other(format!("it is a link to {shown}: {}", holm::model::text::cause(&error.into())))
         })?,
         Kind::Fifo => tree.fifo(&path, facts, modified)?,
         Kind::Device { block, major, minor } => {

@@ -141,7 +141,7 @@ fn fill(draft: &mut Draft, recipe: &Recipe, progress: &mut dyn FnMut(Event)) -> 
     let packages = &recipe.packages;
     let failed = |(at, error): (usize, io::Error)| Error::Package {
         file: packages.get(at).map(|fetched| fetched.file.clone()).unwrap_or_default(),
-        cause: crate::closure::cause(&error),
+        cause: holm::model::text::cause(&error),
     };
     let total = packages.iter().map(|fetched| fetched.package.size).sum();
     let mut bytes = 0;
@@ -175,7 +175,7 @@ type Unfinished = (Vec<u8>, io::Error);
 fn finish((path, error): Unfinished) -> Error {
     use std::os::unix::ffi::OsStringExt;
     let path = PathBuf::from(std::ffi::OsString::from_vec([b"/".as_slice(), &path].concat()));
-    Error::Finish { path, cause: crate::closure::cause(&error) }
+    Error::Finish { path, cause: holm::model::text::cause(&error) }
 }
 
 /// Whether the root has a policy-rc.d of its own.

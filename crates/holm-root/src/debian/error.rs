@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::closure::cause;
+use holm::model::text::cause;
 
 /// Why something can't be had from an archive. Nothing but the cache was written.
 #[derive(Debug, thiserror::Error)]

@@ -394,7 +394,7 @@ fn causes(error: &reqwest::Error) -> String {
         innermost = source;
     }
     match innermost.downcast_ref::<io::Error>() {
-        Some(error) => crate::closure::cause(error),
+        Some(error) => holm::model::text::cause(error),
         None => innermost.to_string().to_lowercase(),
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn fetch(
     for (index, file) in needed.iter().zip(files) {
         let url = said[index.archive].archive.file(&index.path);
         let text = decode(&file, index.form, index.plain)
-            .map_err(|error| Error::malformed(&url, crate::closure::cause(&error)))?;
+            .map_err(|error| Error::malformed(&url, holm::model::text::cause(&error)))?;
         texts.push((index.archive, url, text));
     }
     Ok(texts)

@@ -75,7 +75,7 @@ impl Keyring {
 
     fn file(&mut self, path: &Path) -> Result<(), Error> {
         let unusable =
-            |error: std::io::Error| Error::Keyring { path: path.to_owned(), cause: crate::closure::cause(&error) };
+            |error: std::io::Error| Error::Keyring { path: path.to_owned(), cause: holm::model::text::cause(&error) };
         let mut bytes = Vec::new();
         File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)).map_err(unusable)?;
         self.names.push(path.display().to_string());

@@ -153,7 +153,7 @@ fn settle(tree: &mut Tree, all: &mut [Unpacked]) -> Result<(), Failed> {
 }
 
 fn at_path(path: &[u8], error: io::Error) -> io::Error {
-    io::Error::other(format!("/{}: {}", OsStr::from_bytes(path).display(), crate::closure::cause(&error)))
+    io::Error::other(format!("/{}: {}", OsStr::from_bytes(path).display(), holm::model::text::cause(&error)))
 }
 
 /// Unpacks one package; `None` if it has its turn later.

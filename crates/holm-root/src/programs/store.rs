@@ -156,7 +156,7 @@ fn own(path: &Path) -> Result<Own, Error> {
     let status = match fs::metadata(path) {
         Ok(status) => status,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Own::Absent),
-        Err(e) => return Err(unsafe_dir(crate::closure::cause(&e))),
+        Err(e) => return Err(unsafe_dir(holm::model::text::cause(&e))),
     };
     let us = rustix::process::geteuid().as_raw();
     if !status.is_dir() {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::closure::cause;
 use crate::unpack::Limits;
+use holm::model::text::cause;
 
 /// Why something can't be done with the store. Each names what; the store is as it was.
 #[derive(Debug, thiserror::Error)]
