@@ -84,8 +84,8 @@ pub struct Host {
     pub newuidmap: Option<PathBuf>,
     /// Where newgidmap(1) is.
     pub newgidmap: Option<PathBuf>,
-    /// `/usr`'s links: bin, sbin, lib and so on.
-    pub tops: Vec<(PathBuf, Top)>,
+    /// `/usr`'s links: bin, sbin, lib and so on; those that are there.
+    pub tops: Vec<(PathBuf, Result<Top, Errno>)>,
     /// Small files of /etc with their contents.
     pub etc_files: Vec<(PathBuf, Vec<u8>)>,
     /// Files and directories of /etc that are bound.
@@ -211,13 +211,18 @@ pub(crate) fn helper(name: &str) -> Option<PathBuf> {
     ["/usr/bin", "/bin", "/usr/local/bin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists())
 }
 
-fn tops() -> Vec<(PathBuf, Top)> {
+fn tops() -> Vec<(PathBuf, Result<Top, Errno>)> {
     let names = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+    let look = |path: &Path| {
+        let is_link = std::fs::symlink_metadata(path)?.is_symlink();
+        if is_link { std::fs::read_link(path).map(Top::Link) } else { Ok(Top::Directory) }
+    };
     let entry = |name: &str| {
         let path = Path::new("/").join(name);
-        let facts = std::fs::symlink_metadata(&path).ok()?;
-        let top = if facts.is_symlink() { Top::Link(std::fs::read_link(&path).ok()?) } else { Top::Directory };
-        Some((path, top))
+        match look(&path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)) {
+            Err(Errno::NOENT) => None,
+            found => Some((path, found)),
+        }
     };
     names.into_iter().filter_map(entry).collect()
 }

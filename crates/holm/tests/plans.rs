@@ -1,7 +1,7 @@
 //! Decisions, without any privilege: plans for machines that aren't there.
 
 use holm::Spec;
-use holm::host::{Account, Host, RootFacts};
+use holm::host::{Account, Host, RootFacts, Top};
 use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
@@ -9,6 +9,7 @@ use holm::spec::filesystem::{Access, Entry, Missing, Operation, Root, Source, Up
 use holm::spec::identity::{Maps, User};
 use holm::spec::namespaces::{Choice, Keep, Target};
 use holm::spec::origins::Wish;
+use rustix::io::Errno;
 
 fn alice() -> Host {
     let user = Account { name: "alice".into(), home: "/home/alice".into(), shell: "/bin/bash".into() };
@@ -55,6 +56,16 @@ fn root_drops_groups_and_opens_sources_outside() {
     let acts = acts(&Spec { root, ..Spec::new("true") }, &host);
     assert!(acts.contains(&"drop supplementary groups".to_owned()), "{acts:#?}");
     assert!(acts.contains(&"bind /srv/root as the new root, read-only".to_owned()), "{acts:#?}");
+}
+
+#[test]
+fn a_directory_of_the_host_that_cannot_be_looked_at_is_refused_where_it_is_shown() {
+    let tops = vec![("/bin".into(), Ok(Top::Link("usr/bin".into()))), ("/lib64".into(), Err(Errno::ACCESS))];
+    let host = Host { tops, ..alice() };
+    let refusal = Plan::new(&Spec::new("true"), &host).expect_err("nothing could be loaded");
+    assert_eq!(refusal.to_string(), "cannot look at /lib64 of the host: permission denied");
+    assert!(refusal.reasons[0].hint.contains("ls -ld /lib64"), "{:?}", refusal.reasons);
+    assert!(Plan::new(&Spec { root: Root::Empty, ..Spec::new("true") }, &host).is_ok());
 }
 
 #[test]

@@ -359,6 +359,13 @@ fn root(spec: &Spec, host: &Host, found: &mut Found) {
             _ => {}
         }
     }
+    for (path, top) in host.tops.iter().filter(|_| spec.root == Root::Host) {
+        if let Err(errno) = top {
+            let message = format!("cannot look at {} of the host: {}", path.display(), cause(&(*errno).into()));
+            let hint = format!("see ls -ld {}; --root bins:PROGRAM,... or a directory does without it", path.display());
+            found.add(spec.origins.of(Wish::Root), message, hint);
+        }
+    }
     if spec.root == Root::Empty && !matches!(spec.writes, Writes::Refused | Writes::Temporary) {
         found.add(spec.origins.of(Wish::Writes), "cannot write through to an empty root: it stands in memory", "");
     }

@@ -159,7 +159,7 @@ impl Build<'_> {
     fn skeleton(&self, steps: &mut Vec<Step>) {
         if self.spec.root == Root::Host {
             for (at, top) in &self.host.tops {
-                if let Top::Link(target) = top {
+                if let Ok(Top::Link(target)) = top {
                     let link = Operation::Symlink { target: target.clone(), at: at.clone() };
                     self.operate(link, "as on the host", "", steps);
                 }
@@ -258,7 +258,7 @@ impl Build<'_> {
     /// The host's /usr and whatever of its links are directories there.
     fn host_directories(&self, steps: &mut Vec<Step>) {
         let usr = PathBuf::from("/usr");
-        let real = self.host.tops.iter().filter(|(_, top)| *top == Top::Directory).map(|(path, _)| path);
+        let real = self.host.tops.iter().filter(|(_, top)| *top == Ok(Top::Directory)).map(|(path, _)| path);
         for path in std::iter::once(&usr).chain(real) {
             let why = "the host's programs, and nothing else of the host";
             let operation = match &self.spec.writes {
