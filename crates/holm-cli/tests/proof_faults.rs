@@ -31,7 +31,6 @@ mod number {
     pub(super) const LANDLOCK_CREATE: u64 = 444;
     pub(super) const LANDLOCK_RESTRICT: u64 = 446;
     pub(super) const KEYCTL: u64 = 250;
-    pub(super) const SIGNALFD: u64 = 289;
     /// What always succeeds, or fails for wrong arguments only: ids (getuid(2), getgid(2), getppid(2), getpid(2)), umask(2),
     /// capget(2) of oneself, sigprocmask(2). rustix has no errors for most of them.
     pub(super) const SURE: [u64; 8] = [14, 39, 95, 102, 104, 107, 108, 110];
@@ -202,8 +201,6 @@ fn judge(case: &Case, made: &Made, errno: i32, run: &Run) -> Option<String> {
             }
             walls.differ(&case.whole).map(|what| format!("the program ran, with another {what}"))
         }
-        // The program had started already, and ended at once.
-        137 if called == number::SIGNALFD && made.call.process > 0 => None,
         // The runtime's calls before `main`, and memory: the process aborts, and has started nothing or ends it all.
         134 | 139 | 101 | 127 if case.is_runtime(made) => None,
         code => Some(format!("exit code {code}, {:?}", run.errors)),

@@ -6,9 +6,9 @@
 //!
 //! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT" as decimal numbers, the time in milliseconds or 0, the
 //! first step of the parent to wait for or 0, and the step that is this program; "STEP RESOURCE SOFT HARD" for each limit of
-//! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, start the
-//! program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's records (the
-//! table in wire.rs).
+//! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, get ready to
+//! reap, start the program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's
+//! records (the table in wire.rs).
 #![no_std]
 #![no_main]
 
@@ -106,10 +106,11 @@ extern "C" fn main(stack: *const usize) -> ! {
     if task.awaited != 0 {
         wait_for_parent(&task);
     }
+    let signals = children_signals(&task);
     let program = start(&task);
     send(&task, Record::new(wire::STARTED, 0, 0));
     call(CLOSE_RANGE, [0, task.control - 1, 0, 0, 0, 0]);
-    supervise(&task, program)
+    supervise(&task, program, signals)
 }
 
 /// # Safety
@@ -138,6 +139,13 @@ unsafe fn task(stack: *const usize) -> Task {
             envp: argv.add(argc + 1),
         }
     }
+}
+
+/// A descriptor that tells of children (signalfd(2)), above all that are the program's. SIGCHLD is blocked since the clone.
+fn children_signals(task: &Task) -> usize {
+    let child = 1u64 << (SIGCHLD - 1);
+    let lowest = must(task, SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]);
+    must(task, FCNTL, [lowest as usize, 1030, task.control + 1, 0, 0, 0]) as usize // F_DUPFD_CLOEXEC
 }
 
 /// Waits until the parent has done its last steps; without one it is all over.
@@ -289,12 +297,7 @@ fn limit(mut text: *const u8) -> Option<[i32; 2]> {
 }
 
 /// Waits for children and for the owner until the sandbox is over.
-fn supervise(task: &Task, program: isize) -> ! {
-    let child = 1u64 << (SIGCHLD - 1);
-    let signals = call(SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]) as usize;
-    if signals > i32::MAX as usize {
-        exit(125); // nobody would reap
-    }
+fn supervise(task: &Task, program: isize, signals: usize) -> ! {
     let mut alive = true;
     let mut deadline = task.deadline;
     loop {
