@@ -15,6 +15,7 @@ pub(crate) fn command() -> Command {
         .subcommand(run())
         .subcommand(learn())
         .subcommand(crate::root::arguments::command())
+        .subcommands(crate::see::arguments::commands())
         .subcommand(generate())
 }
 

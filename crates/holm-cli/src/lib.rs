@@ -19,6 +19,7 @@ mod programs;
 mod report;
 mod root;
 mod seccomp;
+mod see;
 mod stored;
 mod supervise;
 mod terminal;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
         Some(("root", matches)) => root::root(matches),
+        Some(("ls", matches)) => see::list(matches),
         Some(("generate", matches)) => generate::generate(matches),
         _ => ExitCode::from(125),
     }

@@ -45,7 +45,7 @@ fn pages(chapters: &[&str]) -> Vec<Page> {
 }
 
 fn all_pages() -> Vec<Page> {
-    pages(&["cli", "guide", "reference", "roots"])
+    pages(&["cli", "guide", "reference", "roots", "see"])
 }
 
 /// A command with the lines it must print, and the line of the page where it stands.

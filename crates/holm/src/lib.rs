@@ -15,12 +15,15 @@
 //! All paths are bytes; nothing here needs UTF-8. Spawning is safe in a program with other threads, and costs the same
 //! however much memory the program uses (clone3(2) with shared memory, no fork).
 //!
-//! Floors, each of which imports only lower ones: `sys`, `model`, `spec` and `host`, `plan`, `exec`, `error`, `run`.
+//! [`inspect`] reads what namespaces there are.
+//!
+//! Floors, each of which imports only lower ones: `sys`, `model`, `spec` and `host`, `plan` and `inspect`, `exec`, `error`, `run`.
 #![warn(missing_docs)]
 
 pub mod error;
 mod exec;
 pub mod host;
+pub mod inspect;
 pub mod model;
 pub mod plan;
 pub mod run;

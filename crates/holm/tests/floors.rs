@@ -3,8 +3,17 @@
 use std::path::{Path, PathBuf};
 
 /// The floor of each top module; equal floors may not import each other, but for a module and its own parts.
-const FLOORS: &[(&str, u32)] =
-    &[("sys", 0), ("model", 1), ("spec", 2), ("host", 3), ("plan", 4), ("exec", 5), ("error", 6), ("run", 7)];
+const FLOORS: &[(&str, u32)] = &[
+    ("sys", 0),
+    ("model", 1),
+    ("spec", 2),
+    ("host", 3),
+    ("plan", 4),
+    ("inspect", 4),
+    ("exec", 5),
+    ("error", 6),
+    ("run", 7),
+];
 
 fn floor(module: &str) -> u32 {
     FLOORS

@@ -4,17 +4,22 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
-/// Writes `text` with control characters and invalid UTF-8 as escapes (`\n`, `\xff`).
+/// Writes `text` with control characters, those that turn or hide letters, and invalid UTF-8 as escapes (`\n`, `\xff`).
 pub fn escape(text: &OsStr, to: &mut impl Write) -> fmt::Result {
     for chunk in text.as_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() { write!(to, "{}", c.escape_default())? } else { to.write_char(c)? }
+            if c.is_control() || is_format(c) { write!(to, "{}", c.escape_default())? } else { to.write_char(c)? }
         }
         for byte in chunk.invalid() {
             write!(to, "\\x{byte:02x}")?;
         }
     }
     Ok(())
+}
+
+/// Whether a letter changes how its neighbours are shown: their direction (Unicode Standard Annex 9) or whether they are seen.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The system's words for an error, beginning in lower case and without Rust's number behind.
@@ -66,6 +71,9 @@ mod tests {
         let mut shown = String::new();
         escape(OsStr::from_bytes(b"a\x1b[2J\xff\n\xc3\xa9"), &mut shown).expect("a string takes all");
         assert_eq!(shown, "a\\u{1b}[2J\\xff\\n\u{e9}");
+        let mut shown = String::new();
+        escape(OsStr::new("txt\u{202e}exe"), &mut shown).expect("a string takes all");
+        assert_eq!(shown, "txt\\u{202e}exe");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod inside;
 pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod mount;
+pub(crate) mod mount_list;
 pub(crate) mod namespace;
 pub(crate) mod notify;
 pub(crate) mod policy;
@@ -17,6 +18,7 @@ pub(crate) mod process;
 #[path = "../../init/raw.rs"]
 mod raw;
 pub mod signal;
+pub(crate) mod socket;
 
 use rustix::io::{Errno, Result};
 

@@ -1,0 +1,83 @@
+//! `holm ls` and the other commands that show namespaces: one reading of the machine, printed.
+//!
+//! What a process may have chosen, its name above all, is printed by [`screen`] alone, which escapes it. What couldn't be read is
+//! said on standard error.
+
+pub(crate) mod arguments;
+mod json;
+mod list;
+mod places;
+mod screen;
+mod table;
+mod target;
+
+use crate::report::{self, Fault};
+use clap::ArgMatches;
+use holm::inspect::machine::{Machine, Unread};
+use holm::inspect::read::{self, Error};
+use screen::Screen;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What is printed, or what is wrong.
+type Done = Result<String, Vec<Fault>>;
+
+/// Reads the machine, prints what `show` makes of it, and says what is missing.
+pub(crate) fn show(matches: &ArgMatches, show: fn(&Machine, &ArgMatches, &Screen) -> Done) -> ExitCode {
+    let machine = match read::read() {
+        Ok(machine) => machine,
+        Err(error) => {
+            let hint = match error {
+                Error::OtherPids => "mount -t proc proc /proc shows the processes of this pid namespace",
+                _ => "mount -t proc proc /proc",
+            };
+            return report::faults(&[fault(error.to_string(), hint)]);
+        }
+    };
+    let text = match show(&machine, matches, &Screen::of_output()) {
+        Ok(text) => text,
+        Err(faults) => return report::faults(&faults),
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => {}
+        // Who reads the first lines only has them.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(error) => return report::own(&format!("cannot print: {}", holm::model::text::cause(&error))),
+    }
+    if !matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true)) {
+        let lines: String = missing(&machine.unread).iter().map(|line| format!("note: {line}\n")).collect();
+        let _ = std::io::stderr().write_all(lines.as_bytes());
+    }
+    ExitCode::SUCCESS
+}
+
+/// `holm ls`.
+pub(crate) fn list(matches: &ArgMatches) -> ExitCode {
+    show(matches, list::print)
+}
+
+fn fault(message: String, hint: &str) -> Fault {
+    Fault { message, origin: String::new(), hint: hint.to_owned() }
+}
+
+/// What could not be read, a line each.
+fn missing(unread: &Unread) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut count = |number: usize, one: &str, more: &str, what: &str| {
+        if number > 0 {
+            lines.push(format!("not all is shown: {number} {} {what}", if number == 1 { one } else { more }));
+        }
+    };
+    count(unread.processes, "process", "processes", "closed to you (ptrace(2), \"access mode checking\")");
+    count(unread.sockets, "socket", "sockets", "whose network namespace you may not ask for (CAP_NET_ADMIN)");
+    count(unread.mounts, "mount namespace", "mount namespaces", "whose mounts you may not list");
+    if unread.without_process {
+        lines.push(
+            "not all is shown: mount namespaces without a process are for CAP_SYS_ADMIN, or Linux 6.12".to_owned(),
+        );
+    }
+    if unread.hidden {
+        lines.push("not all is shown: /proc hides processes of others (hidepid)".to_owned());
+    }
+    lines
+}

@@ -1,0 +1,81 @@
+//! What standard output can show: colours, how many columns, and which letters.
+
+use holm::model::text::escape;
+use rustix::termios::tcgetwinsize;
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+
+/// What standard output can show.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    colour: bool,
+    /// Columns; `None` where lines may have any length.
+    pub(crate) width: Option<usize>,
+    /// Whether other letters than ASCII's can be shown.
+    unicode: bool,
+}
+
+/// How a word stands out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ink {
+    /// Of a heading.
+    Bold,
+}
+
+impl Screen {
+    /// Standard output, as the terminal, the locale and NO_COLOR (no-color.org) say.
+    pub(crate) fn of_output() -> Screen {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let terminal = std::io::stdout().is_terminal();
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default().to_lowercase();
+        let dumb = variable("TERM").is_none_or(|term| term == "dumb");
+        Screen {
+            colour: terminal && !dumb && variable("NO_COLOR").is_none(),
+            width: tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col.into()).filter(|&width| width > 0),
+            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// One that shows all letters in lines of any length, without colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Screen {
+        Screen { colour: false, width: None, unicode: true }
+    }
+
+    /// The same with so many columns.
+    #[cfg(test)]
+    pub(crate) fn with_width(self, width: usize) -> Screen {
+        Screen { width: Some(width), ..self }
+    }
+
+    /// Text that anybody may have written, as it can be shown.
+    pub(crate) fn text(&self, text: impl AsRef<OsStr>) -> String {
+        let mut shown = String::new();
+        // A string takes everything.
+        let _ = escape(text.as_ref(), &mut shown);
+        if self.unicode || shown.is_ascii() {
+            return shown;
+        }
+        shown.chars().map(|c| if c.is_ascii() { c.to_string() } else { c.escape_default().to_string() }).collect()
+    }
+
+    /// `text` in this ink, where there are colours.
+    pub(crate) fn ink(&self, ink: Ink, text: &str) -> String {
+        let code = match ink {
+            Ink::Bold => "1",
+        };
+        if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_utf_8_all_is_ascii() {
+        let screen = Screen { unicode: false, ..Screen::plain() };
+        assert_eq!(screen.text("a\u{e9}\x1b"), "a\\u{e9}\\u{1b}");
+        assert_eq!(Screen::plain().text("a\u{e9}\x1b"), "a\u{e9}\\u{1b}");
+    }
+}

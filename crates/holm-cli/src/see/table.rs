@@ -1,0 +1,107 @@
+//! Rows as lines, with columns below each other, folded to the screen.
+
+use super::screen::{Ink, Screen};
+
+/// How far what goes on is moved to the right.
+const INDENT: usize = 4;
+/// A last column that has less room than this goes on a line of its own.
+const LEAST: usize = 16;
+
+/// A table with a heading above its columns. What a line has no room for goes on in the next, moved to the right.
+pub(crate) fn table(screen: &Screen, heading: &[&str], rows: &[Vec<String>]) -> String {
+    let length = |cell: &str| cell.chars().count();
+    let widest = |column: usize| rows.iter().map(|row| length(&row[column])).chain([length(heading[column])]).max();
+    let widths: Vec<usize> = (0..heading.len()).map(|column| widest(column).unwrap_or(0)).collect();
+    let heading: Vec<String> = heading.iter().map(|&word| word.to_owned()).collect();
+    let mut text = String::new();
+    for line in lines(screen, &widths, &heading) {
+        text += &screen.ink(Ink::Bold, &line);
+        text.push('\n');
+    }
+    for line in rows.iter().flat_map(|row| lines(screen, &widths, row)) {
+        text += &line;
+        text.push('\n');
+    }
+    text
+}
+
+/// The lines of one row.
+fn lines(screen: &Screen, widths: &[usize], row: &[String]) -> Vec<String> {
+    let width = screen.width.unwrap_or(usize::MAX).max(LEAST + INDENT);
+    let (mut done, mut line, mut used) = (Vec::new(), String::new(), 0);
+    for (place, (cell, &room)) in row.iter().zip(widths).enumerate() {
+        let last = place + 1 == row.len();
+        let gap = if place == 0 { 0 } else { 2 };
+        let wanted = if last { cell.chars().count().min(LEAST) } else { room };
+        // The others stand below each other in each row.
+        if used > 0 && used + gap + wanted > width {
+            done.push(line.trim_end().to_owned());
+            (line, used) = (" ".repeat(INDENT), INDENT);
+        } else {
+            line += &" ".repeat(gap);
+            used += gap;
+        }
+        if !last {
+            line += &format!("{cell:room$}");
+            used += room;
+            continue;
+        }
+        let mut parts = fold(cell, width.saturating_sub(used)).into_iter();
+        line += &parts.next().unwrap_or_default();
+        for part in parts {
+            done.push(line.trim_end().to_owned());
+            line = " ".repeat(used) + &part;
+        }
+    }
+    done.push(line.trim_end().to_owned());
+    done
+}
+
+/// `text` in parts of at most `width` letters, at spaces where there are any.
+pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut parts = vec![String::new()];
+    for word in text.split(' ') {
+        let mut letters: Vec<char> = word.chars().collect();
+        let used = parts.last().map_or(0, |part| part.chars().count());
+        if used > 0 && used + 1 + letters.len() > width {
+            parts.push(String::new());
+        } else if used > 0 {
+            parts.last_mut().expect("there is always one").push(' ');
+        }
+        while letters.len() > width {
+            let rest = letters.split_off(width);
+            parts.last_mut().expect("there is always one").extend(letters);
+            parts.push(String::new());
+            letters = rest;
+        }
+        parts.last_mut().expect("there is always one").extend(letters);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Vec<String>> {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        vec![row(["net", "4026531833", "bash and something that goes on"]), row(["mnt", "1", ""])]
+    }
+
+    #[test]
+    fn wide_screens_have_a_line_a_row() {
+        let shown = table(&Screen::plain(), &["KIND", "ID", "NAME"], &rows());
+        assert_eq!(shown, "KIND  ID          NAME\nnet   4026531833  bash and something that goes on\nmnt   1\n");
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_screen() {
+        for width in [20, 24, 30, 40] {
+            let shown = table(&Screen::plain().with_width(width), &["KIND", "ID", "NAME"], &rows());
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
+            assert!(shown.split_whitespace().collect::<String>().contains("somethingthatgoeson"), "{width}:\n{shown}");
+        }
+        assert_eq!(fold("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+    }
+}

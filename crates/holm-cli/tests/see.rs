@@ -1,0 +1,120 @@
+//! What `holm ls` prints: hostile names, screens, and bad input.
+
+use std::process::{Child, Command, Stdio};
+use testkit::{holm, is_root};
+
+fn see(arguments: &[&str]) -> (String, String, Option<i32>) {
+    let done = Command::new(holm()).args(arguments).output().expect("holm starts");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("it prints UTF-8");
+    (text(&done.stdout), text(&done.stderr), done.status.code())
+}
+
+/// A process in namespaces of its own, until dropped.
+struct Inside(Child);
+
+impl Inside {
+    /// Runs a script of perl's there, which prints a line when it is ready.
+    fn new(script: &str) -> Inside {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net", "--uts", "--pid", "--fork", "--kill-child"]);
+        let script = format!("$| = 1; {script}; print qq(\\n); sleep 60");
+        command.args(["perl", "-e", &script]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("unshare is there");
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut child.stdout.take().expect("it is a pipe"), &mut byte).expect("it is ready");
+        Inside(child)
+    }
+
+    /// The pid of the process inside.
+    fn pid(&self) -> String {
+        let pid = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it runs");
+        children.trim().to_owned()
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_name_with_control_characters_does_not_reach_the_terminal() {
+    let inside = Inside::new("$0 = qq(\\e[2J\\n\\xff\\xe2\\x80\\xae)");
+    for arguments in [&["ls"][..], &["ls", "--pid", &inside.pid()]] {
+        let (text, ..) = see(arguments);
+        assert!(text.contains("\\u{1b}[2J\\n\\xff\\u{202e}"), "{text}");
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
+    }
+}
+
+#[test]
+fn json_lists_the_same_and_can_be_read() {
+    let inside = Inside::new("1");
+    let (text, errors, code) = see(&["ls", "--json", "--pid", &inside.pid()]);
+    assert_eq!((errors.as_str(), code), ("", Some(0)));
+    let document: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(document["version"], 1);
+    let namespaces = document["namespaces"].as_array().expect("a list");
+    assert_eq!(namespaces.len(), 8);
+    let of = |kind: &str| namespaces.iter().find(|one| one["kind"] == kind).expect("it is listed");
+    assert_eq!(of("net")["owner"]["inode"], of("user")["inode"]);
+    assert_eq!(of("user")["uid"], rustix::process::geteuid().as_raw());
+    assert_eq!(of("pid")["leader"].to_string(), inside.pid());
+    assert_eq!(of("pid")["processes"].as_array().map(Vec::len), Some(1));
+    let pid: u32 = inside.pid().parse().expect("a number");
+    let own = document["processes"].as_array().expect("a list").iter().find(|one| one["pid"] == pid);
+    assert_eq!(own.expect("it is listed")["namespaces"]["net"], of("net")["inode"]);
+}
+
+#[test]
+fn without_a_locale_all_is_ascii() {
+    let _inside = Inside::new("$0 = qq(\\xc3\\xa9)");
+    let done = Command::new(holm()).arg("ls").env_remove("LC_ALL").env_remove("LC_CTYPE").env("LANG", "C").output();
+    let done = done.expect("holm starts");
+    assert!(done.stdout.is_ascii() && String::from_utf8_lossy(&done.stdout).contains("\\u{e9}"));
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_would_do() {
+    for (arguments, message) in [
+        (&["ls", "--kind", "net,disk"][..], "unknown namespace \"disk\""),
+        (&["ls", "--columns", "kind,size"], "unknown column \"size\""),
+        (&["ls", "--pid", "0"], "cannot show process 0"),
+        (&["ls", "--pid", "4294967296"], "invalid value"),
+    ] {
+        let (text, errors, code) = see(arguments);
+        assert!(errors.contains(message) && text.is_empty() && code == Some(125), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn without_proc_there_is_an_error_and_a_hint() {
+    let script = format!("mount -t tmpfs none /proc && exec {} ls", holm().display());
+    let done = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).output();
+    let done = done.expect("unshare is there");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(errors.starts_with("error: cannot read /proc: ") && errors.contains("hint: mount -t proc"), "{errors}");
+    assert_eq!(done.status.code(), Some(125));
+    let script = format!("exec {} ls", holm().display());
+    let done =
+        Command::new("unshare").args(["--user", "--map-root-user", "--pid", "--fork", "sh", "-c", &script]).output();
+    let errors = String::from_utf8_lossy(&done.expect("unshare is there").stderr).into_owned();
+    assert!(errors.contains("it shows another pid namespace"), "{errors}");
+}
+
+#[test]
+fn a_proc_that_hides_processes_is_told() {
+    if !is_root() {
+        return;
+    }
+    let script = format!(
+        "mount -t proc -o hidepid=invisible none /proc && exec setpriv --reuid 65533 --regid 65533 --clear-groups --bounding-set=-all {} ls",
+        holm().display()
+    );
+    let done = Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().expect("unshare is there");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(errors.contains("/proc hides processes of others (hidepid)"), "{errors}");
+}

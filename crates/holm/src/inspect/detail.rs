@@ -1,0 +1,142 @@
+//! More about one process, read when it is shown: who made its namespaces, its ids, maps and rights.
+
+use super::machine::Process;
+use super::maker::Clues;
+use super::process::{DIRECTORY, Stat, number};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::{Errno, Result};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A process that was found, open: all that is read is of that one, not of another with its pid.
+#[derive(Debug)]
+pub struct Open {
+    directory: OwnedFd,
+}
+
+impl Open {
+    /// Opens the process's directory in /proc.
+    ///
+    /// # Errors
+    /// ESRCH: it ended, whether or not its pid was given anew.
+    pub fn new(process: &Process) -> Result<Open> {
+        let proc = open(c"/proc", DIRECTORY, Mode::empty())?;
+        let gone = |errno| if errno == Errno::NOENT { Errno::SRCH } else { errno };
+        let directory = openat(proc, number(process.pid).as_c_str(), DIRECTORY, Mode::empty()).map_err(gone)?;
+        let start = Stat::read(directory.as_fd()).map_err(gone)?.start;
+        if start == process.start { Ok(Open { directory }) } else { Err(Errno::SRCH) }
+    }
+
+    fn bytes(&self, name: &CStr) -> Result<Vec<u8>> {
+        let file = openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::new();
+        // Arguments may have megabytes; nobody wants to see that much.
+        let mut file = std::io::Read::take(std::fs::File::from(file), 64 * 1024);
+        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|_| Errno::IO)?;
+        Ok(bytes)
+    }
+
+    fn text(&self, name: &CStr) -> Result<String> {
+        self.bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What tells who made its namespaces; what can't be read is empty.
+    pub fn clues(&self) -> Clues {
+        let program = rustix::fs::readlinkat(&self.directory, c"exe", Vec::new()).unwrap_or_default();
+        Clues {
+            groups: self.text(c"cgroup").unwrap_or_default(),
+            program: program.to_string_lossy().into_owned(),
+            arguments: self.arguments(),
+        }
+    }
+
+    /// Its arguments, the zeroth included; none of a thread of the kernel.
+    pub fn arguments(&self) -> Vec<String> {
+        let bytes = self.bytes(c"cmdline").unwrap_or_default();
+        let parts = bytes.strip_suffix(b"\0").unwrap_or(&bytes).split(|&byte| byte == 0);
+        let parts = parts.map(|part| String::from_utf8_lossy(part).into_owned());
+        if bytes.is_empty() { Vec::new() } else { parts.collect() }
+    }
+
+    /// Its pids, from the caller's pid namespace down to its own (proc_pid_status(5), "NSpid").
+    pub fn pids(&self) -> Vec<u32> {
+        let text = self.text(c"status").unwrap_or_default();
+        field(&text, "NSpid")
+            .map(|pids| pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+            .unwrap_or_default()
+    }
+
+    /// Its id maps, as lines of first id inside, first outside, count (user_namespaces(7)).
+    pub fn maps(&self) -> [Vec<[u32; 3]>; 2] {
+        [c"uid_map", c"gid_map"].map(|name| {
+            let text = self.text(name).unwrap_or_default();
+            text.lines().filter_map(map).collect()
+        })
+    }
+
+    /// The user and the capabilities with which it acts.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn credentials(&self) -> Result<Credentials> {
+        let text = self.text(c"status")?;
+        Credentials::parse(&text).ok_or(Errno::SRCH)
+    }
+}
+
+/// With which rights a process acts (credentials(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// Effective user id, as the caller's user namespace shows it.
+    pub uid: u32,
+    /// Effective capabilities, a bit each (capabilities(7)).
+    pub effective: u64,
+    /// Permitted capabilities.
+    pub permitted: u64,
+    /// Bounding capabilities.
+    pub bounding: u64,
+    /// Whether it can't gain rights any more by execve(2).
+    pub no_new_privs: bool,
+    /// Whether a filter of system calls is in force (seccomp(2)).
+    pub filtered: bool,
+}
+
+impl Credentials {
+    fn parse(status: &str) -> Option<Credentials> {
+        let bits = |name| u64::from_str_radix(field(status, name)?, 16).ok();
+        Some(Credentials {
+            uid: field(status, "Uid")?.split_whitespace().nth(1)?.parse().ok()?,
+            effective: bits("CapEff")?,
+            permitted: bits("CapPrm")?,
+            bounding: bits("CapBnd")?,
+            no_new_privs: field(status, "NoNewPrivs") == Some("1"),
+            filtered: field(status, "Seccomp") == Some("2"),
+        })
+    }
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+fn map(line: &str) -> Option<[u32; 3]> {
+    let numbers: Vec<u32> = line.split_whitespace().map_while(|number| number.parse().ok()).collect();
+    numbers.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_tells_rights() {
+        let text = "Name:\tUid: 5\nUid:\t1000\t1001\t1000\t1000\nNSpid:\t5709\t72\nCapPrm:\t00000000000000c0\n\
+            CapEff:\t0000000000000040\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+        let credentials = Credentials::parse(text).expect("it is whole");
+        assert_eq!((credentials.uid, credentials.effective, credentials.permitted), (1001, 0x40, 0xc0));
+        assert!(credentials.no_new_privs && credentials.filtered);
+        assert_eq!(Credentials::parse("Uid:\t1\n"), None);
+        assert_eq!(map("         0       1000          1"), Some([0, 1000, 1]));
+        assert_eq!(map("0 1000"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Namespaces held by bind mounts, in every mount namespace.
+//!
+//! By listmount(2) where the kernel has it and lets the caller: then a mount namespace needs no process. Elsewhere by the
+//! mountinfo of the process that is in it.
+
+use super::found::Finds;
+use super::machine::{Holder, Place};
+use super::process::{DIRECTORY, parse_link};
+use super::read::Proc;
+use crate::model::namespace::Namespace;
+use crate::sys::mount_list::{self, Facts};
+use crate::sys::namespace::{Direction, beside};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::{Errno, Result};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// The magic number of nsfs (linux/magic.h).
+const NSFS: u64 = 0x6e73_6673;
+
+/// A bind mount of a namespace: its text, `net:[4026532000]`, and where it is.
+struct Bound {
+    kind: Namespace,
+    inode: u64,
+    path: PathBuf,
+}
+
+/// Lists the mounts of all mount namespaces that are new, `process` being in /proc the directory of one who was in them.
+pub(super) fn list_new(proc: &Proc, process: Option<BorrowedFd<'_>>, finds: &mut Finds) {
+    while let Some((place, number)) = finds.to_list.pop() {
+        let listed = number.ok_or(Errno::NOSYS).and_then(list);
+        // Only of who is in it now.
+        let from_process =
+            || process.filter(|process| is_in(*process, place, finds)).ok_or(Errno::NOENT).and_then(parse);
+        match listed.or_else(|_| from_process()) {
+            Ok(bound) => bound.into_iter().for_each(|bound| note(proc, process, place, bound, finds)),
+            Err(_) => finds.machine.unread.mounts += 1,
+        }
+    }
+}
+
+fn note(proc: &Proc, process: Option<BorrowedFd<'_>>, inside: Place, bound: Bound, finds: &mut Finds) {
+    let Bound { kind, inode, path } = bound;
+    let known = finds.by_inode(inode).or_else(|| {
+        let file = process.ok_or(Errno::NOENT).and_then(|process| open(proc, process, &path)).ok()?;
+        finds.take(file).ok().filter(|&place| finds.machine.namespaces[place].inode == inode)
+    });
+    let place = known.unwrap_or_else(|| finds.take_unopened(kind, inode));
+    let inside = finds.machine.namespaces[inside].inode;
+    finds.hold(place, Holder::Mount { path, inside });
+}
+
+/// Opens a namespace where a process sees it. The way there belongs to that process's owner: nothing is waited for, no link
+/// is followed, and what isn't a namespace isn't opened.
+fn open(proc: &Proc, process: BorrowedFd<'_>, path: &std::path::Path) -> Result<OwnedFd> {
+    let root = openat(process, c"root", DIRECTORY, Mode::empty())?;
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
+    proc.reopen(openat2(root, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), how)?)
+}
+
+fn list(namespace: u64) -> Result<Vec<Bound>> {
+    let (mut found, mut facts) = (Vec::new(), Facts::new());
+    let (mut mounts, mut last) = ([0; 256], 0);
+    loop {
+        let count = mount_list::list(namespace, last, &mut mounts)?;
+        for &mount in &mounts[..count] {
+            // One that fails was unmounted meanwhile.
+            if facts.magic(namespace, mount) != Ok(NSFS) {
+                continue;
+            }
+            let Ok((text, path)) = facts.paths(namespace, mount) else { continue };
+            if let Some((kind, inode)) = parse_link(text.strip_prefix(b"/").unwrap_or(text)) {
+                found.push(Bound { kind, inode, path: PathBuf::from(OsStr::from_bytes(path)) });
+            }
+        }
+        match mounts[..count].last() {
+            Some(&one) if count == mounts.len() => last = one,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// Whether a process is in a mount namespace.
+fn is_in(process: BorrowedFd<'_>, place: Place, finds: &Finds) -> bool {
+    let link = rustix::fs::readlinkat(process, c"ns/mnt", Vec::new());
+    link.is_ok_and(|text| parse_link(text.as_bytes()).is_some_and(|(_, inode)| finds.by_inode(inode) == Some(place)))
+}
+
+fn parse(process: BorrowedFd<'_>) -> Result<Vec<Bound>> {
+    let file = openat(process, c"mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut text).map_err(|_| Errno::IO)?;
+    Ok(bound_in(&text))
+}
+
+/// The bind mounts of namespaces in the text of a mountinfo (proc_pid_mountinfo(5)).
+fn bound_in(text: &[u8]) -> Vec<Bound> {
+    let of_line = |line: &[u8]| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let (root, point) = (fields.nth(3)?, fields.next()?);
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let (kind, inode) = parse_link(root).filter(|_| kind == b"nsfs")?;
+        Some(Bound { kind, inode, path: PathBuf::from(unescape(point)) })
+    };
+    text.split(|&byte| byte == b'\n').filter_map(of_line).collect()
+}
+
+/// A path with spaces, tabs, lines and backslashes as three octal digits, as it is.
+fn unescape(text: &[u8]) -> OsString {
+    let (mut plain, mut rest) = (Vec::new(), text);
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.filter(|_| first == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        plain.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[3..] } else { after };
+    }
+    OsString::from_vec(plain)
+}
+
+/// Finds the mount namespaces in which no process is.
+pub(super) fn without_process(proc: &Proc, finds: &mut Finds) {
+    let own = openat(proc, c"self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let walked = own.and_then(|own| {
+        [Direction::Next, Direction::Previous].into_iter().try_for_each(|direction| walk(own.as_fd(), direction, finds))
+    });
+    finds.machine.unread.without_process = walked.is_err();
+    list_new(proc, None, finds);
+}
+
+fn walk(from: BorrowedFd<'_>, direction: Direction, finds: &mut Finds) -> Result<()> {
+    let mut at = from.try_clone_to_owned().map_err(|_| Errno::MFILE)?;
+    loop {
+        match beside(at.as_fd(), direction) {
+            Ok((id, file)) => {
+                if finds.by_id(id).is_none() {
+                    finds.take(file.try_clone().map_err(|_| Errno::MFILE)?)?;
+                }
+                at = file;
+            }
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_tells_bound_namespaces_and_nothing_else() {
+        let text = b"36 35 98:0 / / rw - ext4 /dev/root rw\n\
+            90 36 0:4 net:[4026532000] /run/netns/a\\040b rw shared:2 - nsfs nsfs rw\n\
+            91 36 0:4 net:[4026532001] /run/fake rw - tmpfs nsfs rw\nhalf a line 1 2";
+        let found: Vec<_> = bound_in(text).into_iter().map(|one| (one.kind, one.inode, one.path)).collect();
+        assert_eq!(found, [(Namespace::Net, 4_026_532_000, PathBuf::from("/run/netns/a b"))]);
+    }
+
+    #[test]
+    fn escapes_are_three_octal_digits_and_nothing_else() {
+        assert_eq!(unescape(b"a\\134\\12\\777b\\"), OsString::from_vec(b"a\\\\12\\777b\\".to_vec()));
+    }
+}

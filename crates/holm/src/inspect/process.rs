@@ -1,0 +1,190 @@
+//! One process: where it and its threads are.
+
+use super::descriptors;
+use super::found::Finds;
+use super::machine::{Holder, Place, Process, position};
+use super::mounts;
+use super::read::Proc;
+use crate::model::namespace::Namespace;
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::{Errno, Result};
+use std::ffi::{CStr, CString, OsString};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+
+/// Opening what has no file of its own to be read.
+pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Links of `/proc/PID/ns`, in the order of [`Namespace::ALL`].
+const LINKS: [&CStr; 8] = [c"user", c"cgroup", c"ipc", c"uts", c"net", c"pid", c"time", c"mnt"];
+const FOR_CHILDREN: [(&CStr, Namespace); 2] =
+    [(c"pid_for_children", Namespace::Pid), (c"time_for_children", Namespace::Time)];
+
+/// Reads process `pid`.
+///
+/// # Errors
+/// It ended meanwhile.
+pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
+    let directory = openat(proc, number(pid).as_c_str(), DIRECTORY, Mode::empty())?;
+    let stat = Stat::read(directory.as_fd())?;
+    let uid = rustix::fs::fstat(&directory)?.st_uid;
+    let links = openat(&directory, c"ns", DIRECTORY, Mode::empty())?;
+    let mut seen = Seen::default();
+    let namespaces = LINKS.map(|link| seen.note(namespace(links.as_fd(), link, finds)));
+    for (link, kind) in FOR_CHILDREN {
+        let place = seen.note(namespace(links.as_fd(), link, finds));
+        if let Some(place) = place.filter(|_| place != namespaces[position(kind)]) {
+            finds.hold(place, Holder::Children { pid });
+        }
+    }
+    // Whatever was mounted by then: paths of new mount namespaces are this process's.
+    mounts::list_new(proc, Some(directory.as_fd()), finds);
+    if stat.threads > 1 {
+        threads(proc, directory.as_fd(), pid, &namespaces, finds);
+    }
+    if !stat.kernel && descriptors::read(proc, directory.as_fd(), pid, &namespaces, finds).is_err() {
+        seen.closed = true;
+    }
+    mounts::list_new(proc, Some(directory.as_fd()), finds);
+    if seen.closed && !stat.zombie {
+        finds.machine.unread.processes += 1;
+    }
+    let (parent, name, start) = (stat.parent, stat.name, stat.start);
+    finds.machine.processes.push(Process { pid, parent, name, uid, start, namespaces });
+    Ok(())
+}
+
+/// Whether anything was refused.
+#[derive(Default)]
+struct Seen {
+    closed: bool,
+}
+
+impl Seen {
+    fn note(&mut self, found: Result<Place>) -> Option<Place> {
+        self.closed |= matches!(found, Err(Errno::ACCESS | Errno::PERM));
+        found.ok()
+    }
+}
+
+/// The namespace that a link of `/proc/PID/ns` leads to.
+fn namespace(links: BorrowedFd<'_>, link: &CStr, finds: &mut Finds) -> Result<Place> {
+    let mut text = [MaybeUninit::uninit(); 64];
+    let (text, _) = rustix::fs::readlinkat_raw(links, link, &mut text)?;
+    let (_, inode) = parse_link(text).ok_or(Errno::INVAL)?;
+    match finds.by_inode(inode) {
+        Some(known) => Ok(known),
+        // What is opened may be another one by now; then that is where the process is.
+        None => finds.take(openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?),
+    }
+}
+
+/// Kind and inode of the text of a link to a namespace, `net:[4026531840]` (namespaces(7)).
+pub(super) fn parse_link(text: &[u8]) -> Option<(Namespace, u64)> {
+    let (kind, rest) = std::str::from_utf8(text).ok()?.split_once(":[")?;
+    let inode = rest.strip_suffix(']')?.parse().ok()?;
+    let kind = Namespace::ALL.into_iter().find(|one| one.name() == kind)?;
+    Some((kind, inode))
+}
+
+/// Threads that are elsewhere than their process (setns(2), unshare(2)).
+fn threads(proc: &Proc, directory: BorrowedFd<'_>, pid: u32, process: &[Option<Place>; 8], finds: &mut Finds) {
+    let Ok(tasks) = openat(directory, c"task", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else { return };
+    for tid in numbers(tasks.as_fd()).into_iter().filter(|tid| *tid != pid) {
+        let Ok(thread) = openat(&tasks, number(tid).as_c_str(), DIRECTORY, Mode::empty()) else { continue };
+        let Ok(links) = openat(&thread, c"ns", DIRECTORY, Mode::empty()) else { continue };
+        for (link, process) in LINKS.iter().zip(process) {
+            match namespace(links.as_fd(), link, finds) {
+                Ok(place) if Some(place) != *process => finds.hold(place, Holder::Thread { pid, tid }),
+                _ => {}
+            }
+        }
+        for (link, kind) in FOR_CHILDREN {
+            match namespace(links.as_fd(), link, finds) {
+                Ok(place) if Some(place) != process[position(kind)] => finds.hold(place, Holder::Thread { pid, tid }),
+                _ => {}
+            }
+        }
+        mounts::list_new(proc, Some(thread.as_fd()), finds);
+    }
+}
+
+/// The entries of a directory whose names are numbers, in order.
+pub(super) fn numbers(directory: BorrowedFd<'_>) -> Vec<u32> {
+    let mut room = [MaybeUninit::uninit(); 8192];
+    let mut entries = rustix::fs::RawDir::new(directory, &mut room);
+    let mut found = Vec::new();
+    while let Some(Ok(entry)) = entries.next() {
+        found.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// A number as the name of a file.
+pub(super) fn number(number: u32) -> CString {
+    CString::new(number.to_string()).expect("digits hold no NUL")
+}
+
+/// What `/proc/PID/stat` tells (proc_pid_stat(5)).
+pub(super) struct Stat {
+    name: OsString,
+    parent: u32,
+    threads: u32,
+    pub(super) start: u64,
+    zombie: bool,
+    kernel: bool,
+}
+
+impl Stat {
+    pub(super) fn read(directory: BorrowedFd<'_>) -> Result<Stat> {
+        let file: OwnedFd = openat(directory, c"stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = [0u8; 1024];
+        let length = rustix::io::read(&file, &mut text)?;
+        Stat::parse(&text[..length]).ok_or(Errno::INVAL)
+    }
+
+    fn parse(text: &[u8]) -> Option<Stat> {
+        /// Set for threads of the kernel (linux/sched.h, `PF_KTHREAD`).
+        const KERNEL: u32 = 0x0020_0000;
+        // The name may hold anything, parentheses and spaces included; nothing after it does.
+        let open = text.iter().position(|&byte| byte == b'(')?;
+        let close = text.iter().rposition(|&byte| byte == b')')?;
+        let name = OsString::from_vec(text.get(open + 1..close)?.to_vec());
+        let fields: Vec<&str> = std::str::from_utf8(&text[close + 1..]).ok()?.split_whitespace().collect();
+        // The state, field 3 of the page, is the first here.
+        let field = |number: usize| fields.get(number - 3).copied();
+        Some(Stat {
+            name,
+            parent: field(4)?.parse().ok()?,
+            threads: field(20)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
+            zombie: matches!(field(3)?, "Z" | "X"),
+            kernel: field(9)?.parse::<u32>().ok()? & KERNEL != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_lines_does_not_shift_the_fields() {
+        let text = b"42 (a) R 1 (\n) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 12345 0 0\n";
+        let stat = Stat::parse(text).expect("it is whole");
+        assert_eq!((stat.name.as_encoded_bytes(), stat.parent, stat.threads), (&b"a) R 1 (\n"[..], 7, 3));
+        assert_eq!((stat.start, stat.zombie, stat.kernel), (12345, false, false));
+        assert!(Stat::parse(b"42 (a) S 7").is_none() && Stat::parse(b"").is_none() && Stat::parse(b")(").is_none());
+    }
+
+    #[test]
+    fn links_name_a_kind_and_an_inode() {
+        assert_eq!(parse_link(b"net:[4026531840]"), Some((Namespace::Net, 4_026_531_840)));
+        for wrong in [&b"net:[4026531840"[..], b"/net:[1]", b"pipe:[1]", b"net:[]", b"net:[99999999999999999999]", b""]
+        {
+            assert_eq!(parse_link(wrong), None);
+        }
+    }
+}
