@@ -35,7 +35,7 @@ Exit code: the program's own; 128+N if signal N ended it; 127 not found; 126 not
 fn run() -> Command {
     let mut command = Command::new("run")
         .about("Runs a program in new namespaces with a root of its own")
-        .override_usage("holm run [OPTIONS] PROGRAM [ARGUMENT]...")
+        .override_usage("holm run [OPTIONS] [PROGRAM] [ARGUMENT]...")
         .after_help(EXAMPLES);
     let groups = [
         root_options(),
@@ -53,7 +53,8 @@ fn run() -> Command {
         let arg = repeated(option.name, option.value, option.help);
         command = command.arg(arg.help_heading("File system, done in the order given"));
     }
-    command.arg(program())
+    command
+        .arg(program().required(false).help("The program and its arguments [default: what the image of the root says]"))
 }
 
 fn program() -> Arg {
@@ -104,7 +105,7 @@ fn root_options() -> Vec<Arg> {
             single(
                 "root",
                 "ROOT",
-                "host (default), bins:A,B,... for these programs, none, a directory, or a stored root (holm root)",
+                "host (default), bins:A,B,... for these programs, none, a directory, a stored root (holm root), or oci:PATH[:TAG] for an image",
             ),
             repeated("with", "A,B,...", "Add these programs to a root of programs; alone, a root of these"),
             repeated("deb", "PACKAGE,...", "Add all files of these installed Debian packages, and what those need"),

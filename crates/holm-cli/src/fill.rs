@@ -216,6 +216,20 @@ impl Fill {
             Some(Err(faults)) => self.faults.extend(faults),
             None => {}
         }
+        let config = self.held.as_ref().and_then(|held| Some((held.config.clone()?, held.files.clone())));
+        match config {
+            Some((config, files)) => {
+                let completed = crate::image::complete(&mut self.spec, &config, &files);
+                self.faults.extend(completed.err());
+            }
+            None if self.spec.program.name.is_empty() && self.faults.is_empty() => self.faults.push(Fault {
+                message: "cannot run: no program is given".to_owned(),
+                origin: String::new(),
+                hint: "holm run [OPTIONS] PROGRAM [ARGUMENT]...; only a root that was made from an image may have one"
+                    .to_owned(),
+            }),
+            None => {}
+        }
         if self.faults.is_empty() { Ok(Meant { spec: self.spec, _root: self.held }) } else { Err(self.faults) }
     }
 

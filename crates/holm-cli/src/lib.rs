@@ -8,6 +8,7 @@ mod denied;
 mod explain;
 mod fill;
 mod generate;
+mod image;
 mod limits;
 mod operations;
 #[doc(hidden)]

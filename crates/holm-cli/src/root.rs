@@ -6,6 +6,7 @@ mod why;
 use crate::report::{self, Fault};
 use crate::{stored, values};
 use clap::ArgMatches;
+use holm_root::image::Image;
 use holm_root::store::{Error, Freed, Metadata, Source, Store};
 use holm_root::unpack::Limits;
 use std::ffi::OsString;
@@ -66,7 +67,15 @@ fn import(store: Store, matches: &ArgMatches) -> Done {
         .map_err(|cause| vec![wrong(format!("cannot use the value of --max-size {typed}: {cause}"))])?;
     let source = path(matches, "source");
     let limits = Limits { bytes, ..Limits::default() };
-    let source = Source::find(&source, limits).map_err(failed)?;
+    let image = match crate::image::named(&source) {
+        Some(name) => Image::named(&name).map(Some),
+        None => Image::find(&source, None),
+    };
+    let image = image.map_err(failed)?;
+    let source = match &image {
+        Some(image) => Source::Image(image, limits),
+        None => Source::find(&source, limits).map_err(failed)?,
+    };
     let stored = store.write().and_then(|writer| writer.import(source, &name(matches))).map_err(failed)?;
     let lacks = lacks(&stored).into_iter().map(|line| format!("note: {line}\n"));
     Ok(format!("{} {}\n", stored.name, stored.id) + &lacks.collect::<String>())

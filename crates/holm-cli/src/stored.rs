@@ -1,7 +1,9 @@
 //! The store: where it is, roots from it for `--root`, and what is said when it has none.
 
 use crate::report::Fault;
-use holm_root::store::{Error, Held, Store};
+use holm_root::image::Image;
+use holm_root::store::{Error, Held, Source, Store};
+use holm_root::unpack::Limits;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -29,9 +31,12 @@ fn place() -> Option<PathBuf> {
 
 /// What a `--root` that is neither `host`, `none` nor programs means: `None` for a directory.
 ///
-/// `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
+/// `oci:PATH[:TAG]` is an image, which is stored when it is used first. `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
 /// store has one of that name or of nearly that name; else a directory that is missing.
 pub(crate) fn root(value: &OsStr, origin: &str) -> Result<Option<Held>, Fault> {
+    if let Some(name) = crate::image::named(Path::new(value)) {
+        return image(&name, origin).map(Some);
+    }
     let named = value.as_bytes().strip_prefix(PREFIX).map(OsStr::from_bytes);
     let is_path = value.as_bytes().contains(&b'/') || Path::new(value).exists();
     if named.is_none() && (is_path || place().is_none()) {
@@ -42,6 +47,20 @@ pub(crate) fn root(value: &OsStr, origin: &str) -> Result<Option<Held>, Fault> {
         Err(Error::Unknown { name, names }) if named.is_none() && near(&name, &names).is_empty() => Ok(None),
         Err(error) => Err(fault(&error, origin)),
     }
+}
+
+/// The root of an image, from the store; it is put there if it isn't.
+fn image(name: &Path, origin: &str) -> Result<Held, Fault> {
+    let failed = |error: Error| fault(&error, origin);
+    let image = Image::named(name).map_err(failed)?;
+    let (store, id) = (open()?, image.id_name());
+    match store.hold(&id) {
+        Err(Error::Unknown { .. }) => {}
+        held => return held.map_err(failed),
+    }
+    let source = Source::Image(&image, Limits::default());
+    store.clone().write().and_then(|writer| writer.import(source, &id)).map_err(failed)?;
+    store.hold(&id).map_err(failed)
 }
 
 /// An error of the store's, with what would help.
@@ -61,6 +80,11 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
             format!("holm root rm {name} removes it; import the root again")
         }
         Error::Damaged { .. } => "remove the root and import it again".to_owned(),
+        Error::Tag { image, tags, .. } => match tags.is_empty() {
+            true => "it has no tags: leave the tag out".to_owned(),
+            false => format!("oci:{}:TAG with one of {}", image.display(), tags.join(", ")),
+        },
+        Error::Packed { path } => format!("gunzip, unxz or unzstd {} first", path.display()),
         Error::TooLarge { .. } => "--max-size SIZE allows more".to_owned(),
         _ => String::new(),
     };

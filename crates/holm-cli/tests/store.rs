@@ -1,56 +1,22 @@
 //! The store of roots: what hostile archives, kills, full and read-only disks and damage do to it, which is nothing.
 
+mod archives;
 #[expect(dead_code, reason = "nothing here is left running in the background")]
 mod patience;
+mod stores;
 
+use archives::{file, link, member, sum};
 use patience::output;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use stores::{Store, said, there};
 use testkit::{Scratch, holm, is_root, skip};
 
-/// A store of this test.
-struct Store(Scratch);
-
 impl Store {
-    fn new(name: &str) -> Store {
-        Store(Scratch::new(&format!("store-{name}")))
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.join("store")
-    }
-
-    fn holm(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(holm());
-        command.env("HOLM_STORE", self.path()).current_dir(self.0.path()).args(arguments);
-        command
-    }
-
-    /// What a command prints, which must be well.
-    fn does(&self, arguments: &[&str]) -> String {
-        let done = output(&mut self.holm(arguments));
-        assert_eq!(done.status.code(), Some(0), "{arguments:?}: {}", said(&done));
-        String::from_utf8_lossy(&done.stdout).into_owned()
-    }
-
-    /// What a command says that ends with 125, and that has `text` in it.
-    fn fails(&self, arguments: &[&str], text: &str) -> String {
-        let done = output(&mut self.holm(arguments));
-        assert_eq!(done.status.code(), Some(125), "{arguments:?}: {}", said(&done));
-        assert!(said(&done).contains(text), "{arguments:?}: {}", said(&done));
-        said(&done)
-    }
-
-    /// The files of the only root.
-    fn files(&self) -> PathBuf {
-        let mut roots = fs::read_dir(self.path().join("roots")).expect("there is a store");
-        roots.next().expect("there is a root").expect("it can be listed").path().join("files")
-    }
-
     /// Everything below the store, with sizes.
     fn all(&self) -> Vec<(PathBuf, u64)> {
         let mut found = Vec::new();
@@ -79,49 +45,6 @@ impl Store {
         symlink("/nowhere/at all", path.join("link")).expect("scratch is ours");
         path
     }
-}
-
-fn said(done: &Output) -> String {
-    String::from_utf8_lossy(&done.stderr).into_owned()
-}
-
-/// One member of an archive: kind, name, link, content.
-fn member(kind: u8, name: &str, link: &str, content: &[u8]) -> Vec<u8> {
-    let mut block = vec![0; 512];
-    block[..name.len()].copy_from_slice(name.as_bytes());
-    block[100..107].copy_from_slice(b"0000755");
-    block[108..115].copy_from_slice(b"0000000");
-    block[116..123].copy_from_slice(b"0000000");
-    block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-    block[136..147].copy_from_slice(b"00000000000");
-    block[156] = kind;
-    block[157..157 + link.len()].copy_from_slice(link.as_bytes());
-    block[257..265].copy_from_slice(b"ustar\x0000");
-    block[329..336].copy_from_slice(b"0000001");
-    block[337..344].copy_from_slice(b"0000003");
-    sum(&mut block);
-    block.extend_from_slice(content);
-    block.resize(block.len().next_multiple_of(512), 0);
-    block
-}
-
-fn sum(block: &mut [u8]) {
-    block[148..156].fill(b' ');
-    let sum: u32 = block[..512].iter().map(|byte| u32::from(*byte)).sum();
-    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-}
-
-fn file(name: &str, content: &str) -> Vec<u8> {
-    member(b'0', name, "", content.as_bytes())
-}
-
-fn link(name: &str, to: &str) -> Vec<u8> {
-    member(b'2', name, to, b"")
-}
-
-/// Whether something is at a path; a link counts.
-fn there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 #[test]
@@ -365,7 +288,7 @@ fn a_full_or_read_only_disk_is_told_and_leaves_the_store_as_it_was() {
     assert_eq!(done.status.code(), Some(125), "{printed}{said}");
     assert!(said.contains("cannot unpack made/large: no space left on device"), "{said}");
     assert!(said.contains("store/lock: read-only file system"), "{said}");
-    assert!(printed.contains("small: as stored\nlock\nnames\npool\nroots\nversion\n"), "{printed}");
+    assert!(printed.contains("small: as stored\nlock\nnames\npool\nrecipes\nroots\nversion\n"), "{printed}");
 }
 
 #[test]
@@ -451,6 +374,6 @@ fn a_kill_at_any_moment_leaves_the_store_whole() {
     left.sort();
     assert_eq!(
         left.iter().map(|name| name.as_bytes()).collect::<Vec<_>>().join(&b' '),
-        b"lock names pool roots version"
+        b"lock names pool recipes roots version"
     );
 }

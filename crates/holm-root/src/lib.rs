@@ -4,7 +4,8 @@
 //!   executed: running a file's own loader, as `ldd` does, hands control to whoever wrote the file.
 //! - [`programs`] copies such a closure into a directory and keeps it in a cache, so that the second start costs
 //!   some stat calls.
-//! - [`store`] keeps whole roots under names, from directories and archives, each content once.
+//! - [`store`] keeps whole roots under names, from directories, archives and images, each content once.
+//! - [`image`] reads images: layouts, archives and what registries have.
 //!
 //! This crate reads and copies files. It makes no namespaces and no mounts; that is the crate `holm`.
 
@@ -14,6 +15,7 @@
 pub mod closure;
 pub mod deb822;
 pub mod debian;
+pub mod image;
 mod net;
 pub mod programs;
 pub mod store;

@@ -52,6 +52,7 @@ pub use verify::Difference;
 use listing::Listing;
 use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
 
+use crate::image::Config;
 use crate::tree::scan;
 
 const VERSION: &str = "holm store 1\n";
@@ -74,6 +75,8 @@ pub struct Writer {
 pub struct Held {
     /// Its files. They must not be written to.
     pub files: PathBuf,
+    /// How a program is started in it, if it was made from an image.
+    pub config: Option<Config>,
     _listing: File,
 }
 
@@ -176,7 +179,7 @@ impl Store {
             }
             let same = |now: fs::Metadata| listing.metadata().is_ok_and(|held| held.ino() == now.ino());
             if fs::metadata(&path).is_ok_and(same) {
-                return Ok(Held { files: self.files(&found.id), _listing: listing });
+                return Ok(Held { files: self.files(&found.id), config: found.config, _listing: listing });
             }
         }
     }

@@ -9,12 +9,13 @@
 //! [`scan`] has listed it.
 
 pub(crate) mod copy;
+mod layer;
 mod reach;
 mod revisit;
 pub(crate) mod scan;
 mod sink;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +23,8 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, unlinkat,
-    utimensat,
+    fchown, fremovexattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
+    unlinkat, utimensat,
 };
 use rustix::io::{Errno, Result};
 
@@ -64,6 +65,8 @@ pub(crate) struct Tree {
     pub(crate) left_out: u64,
     /// No file is newer than this: seconds since 1970.
     latest: Option<i64>,
+    /// What the present layer has made, by directory and name, if there are layers below it.
+    made: Option<HashSet<(u64, Vec<u8>)>>,
     recent: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -106,8 +109,15 @@ impl Tree {
     pub(crate) fn new(root: &Path) -> Result<Tree> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, root, flags, Mode::empty())?;
-        let mut tree =
-            Tree { root, owners: Owners::here(), notes: HashMap::new(), left_out: 0, latest: None, recent: None };
+        let mut tree = Tree {
+            root,
+            owners: Owners::here(),
+            notes: HashMap::new(),
+            left_out: 0,
+            latest: None,
+            made: None,
+            recent: None,
+        };
         let facts = Facts { mode: 0o755, ..Facts::default() };
         let root = tree.root.try_clone().map_err(|_| Errno::MFILE)?;
         tree.settle(root.as_fd(), facts, epoch(), true, None)?;
@@ -118,7 +128,15 @@ impl Tree {
     /// [`Tree::join`].
     pub(crate) fn hand(&self) -> Result<Tree> {
         let root = self.root.try_clone().map_err(|_| Errno::MFILE)?;
-        Ok(Tree { root, owners: self.owners, notes: HashMap::new(), left_out: 0, latest: None, recent: None })
+        Ok(Tree {
+            root,
+            owners: self.owners,
+            notes: HashMap::new(),
+            left_out: 0,
+            latest: None,
+            made: None,
+            recent: None,
+        })
     }
 
     /// Takes a hand back.
@@ -146,6 +164,7 @@ impl Tree {
             return self.settle(root.as_fd(), facts, modified, true, None);
         }
         let (parent, name) = self.parent(path)?;
+        self.mark(parent.as_fd(), name)?;
         match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {}
             Ok(_) | Err(Errno::NOENT) => {
@@ -245,6 +264,7 @@ impl Tree {
             return Err(Errno::ISDIR);
         }
         let (parent, name) = self.parent(path)?;
+        self.mark(parent.as_fd(), name)?;
         let there = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW);
         if there.is_ok_and(|there| there.st_ino == found.st_ino) {
             return Ok(());
@@ -275,6 +295,7 @@ impl Tree {
 
     fn vacant<'p>(&mut self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
         let (parent, name) = self.parent(path)?;
+        self.mark(parent.as_fd(), name)?;
         self.clear(parent.as_fd(), name)?;
         Ok((parent, name))
     }
@@ -291,6 +312,7 @@ impl Tree {
         if depth > DEEPEST {
             return Err(Errno::NAMETOOLONG);
         }
+        self.mark(parent, name)?;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             // Another hand was faster.
             Err(Errno::EXIST) => {}
@@ -333,13 +355,19 @@ impl Tree {
         if self.owners == Owners::Kept {
             fchown(file, Some(uid(&facts)), Some(gid(&facts)))?;
         }
+        let ino = fstat(file)?.st_ino;
+        let before = self.notes.get(&ino).filter(|_| directory);
+        for name in before.iter().flat_map(|note| note.facts.attributes.keys()) {
+            if self.owners.sets(name) && !facts.attributes.contains_key(name) {
+                fremovexattr(file, name.as_slice())?;
+            }
+        }
         for (name, value) in facts.attributes.iter().filter(|(name, _)| self.owners.sets(name)) {
             fsetxattr(file, name.as_slice(), value, XattrFlags::empty())?;
         }
         fchmod(file, Mode::from_raw_mode(self.owners.mode(facts.mode, directory)))?;
         futimens(file, &times(modified))?;
         let status = fstat(file)?;
-        let ino = status.st_ino;
         let depth = self.notes.get(&ino).filter(|_| directory).map_or(0, |note| note.depth);
         self.notes.insert(ino, Note { facts, hash, device: None, modified, changed: changed(&status), depth });
         Ok(())
@@ -372,7 +400,7 @@ impl Tree {
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The names in a directory.
-fn names(directory: &OwnedFd) -> Result<Vec<Vec<u8>>> {
+fn names(directory: impl AsFd) -> Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;

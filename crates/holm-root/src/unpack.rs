@@ -1,17 +1,17 @@
 //! Archives whose maker isn't trusted become a tree.
 //!
-//! The order of things: bytes are decompressed ([`decoder`]) in a thread of their own, counted against the limits, read
-//! as members ([`archive`]), and each member is made in a [`Tree`], which keeps everything inside.
+//! The order of things: bytes are decompressed (`decoder`) in a thread of their own, counted against the limits, read
+//! as members (`archive`), and each member is made in a [`Tree`], which keeps everything inside.
 //!
 //! Names are relative to the root, whether they begin with `/` or not; a name with `..` is refused: no honest archive
 //! has one. Of members with the same name the last counts. An archive without an end marker is taken if it ends
 //! between two members, since some programs write such.
 
 pub(crate) mod archive;
-mod decoder;
+pub(crate) mod decoder;
+mod layer;
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -38,36 +38,70 @@ impl Default for Limits {
     }
 }
 
-/// Unpacks an archive, plain or compressed by gzip, xz or zstd as its first bytes say, into a tree.
-pub(crate) fn unpack(source: File, path: &Path, tree: &mut Tree, limits: Limits) -> Result<(), Error> {
-    let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: holm::model::text::cause(&error) };
-    let bytes = decoder::decode(source).map_err(whole)?;
-    let mut archive = Archive::new(bytes.take(limits.bytes.saturating_add(1)));
-    let mut left = limits;
-    let over = |path: &Path| Error::TooLarge { path: path.to_owned(), limits };
-    let mut any = false;
-    loop {
-        let member = match archive.next() {
-            Ok(Some(member)) => member,
-            Ok(None) => break,
-            Err(_) if archive.source().limit() == 0 => return Err(over(path)),
-            Err(error) => return Err(whole(error)),
-        };
-        any = true;
-        let name = PathBuf::from(OsStr::from_bytes(&member.path));
-        left.members = left.members.checked_sub(1).ok_or_else(|| over(&name))?;
-        left.bytes = left.bytes.checked_sub(member.size).ok_or_else(|| over(&name))?;
-        make(tree, &member, &mut archive).map_err(|error| match archive.source().limit() {
-            0 => over(&name),
-            _ => Error::Unpack { path: name, cause: holm::model::text::cause(&error) },
-        })?;
+/// What names that begin with `.wh.` mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nothing: the archive is a whole root.
+    Whole,
+    /// The archive is a layer, and they hide what is below it.
+    Layer,
+}
+
+/// Archives that become one tree, within limits for all of them together.
+pub(crate) struct Unpack<'t> {
+    tree: &'t mut Tree,
+    form: Form,
+    limits: Limits,
+    left: Limits,
+    /// Bytes that may still be decompressed.
+    stream: u64,
+}
+
+impl<'t> Unpack<'t> {
+    pub(crate) fn new(tree: &'t mut Tree, form: Form, limits: Limits) -> Unpack<'t> {
+        Unpack { tree, form, limits, left: limits, stream: limits.bytes.saturating_add(1) }
     }
-    if archive.source().limit() == 0 {
-        return Err(over(path));
+
+    /// What comes next is a layer above all there is.
+    pub(crate) fn next_layer(&mut self) {
+        self.tree.next_layer();
     }
-    match any {
-        true => Ok(()),
-        false => Err(Error::Unpack { path: path.to_owned(), cause: "it is empty".to_owned() }),
+
+    /// Unpacks one archive, `path` in messages, whose bytes [`decode`] gives, and reads them to their end.
+    pub(crate) fn archive(&mut self, bytes: impl Read, path: &Path) -> Result<(), Error> {
+        let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: holm::model::text::cause(&error) };
+        let limits = self.limits;
+        let over = |path: &Path| Error::TooLarge { path: path.to_owned(), limits };
+        let mut archive = Archive::new(bytes.take(self.stream));
+        let mut any = self.form == Form::Layer;
+        loop {
+            let member = match archive.next() {
+                Ok(Some(member)) => member,
+                Ok(None) => break,
+                Err(_) if archive.source().limit() == 0 => return Err(over(path)),
+                Err(error) => return Err(whole(error)),
+            };
+            any = true;
+            let name = PathBuf::from(OsStr::from_bytes(&member.path));
+            self.left.members = self.left.members.checked_sub(1).ok_or_else(|| over(&name))?;
+            self.left.bytes = self.left.bytes.checked_sub(member.size).ok_or_else(|| over(&name))?;
+            let made = match self.form {
+                Form::Whole => make(self.tree, &member, &mut archive),
+                Form::Layer => layer::make(self.tree, &member, &mut archive),
+            };
+            made.map_err(|error| match archive.source().limit() {
+                0 => over(&name),
+                _ => Error::Unpack { path: name, cause: holm::model::text::cause(&error) },
+            })?;
+        }
+        let mut rest = archive.into_source();
+        io::copy(&mut rest, &mut io::sink()).map_err(whole)?;
+        self.stream = rest.limit();
+        match (self.stream, any) {
+            (0, _) => Err(over(path)),
+            (_, true) => Ok(()),
+            (_, false) => Err(Error::Unpack { path: path.to_owned(), cause: "it is empty".to_owned() }),
+        }
     }
 }
 

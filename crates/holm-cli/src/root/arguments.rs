@@ -21,8 +21,13 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("import")
-                .about("Stores a directory or an archive")
-                .arg(path("source", "DIR|FILE", "A directory, or a tar archive, plain or by gzip, xz or zstd"))
+                .about("Stores a directory, an archive or an image")
+                .arg(path(
+                    "source",
+                    "SOURCE",
+                    "A directory; a tar archive, plain or by gzip, xz or zstd; an image layout, or an archive of an image; \
+                     oci:PATH:TAG for one image of several",
+                ))
                 .arg(name().required(true))
                 .arg(
                     Arg::new("max-size")

@@ -122,7 +122,7 @@ pub fn build(
     let mut draft = writer.begin()?;
     fill(&mut draft, &recipe, progress)?;
     progress(Event::Storing);
-    let metadata = writer.finish(draft, name, source.to_owned())?;
+    let metadata = writer.finish(draft, name, source.to_owned(), None)?;
     writer.note(&key, &metadata)?;
     Ok(metadata)
 }

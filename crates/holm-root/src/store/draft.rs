@@ -12,9 +12,11 @@ use std::time::SystemTime;
 use super::listing::{self, Item, Listing};
 use super::metadata::{self, Metadata, NotOnDisk};
 use super::{Error, Writer, collect, open_directory, pool, sync_directory, write_synced};
+use crate::image::{self, Config, Image};
 use crate::tree::scan::{Found, scan};
 use crate::tree::{Owners, Tree, copy};
-use crate::unpack::{Limits, unpack};
+use crate::unpack::decoder::decode;
+use crate::unpack::{Form, Limits, Unpack};
 
 /// What a root is made from.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,8 @@ pub enum Source<'p> {
     Directory(&'p Path),
     /// A tar archive, plain or compressed by gzip, xz or zstd, within limits.
     Archive(&'p Path, Limits),
+    /// The layers of an image, within limits.
+    Image(&'p Image, Limits),
 }
 
 impl<'p> Source<'p> {
@@ -42,11 +46,19 @@ impl<'p> Source<'p> {
         }
     }
 
+    fn config(&self) -> Option<Config> {
+        match self {
+            Source::Image(image, _) => Some(image.config.clone()),
+            Source::Directory(_) | Source::Archive(..) => None,
+        }
+    }
+
     fn words(&self) -> String {
         let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         match self {
             Source::Directory(path) => format!("directory {}", whole(path).display()),
             Source::Archive(path, _) => format!("archive {}", whole(path).display()),
+            Source::Image(image, _) => image.source.clone(),
         }
     }
 }
@@ -85,10 +97,18 @@ impl Writer {
                 .map_err(|(inside, error)| Error::unpack(&path.join(OsStr::from_bytes(&inside)))(error))?,
             Source::Archive(path, limits) => {
                 let file = File::open(path).map_err(Error::io("read", path))?;
-                unpack(file, path, tree, limits)?;
+                let bytes = decode(file, None).map_err(Error::unpack(path))?;
+                Unpack::new(tree, Form::Whole, limits).archive(bytes, path)?;
             }
+            Source::Image(image, limits) => image.unpack(tree, limits)?,
         }
-        self.finish(draft, name, source.words())
+        if let Source::Archive(path, _) = source
+            && image::is_archive_of_one(&draft.tree).map_err(Error::unpack(path))?
+        {
+            return Err(Error::Packed { path: path.to_owned() });
+        }
+        let config = source.config();
+        self.finish(draft, name, source.words(), config)
     }
 
     /// Begins a root.
@@ -104,7 +124,13 @@ impl Writer {
 
     /// Stores a root that is complete under a name that there can be; if it is there under that name already, it stays
     /// as it is.
-    pub(crate) fn finish(&self, mut draft: Draft, name: &str, source: String) -> Result<Metadata, Error> {
+    pub(crate) fn finish(
+        &self,
+        mut draft: Draft,
+        name: &str,
+        source: String,
+        config: Option<Config>,
+    ) -> Result<Metadata, Error> {
         let found = scan(&mut draft.tree).map_err(store_failed)?;
         let text = found.listing.text();
         let owners = draft.tree.owners();
@@ -117,6 +143,7 @@ impl Writer {
             size: found.listing.size(),
             entries: found.listing.0.len() as u64,
             not_on_disk: not_on_disk(&found.listing, owners, found.left_out),
+            config,
         };
         if let Some(there) = self.vacant(&metadata)? {
             return Ok(there);
@@ -134,7 +161,7 @@ impl Writer {
     /// Whether a root has its name already; another root must not.
     pub(super) fn vacant(&self, metadata: &Metadata) -> Result<Option<Metadata>, Error> {
         match self.store.find(&metadata.name) {
-            Ok(there) if there.id == metadata.id => Ok(Some(there)),
+            Ok(there) if (&there.id, &there.config) == (&metadata.id, &metadata.config) => Ok(Some(there)),
             Ok(_) => Err(Error::Taken { name: metadata.name.clone() }),
             Err(Error::Unknown { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -73,6 +73,31 @@ pub enum Error {
         /// What it may become.
         limits: Limits,
     },
+    /// An image can't become a root.
+    #[error("cannot use image {image}: {cause}")]
+    Image {
+        /// As named.
+        image: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// An archive of an image is compressed: its files can't be found without unpacking it.
+    #[error("cannot unpack {}: it is an archive of an image, compressed as a whole", path.display())]
+    Packed {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// Which image of several is meant isn't known.
+    #[error("cannot choose an image of {}: {}", image.display(), tag.as_ref().map_or_else(
+        || "it holds several".to_owned(), |tag| format!("none, or more than one, has the tag {tag}")))]
+    Tag {
+        /// The layout or archive.
+        image: PathBuf,
+        /// The tag that was asked for.
+        tag: Option<String>,
+        /// The tags there are.
+        tags: Vec<String>,
+    },
     /// The system refused.
     #[error("cannot {verb} {}: {}", path.display(), cause(source))]
     Io {

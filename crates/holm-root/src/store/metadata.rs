@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Config;
+
 /// The form of the file.
 pub(crate) const VERSION: u32 = 1;
 
@@ -25,6 +27,9 @@ pub struct Metadata {
     pub entries: u64,
     /// What the files on disk are not.
     pub not_on_disk: NotOnDisk,
+    /// How a program is started in it, if it was made from an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Config>,
 }
 
 /// What a stored root's listing has and its files on disk have not.
@@ -42,7 +47,7 @@ pub struct NotOnDisk {
 /// Whether a text can be a name, or why not.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@+-".contains(&byte);
-    let reserved = ["store:", "bins:"].iter().any(|prefix| name.starts_with(prefix));
+    let reserved = ["store:", "bins:", "oci:", "docker:"].iter().any(|prefix| name.starts_with(prefix));
     match name.as_bytes() {
         [] => Err("it is empty"),
         _ if name.len() > 128 => Err("it has more than 128 bytes"),

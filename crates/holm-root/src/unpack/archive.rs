@@ -61,6 +61,13 @@ struct Before {
     attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Member {
+    /// Whether the archive holds less than its content.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.pieces.is_some()
+    }
+}
+
 fn bad(text: &'static str) -> io::Error {
     io::Error::other(text)
 }
@@ -72,6 +79,19 @@ impl<R: Read> Archive<R> {
 
     pub(super) fn source(&self) -> &R {
         &self.source
+    }
+
+    pub(crate) fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
+    pub(super) fn into_source(self) -> R {
+        self.source
+    }
+
+    /// How much to pass over until the next header; who asks does it.
+    pub(crate) fn pass(&mut self) -> u64 {
+        std::mem::take(&mut self.left) + std::mem::take(&mut self.padding)
     }
 
     /// The next member; `None` at the end. What the last one has left is skipped.
@@ -120,11 +140,10 @@ impl<R: Read> Archive<R> {
     }
 
     fn header(&mut self) -> io::Result<Option<Header>> {
-        let skip = self.left + self.padding;
+        let skip = self.pass();
         if io::copy(&mut self.source.by_ref().take(skip), &mut io::sink())? < skip {
             return Err(early(io::ErrorKind::UnexpectedEof.into()));
         }
-        (self.left, self.padding) = (0, 0);
         let mut header = Header::new_old();
         let bytes = header.as_mut_bytes();
         // Nothing at all instead of a header: the end, though without its marker.

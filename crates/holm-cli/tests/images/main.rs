@@ -1,0 +1,13 @@
+//! Images: what honest ones become, and what hostile ones reach, which is nothing.
+
+#[path = "../archives/mod.rs"]
+mod archives;
+mod hostile;
+mod layout;
+#[path = "../patience/mod.rs"]
+#[expect(dead_code, reason = "nothing here is left running in the background")]
+mod patience;
+mod start;
+#[path = "../stores/mod.rs"]
+mod stores;
+mod tools;

@@ -1,0 +1,65 @@
+//! Programs in roots that were made from images start as the image says, but where an option says otherwise.
+
+use crate::archives::{file, member};
+use crate::layout::{Layout, archives};
+use crate::stores::Store;
+use serde_json::{Value, json};
+use testkit::is_root;
+
+const TOOLS: [&str; 6] = ["--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
+
+/// A store with an image of this configuration beside it.
+fn image(name: &str, config: Value) -> Store {
+    let store = Store::new(name);
+    let passwd = "root:x:0:0::/root:/bin/sh\nweb:x:0:7::/srv/web:/bin/sh\n";
+    let members = vec![member(b'5', "etc", "", b""), file("etc/passwd", passwd), file("etc/group", "staff:x:8:\n")];
+    let mut layout = Layout::new(&store.0.join("image"), &archives(&[members]));
+    layout.config["config"] = config;
+    layout.write();
+    store
+}
+
+fn run(store: &Store, options: &[&str]) -> String {
+    store.does(&[&["run", "--root", "oci:image"], TOOLS.as_slice(), options].concat())
+}
+
+const TELL: &str = "echo $(id -u):$(id -g) $(pwd) $A $HOME $0 \"$@\"";
+
+#[test]
+fn the_image_counts_where_no_option_does() {
+    let store = image(
+        "start",
+        json!({
+            "Env": ["A=image", "PATH=/usr/bin"], "WorkingDir": "/not/there", "User": "web",
+            "Entrypoint": ["sh", "-c", TELL], "Cmd": ["name", "argument"],
+        }),
+    );
+    let gid = if is_root() { "7" } else { "0" };
+    let user = if is_root() { "web" } else { "root" };
+    // An ordinary user has one id only, of each kind.
+    let own: &[&str] = if is_root() { &[] } else { &["--user", "0:0"] };
+    let home = if is_root() { "/srv/web" } else { "/root" };
+    assert_eq!(run(&store, own), format!("0:{gid} /not/there image {home} name argument\n"), "{user}");
+    assert_eq!(run(&store, own), format!("0:{gid} /not/there image {home} name argument\n"), "from the store");
+    let options = ["--user", "0:0", "--chdir", "/etc", "--env", "A=mine"];
+    assert_eq!(run(&store, &options), "0:0 /etc mine /root name argument\n");
+    assert_eq!(run(&store, &[own, &["sh", "-c", "echo own"]].concat()), "own\n");
+    assert_eq!(store.does(&["root", "ls"]).lines().count(), 2, "it is stored once");
+}
+
+#[test]
+fn an_image_that_says_nothing_runs_as_root_in_the_root_directory() {
+    let store = image("start-bare", json!({}));
+    assert_eq!(run(&store, &["sh", "-c", TELL]), "0:0 / /root sh\n");
+    store.fails(&["run", "--root", "oci:image"], "it has neither an entrypoint nor a command");
+    store.fails(&["run"], "cannot run: no program is given");
+}
+
+#[test]
+fn a_user_that_the_image_lacks_is_told() {
+    let store = image("start-user", json!({ "User": "nobody-here", "Cmd": ["true"] }));
+    let said = store.fails(&["run", "--root", "oci:image"], "its /etc/passwd has no user nobody-here");
+    assert!(said.contains("hint: --user UID:GID"), "{said}");
+    let store = image("start-group", json!({ "User": "0:nogroup-here", "Cmd": ["true"] }));
+    store.fails(&["run", "--root", "oci:image"], "its /etc/group has no group nogroup-here");
+}
