@@ -35,8 +35,8 @@ pub(crate) struct Reader<'f> {
 }
 
 impl<'f> Reader<'f> {
-    pub(crate) fn new(file: &'f File) -> Result<Reader<'f>, Fault> {
-        let len = file.metadata()?.len();
+    /// Reads the first bytes of a file that has `len` bytes.
+    pub(crate) fn new(file: &'f File, len: u64) -> Result<Reader<'f>, Fault> {
         let mut reader = Reader { file, len, head: Vec::new() };
         reader.head = reader.part(0, len.min(HEAD), "")?.into_owned();
         Ok(reader)

@@ -159,8 +159,8 @@ impl Resolver {
         if let Some(content) = self.contents.get(real) {
             return Ok(content.clone());
         }
-        let file = self.layout.tree.open(real)?;
-        let content = read_content(&file).map_err(|fault| at(real, fault))?;
+        let (file, status) = self.layout.tree.open(real)?;
+        let content = read_content(&file, status.len()).map_err(|fault| at(real, fault))?;
         self.contents.insert(real.to_owned(), content.clone());
         Ok(content)
     }
@@ -255,9 +255,9 @@ impl Resolver {
 
     /// Reads a whole file, or nothing if it is larger than `limit` bytes.
     pub(crate) fn bytes(&self, real: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-        let file = self.layout.tree.open(real)?;
+        let (file, status) = self.layout.tree.open(real)?;
         let read = || {
-            let reader = Reader::new(&file)?;
+            let reader = Reader::new(&file, status.len())?;
             let size = if reader.len() > limit { 0 } else { reader.len() };
             reader.part(0, size, "").map(std::borrow::Cow::into_owned)
         };
@@ -265,8 +265,8 @@ impl Resolver {
     }
 }
 
-fn read_content(file: &std::fs::File) -> Result<Content, Fault> {
-    let reader = Reader::new(file)?;
+fn read_content(file: &std::fs::File, len: u64) -> Result<Content, Fault> {
+    let reader = Reader::new(file, len)?;
     let head = reader.head();
     if head.starts_with(b"\x7fELF") {
         return elf::parse(&reader).map(|object| Content::Elf(Rc::new(object)));

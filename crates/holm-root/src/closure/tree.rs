@@ -183,16 +183,17 @@ impl Tree {
         Ok(Walked::At(Found { real, node, passed }))
     }
 
-    /// Opens a regular file for reading; `real` comes from [`Tree::walk`].
-    pub(crate) fn open(&self, real: &Path) -> Result<File, Error> {
+    /// Opens a regular file for reading, and tells its status; `real` comes from [`Tree::walk`].
+    pub(crate) fn open(&self, real: &Path) -> Result<(File, Metadata), Error> {
         let failed = |source| Error::Read { path: real.to_owned(), source };
         // Should the tree have been changed since the walk: a link still can't lead outside, and a fifo can't block.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let file = rustix::fs::openat2(&self.dir, real, flags, Mode::empty(), within).map_err(|e| failed(e.into()))?;
         let file = File::from(file);
-        match file.metadata().map_err(failed)?.is_file() {
-            true => Ok(file),
+        let status = file.metadata().map_err(failed)?;
+        match status.is_file() {
+            true => Ok((file, status)),
             false => Err(Error::Malformed { path: real.to_owned(), cause: "not a regular file" }),
         }
     }
@@ -201,6 +202,14 @@ impl Tree {
     pub(crate) fn mode(&self, real: &Path) -> Option<u32> {
         match self.nodes.get(real)? {
             Node::Dir(stamp) | Node::File(stamp) => Some(stamp.mode),
+            _ => None,
+        }
+    }
+
+    /// The device and inode of a file that was met: the same for all names of one file.
+    pub(crate) fn identity(&self, real: &Path) -> Option<(u64, u64)> {
+        match self.nodes.get(real)? {
+            Node::File(stamp) => Some((stamp.dev, stamp.ino)),
             _ => None,
         }
     }
