@@ -4,8 +4,10 @@
 //! Tests run as root and as an ordinary user: the whole test program is run twice. A gate skips with a reason; with `CI`
 //! set it fails instead.
 
+pub mod archive;
 pub mod forest;
 pub mod random;
+pub mod server;
 pub mod tracer;
 
 use std::collections::BTreeSet;

@@ -84,6 +84,7 @@ impl<'p> Fetcher<'p> {
     ) -> Result<Fetcher<'p>, Error> {
         let files = cache.join("files");
         DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(Error::io("make", &files))?;
+        check(cache)?;
         let client = crate::net::client().map_err(|error| Error::Download {
             url: "anything".to_owned(),
             cause: causes(&error),
@@ -333,6 +334,17 @@ impl<'p> Fetcher<'p> {
             tokio::time::sleep(wait.unwrap_or(pause).min(LONGEST)).await;
         }
     }
+}
+
+/// Whether the cache is the caller's alone: selections are kept there, too.
+fn check(cache: &Path) -> Result<(), Error> {
+    let metadata = fs::metadata(cache).map_err(Error::io("read", cache))?;
+    let cause = match (metadata.uid() == rustix::process::geteuid().as_raw(), metadata.mode() & 0o022) {
+        (true, 0) => return Ok(()),
+        (true, _) => "others can write to it",
+        (false, _) => "it is another user's",
+    };
+    Err(Error::Wish { what: "cache", value: cache.display().to_string(), cause: cause.to_owned() })
 }
 
 /// What there is of a file.

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{KeyFlags, Signature, SignatureType, SubpacketData};
+use pgp::packet::{Signature, SignatureType, SubpacketData};
 use pgp::ser::Serialize;
 use pgp::types::{KeyDetails, PublicParams, Tag};
 
@@ -174,13 +174,13 @@ fn signed_by(key: &SignedPublicKey, signature: &Signature, data: &[u8], now: Sys
     if names(signature, &key.primary_key) {
         check_signature(signature, now)?;
         signature.verify(&key.primary_key, data).map_err(|_| "the signature is not of this text")?;
-        return check_primary(key, signature, now, true).map(|()| true);
+        return check_primary(key, signature, now, Signer::Primary).map(|()| true);
     }
     for subkey in &key.public_subkeys {
         if names(signature, &subkey.key) {
             check_signature(signature, now)?;
             signature.verify(&subkey.key, data).map_err(|_| "the signature is not of this text")?;
-            check_primary(key, signature, now, false)?;
+            check_primary(key, signature, now, Signer::Subkey)?;
             return check_subkey(key, subkey, signature, now).map(|()| true);
         }
     }
@@ -219,12 +219,18 @@ fn check_signature(signature: &Signature, now: SystemTime) -> Result<(), &'stati
     }
 }
 
+/// Which key of the keys that belong together.
+enum Signer {
+    Primary,
+    Subkey,
+}
+
 /// Whether a primary key is good, and if it signs itself may do so.
 fn check_primary(
     key: &SignedPublicKey,
     signature: &Signature,
     now: SystemTime,
-    signs: bool,
+    signer: Signer,
 ) -> Result<(), &'static str> {
     let (primary, details) = (&key.primary_key, &key.details);
     if details.revocation_signatures.iter().any(|one| one.verify_key(primary).is_ok()) {
@@ -241,9 +247,10 @@ fn check_primary(
     let newest = direct.chain(users).max_by_key(|one| one.created()).filter(|one| is_strong(one));
     let newest = newest.ok_or("it has not signed itself with a strong hash")?;
     check_time(primary, newest, signature, now)?;
-    match signs {
-        true => check_use(primary, newest),
-        false => Ok(()),
+    check_strength(primary)?;
+    match signer {
+        Signer::Primary => check_use(newest),
+        Signer::Subkey => Ok(()),
     }
 }
 
@@ -267,7 +274,8 @@ fn check_subkey(
         return Err("the subkey has not bound itself to it");
     }
     check_time(&subkey.key, newest, signature, now)?;
-    check_use(&subkey.key, newest)
+    check_strength(&subkey.key)?;
+    check_use(newest)
 }
 
 /// Whether a key was there when it signed and has not expired, by what it says of itself.
@@ -287,12 +295,14 @@ fn check_time(
     }
 }
 
-/// Whether a key is strong and may sign.
-fn check_use(key: &impl KeyDetails, of: &Signature) -> Result<(), &'static str> {
-    let flags = of.key_flags();
-    if !flags.sign() && flags != KeyFlags::default() {
-        return Err("the key may not sign");
-    }
+/// Whether a key may sign, by what it says of itself; it may where it says nothing.
+fn check_use(of: &Signature) -> Result<(), &'static str> {
+    let mut all = of.config().into_iter().flat_map(|config| config.hashed_subpackets());
+    let says = all.any(|subpacket| matches!(subpacket.data, SubpacketData::KeyFlags(_)));
+    if says && !of.key_flags().sign() { Err("the key may not sign") } else { Ok(()) }
+}
+
+fn check_strength(key: &impl KeyDetails) -> Result<(), &'static str> {
     // A number of 2,048 bits and its length.
     const RSA: usize = 258;
     match key.public_params() {
@@ -316,3 +326,6 @@ fn ends(start: SystemTime, lasts: Option<pgp::types::Duration>) -> Option<System
     let seconds = lasts.map_or(0, |lasts| lasts.as_secs());
     (seconds != 0).then(|| start + Duration::from_secs(u64::from(seconds)))
 }
+
+#[cfg(test)]
+mod tests;

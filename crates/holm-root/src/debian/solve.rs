@@ -257,10 +257,12 @@ impl<'u, 't> Solver<'u, 't> {
     /// Why a dependency can't be satisfied.
     fn explain(&self, owner: usize, group: &Group<'t>) -> String {
         let why = |relation: &Relation<'t>| {
-            let cause = match (self.meant(relation).first(), self.universe.versions(relation.name).first()) {
-                (Some(at), _) => self.obstacle(*at).unwrap_or_default(),
-                (None, Some(at)) => format!("the archives have {}", self.show(*at)),
-                (None, None) => "no archive has it".to_owned(),
+            let chosen = self.by_name.get(relation.name);
+            let cause = match (self.meant(relation).first(), chosen, self.universe.versions(relation.name).first()) {
+                (Some(at), ..) => self.obstacle(*at).unwrap_or_default(),
+                (None, Some(at), _) => format!("{} is chosen", self.show(*at)),
+                (None, None, Some(at)) => format!("the archives have {}", self.show(*at)),
+                (None, None, None) => "no archive has it".to_owned(),
             };
             format!("{relation} ({cause})")
         };
