@@ -82,7 +82,7 @@ pub(crate) fn run(spec: &Spec, parent: Parent, reports: Reports<'_>) -> ExitCode
         Ok(exit) => {
             drop(session);
             let used = child.usage();
-            usage::explain_end(exit, used.as_ref(), &spec.limits);
+            usage::explain_end(exit, used.as_ref(), spec);
             if let (Some(form), Some(used)) = (reports.stats, &used) {
                 usage::print(form, exit, used);
             }

@@ -1,21 +1,23 @@
 //! What a sandbox has used and why it was ended, on standard error.
 
-use holm::Exit;
+use crate::report;
 use holm::model::limit::Bytes;
 use holm::run::{Counted, Usage};
-use holm::spec::limits::Limits;
+use holm::spec::origins::Wish;
+use holm::{Exit, Spec};
 use std::time::Duration;
 
 /// Says why the sandbox was ended, if not by itself.
-pub(crate) fn explain_end(exit: Exit, usage: Option<&Usage>, limits: &Limits) {
+pub(crate) fn explain_end(exit: Exit, usage: Option<&Usage>, spec: &Spec) {
+    let from = |wish| report::plain(spec.origins.of(wish));
     if exit == Exit::TimedOut {
-        let time = limits.timeout.unwrap_or_default();
-        eprintln!("holm: timed out: the program was still running after {time:?} (--timeout)");
+        let (time, from) = (spec.limits.timeout.unwrap_or_default(), from(Wish::Timeout));
+        eprintln!("holm: timed out: the program was still running after {time:?} ({from})");
     }
     let killed = usage.and_then(|usage| usage.killed_for_memory).unwrap_or(0);
     if killed > 0 {
-        let (limit, plural) = (Bytes(limits.memory.unwrap_or(0)), if killed == 1 { "" } else { "es" });
-        eprintln!("holm: out of memory: the kernel killed {killed} process{plural} (--memory {limit})");
+        let (from, plural) = (from(Wish::Memory), if killed == 1 { "" } else { "es" });
+        eprintln!("holm: out of memory: the kernel killed {killed} process{plural} ({from})");
     }
 }
 

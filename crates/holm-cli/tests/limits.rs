@@ -314,7 +314,7 @@ fn an_ordinary_user_can_where_a_group_was_handed_over() {
 
 #[test]
 fn a_time_out_is_told_however_the_program_ends() {
-    let told = "holm: timed out: the program was still running after 300ms (--timeout)\n";
+    let told = "holm: timed out: the program was still running after 300ms (--timeout 300ms)\n";
     let ends = [
         "exec sleep 60",
         "trap 'exit 9' TERM; sleep 60 & wait",

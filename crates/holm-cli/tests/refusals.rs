@@ -177,6 +177,16 @@ fn what_a_profile_loosens_is_told_with_its_file_and_key() {
 }
 
 #[test]
+fn an_end_by_a_limit_of_a_profile_is_told_with_its_file_and_key() {
+    let scratch = Scratch::new("ended");
+    let path = scratch.join("web.toml").display().to_string();
+    fs::write(&path, "limits = { timeout = '100ms' }").expect("scratch is ours");
+    let done = output(run().args(["--profile", &path, "sleep", "60"]));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(124) && said.contains(&format!("({path}: timeout 100ms)")), "{said}");
+}
+
+#[test]
 fn learning_without_a_filter_names_what_was_typed() {
     let scratch = Scratch::new("learning");
     let path = scratch.join("web.toml").display().to_string();
