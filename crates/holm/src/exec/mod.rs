@@ -1,17 +1,19 @@
 //! Floor 4: the only module with effects. It takes no decision: every `if` on a wish is in `plan`.
 //!
-//! `program` turns a plan into C strings and descriptors before the clone; `child` walks it without allocating, with
-//! `place` for paths inside and `mounts` for file systems; `parent` starts the child, does its own steps meanwhile and
-//! reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
+//! `compile` turns a plan into a `program` of C strings and descriptors before the clone, with what `outside` opens; `child`
+//! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, does
+//! its own steps meanwhile and reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
 //! the parent sets on the child.
 
 mod arguments;
 pub(crate) mod cgroup;
 mod child;
+mod compile;
 mod guard;
 mod keep;
 mod maps;
 mod mounts;
+mod outside;
 mod overlay;
 mod owners;
 pub(crate) mod parent;

@@ -6,9 +6,8 @@
 use super::cgroup::Groups;
 use super::child::{self, Context};
 use super::keep::Kept;
-use super::program;
 use super::watch::Watcher;
-use super::{Failed, Stop, maps, owners, schedule};
+use super::{Failed, Stop, compile, maps, outside, owners, program, schedule};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor};
@@ -50,9 +49,9 @@ pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
     let failed = |errno| Stop::Failed(Failed { step: clone_step, errno });
     let kind = SocketType::SEQPACKET;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(failed)?;
-    let (inside, pipes) = program::open_stdio(plan.launch.stdio).map_err(failed)?;
+    let (inside, pipes) = outside::open_stdio(plan.launch.stdio).map_err(failed)?;
     let mut groups = Groups::default();
-    let (program, child_end) = program::compile(plan, theirs.as_fd(), inside, &mut groups).map_err(Stop::Failed)?;
+    let (program, child_end) = compile::compile(plan, theirs.as_fd(), inside, &mut groups).map_err(Stop::Failed)?;
     drop(theirs);
     if let Some((_, errno)) = plan.fault.filter(|&(step, _)| step == clone_step) {
         return Err(failed(Errno::from_raw_os_error(errno)));

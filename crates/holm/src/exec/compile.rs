@@ -1,0 +1,396 @@
+//! From the plan to the program that the child walks. Everything that allocates happens here.
+//!
+//! The parent's own steps before the clone happen here too (opening namespaces and sources, making directories), so
+//! that a name is used once and the child gets descriptors. Control groups are made, too.
+
+use super::cgroup::Groups;
+use super::outside::{Three, open_namespace, proc_handle, read};
+use super::place::{Own, Place};
+use super::program::{Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text};
+use super::wall::Wall;
+use super::{Failed, arguments};
+use crate::model::id::lines;
+use crate::plan::Plan;
+use crate::plan::limits::Limit;
+use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
+use crate::spec::filesystem::{Access, Operation, Source, Upper};
+use crate::spec::namespaces::TimeOffsets;
+use crate::spec::policy::{Denials, NewPrivileges, ProcView};
+use crate::sys::clone::Stack;
+use crate::sys::init;
+use crate::sys::policy;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// Turns `plan` into a program whose child speaks through `control`. The descriptors returned beside are the child's: they
+/// are to be open at the clone and closed after it.
+pub(crate) fn compile(
+    plan: &Plan,
+    control: BorrowedFd<'_>,
+    stdio: Three,
+    groups: &mut Groups,
+) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
+    let start = plan.clone_step();
+    let at = |errno| Failed { step: start, errno };
+    let mut compiler = Compiler::new(plan, groups);
+    let lowest = plan.launch.descriptors.iter().copied().max().unwrap_or(2).max(2) + 1;
+    let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, lowest);
+    let control = above(control).map_err(at)?;
+    let init = above(init::file().map_err(at)?.as_fd()).map_err(at)?;
+    let proc = match plan.launch.own_pids {
+        true => None,
+        false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
+    };
+    compiler.fixed = vec![control.as_raw_fd(), init.as_raw_fd()];
+    compiler.fixed.extend(proc.as_ref().map(AsRawFd::as_raw_fd));
+    for (place, step) in plan.steps.iter().enumerate() {
+        let number = place + 1;
+        let injected = plan.fault.filter(|&(step, _)| step == number);
+        match (step.actor, injected) {
+            (Actor::Parent, Some((_, errno))) if !matches!(step.act, Act::Clone(_)) => {
+                return Err(Failed { step: number, errno: Errno::from_raw_os_error(errno) });
+            }
+            _ => compiler.step(number, step.actor, &step.act).map_err(|errno| Failed { step: number, errno })?,
+        }
+    }
+    let forks = compiler.steps.iter().any(|(_, op)| matches!(op, Op::Fork(_)));
+    let mut handed_over = vec![control];
+    let mut aide_socket = None;
+    if let Some(&(number, _)) = compiler.aide.last() {
+        compiler.aide.push((number, Op::HandOverNetwork));
+        let (child, aide) = rustix::net::socketpair(
+            rustix::net::AddressFamily::UNIX,
+            rustix::net::SocketType::SEQPACKET,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(at)?;
+        aide_socket = Some((child.as_raw_fd(), aide.as_raw_fd()));
+        handed_over.extend([child, aide]);
+    }
+    let program = Program {
+        fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
+        own: Own::new(compiler.own),
+        namespaces: compiler.namespaces,
+        second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
+        arguments: arguments::list(plan, &handed_over[0], proc.as_ref()),
+        aide: compiler.aide,
+        aide_socket,
+        environment: arguments::environment(plan),
+        wall: compiler.wall,
+        kept: plan.launch.descriptors.clone(),
+        steps: compiler.steps,
+        control: handed_over[0].as_raw_fd(),
+        proc,
+        init,
+        stdio,
+    };
+    Ok((program, handed_over))
+}
+
+struct Compiler<'a> {
+    steps: Vec<(u32, Op)>,
+    aide: Vec<(u32, Op)>,
+    /// Who did the step before, if it was the parent while the child waits.
+    awaited: Option<Actor>,
+    namespaces: Vec<OwnedFd>,
+    /// Kinds of the opened namespaces, in the same order.
+    kinds: Vec<u64>,
+    own: usize,
+    fixed: Vec<i32>,
+    /// The owner of file systems in memory, if the program's ids are not those of the child.
+    owner: Option<(u32, u32)>,
+    new_user: bool,
+    /// Attributes of every bind.
+    safe: u64,
+    wall: Option<Wall>,
+    groups: &'a mut Groups,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(plan: &Plan, groups: &'a mut Groups) -> Compiler<'a> {
+        let owner = plan.steps.iter().find_map(|s| match s.act {
+            Act::TakeIds { uid, gid } => Some((uid, gid)),
+            _ => None,
+        });
+        let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
+        let gains = |act: &Act| matches!(act, Act::DropPrivileges { new: NewPrivileges::Allowed, .. });
+        let suid = plan.steps.iter().any(|s| gains(&s.act));
+        Compiler {
+            steps: Vec::new(),
+            aide: Vec::new(),
+            awaited: None,
+            namespaces: Vec::new(),
+            kinds: Vec::new(),
+            own: 0,
+            fixed: Vec::new(),
+            owner,
+            new_user,
+            safe: if suid { libc::MOUNT_ATTR_NODEV } else { SAFE },
+            wall: None,
+            groups,
+        }
+    }
+
+    fn step(&mut self, number: usize, actor: Actor, act: &Act) -> Result<()> {
+        let number = number as u32;
+        match act {
+            Act::OpenNamespace { namespace, target } => {
+                let opened = open_namespace(target, namespace.name())?;
+                if crate::sys::namespace::kind(opened.as_fd()).ok() != Some(namespace.flag()) {
+                    return Err(Errno::INVAL);
+                }
+                self.namespaces.push(opened);
+                self.kinds.push(namespace.flag());
+                return Ok(());
+            }
+            Act::MakeDirectory(path) => return super::keep::make_directory(path),
+            Act::Limit(limit) if actor == Actor::Parent => return self.groups.prepare(limit),
+            Act::Clone(_) | Act::Execute(_) | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => return Ok(()),
+            _ if matches!(actor, Actor::ParentAtOnce | Actor::ParentMeanwhile) => {
+                // The child waits once for all steps of the parent in a row; as the init it does so by itself.
+                if self.awaited != Some(actor) && !matches!(self.steps.last(), Some((_, Op::Init))) {
+                    self.steps.push((number, if actor == Actor::ParentAtOnce { Op::Await } else { Op::Ask }));
+                }
+                self.awaited = Some(actor);
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.awaited = None;
+        let op = self.op(act)?;
+        let list = if actor == Actor::Aide { &mut self.aide } else { &mut self.steps };
+        list.push((number, op));
+        Ok(())
+    }
+
+    fn op(&mut self, act: &Act) -> Result<Op> {
+        Ok(match act {
+            Act::Enter(kind) => {
+                let flag = kind.flag();
+                let namespace = self.kinds.iter().position(|k| *k == flag).ok_or(Errno::BADF)?;
+                Op::Enter { namespace, flag }
+            }
+            Act::Fork(set) => Op::Fork(set.flags()),
+            Act::EnterUser => Op::EnterUser,
+            Act::MakeNetwork => Op::MakeNetwork,
+            Act::EnterNetwork => Op::EnterNetwork,
+            Act::WriteMaps { uid, gid, .. } => {
+                Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
+            }
+            Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
+            Act::LimitNamespaces => limit_namespaces(c"sys/user/max_user_namespaces")?,
+            Act::Loopback => Op::Loopback,
+            Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
+            Act::Private => Op::Private,
+            Act::RootTmpfs => {
+                self.own += 1;
+                Op::RootTmpfs
+            }
+            Act::RootBind { source, access, opener } => Op::RootBind {
+                tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
+                attributes: self.attributes(*access),
+            },
+            Act::RootOverlay { lower, upper, opener } => {
+                self.own += 1;
+                let so_far = lower.contains(&Layer::SoFar);
+                let directories = lower.iter().filter_map(|layer| match layer {
+                    Layer::Directory(path) => Some(path.as_path()),
+                    Layer::SoFar => None,
+                });
+                Op::RootOverlay(self.layers(directories, so_far, upper, *opener)?)
+            }
+            Act::Operate { operation, opener } => self.operation(operation, *opener)?,
+            Act::MountProc { at, view } => {
+                Op::Proc { at: Place::new(at), processes_only: *view == ProcView::Processes }
+            }
+            Act::GuardProc { at } => Op::GuardProc { at: Place::new(at) },
+            Act::Seal => Op::Seal,
+            Act::Pivot => Op::Pivot,
+            Act::OpenTerminal => Op::OpenTerminal,
+            Act::DropGroups => Op::DropGroups,
+            Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
+            Act::TakeMappedIds => Op::TakeMappedIds,
+            Act::JoinKeyring => Op::JoinKeyring,
+            Act::RefuseCores => Op::RefuseCores,
+            Act::DropPrivileges { kept, new } => {
+                Op::DropPrivileges { kept: kept.iter().map(|one| one.bit()).fold(0, std::ops::BitOr::bitor), new: *new }
+            }
+            Act::AdmitQueues => Op::AdmitQueues,
+            Act::Confine(rules) => {
+                self.wall = Some(Wall::new(*rules)?);
+                Op::Confine
+            }
+            Act::FilterCalls { filter, denials } => filter_calls(filter, *denials),
+            Act::Limit(Limit::View) => Op::OwnGroups,
+            Act::Limit(Limit::Lock) => limit_namespaces(c"sys/user/max_cgroup_namespaces")?,
+            Act::Umask(mask) => Op::Umask(*mask),
+            Act::ChangeDirectory { path, or_root } => {
+                Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
+            }
+            Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
+            Act::Init => Op::Init,
+            Act::OpenNamespace { .. }
+            | Act::MakeDirectory(_)
+            | Act::Clone(_)
+            | Act::Keep { .. }
+            | Act::MapOwners { .. }
+            | Act::Limit(_)
+            | Act::Execute(_) => {
+                unreachable!("`step` has taken the parent's acts")
+            }
+        })
+    }
+
+    fn operation(&mut self, operation: &Operation, opener: Opener) -> Result<Op> {
+        let at = Place::new(operation.at());
+        Ok(match operation {
+            Operation::Bind { source, access, .. } => {
+                let attributes = self.attributes(*access);
+                Op::Bind { tree: self.tree(source, opener, attributes)?, at, attributes }
+            }
+            Operation::Tmpfs { size, mode, .. } => {
+                self.own += 1;
+                Op::Tmpfs { at, options: self.tmpfs(*mode, *size) }
+            }
+            Operation::Overlay { lower, upper, .. } => {
+                self.own += 1;
+                Op::Overlay { at, layers: self.layers(lower.iter().map(|p| p.as_path()), false, upper, opener)? }
+            }
+            Operation::Directory { mode, .. } => Op::Directory { at, mode: *mode },
+            Operation::File { content, mode, .. } => Op::File { at, bytes: read(content)?, mode: *mode },
+            Operation::BindData { content, mode, access, .. } => {
+                let attributes = self.attributes(*access) | SAFE;
+                Op::BindData { at, bytes: read(content)?, mode: *mode, attributes }
+            }
+            Operation::Symlink { target, .. } => Op::Symlink { target: text(target.as_os_str()), at },
+            Operation::Chmod { mode, .. } => Op::Chmod { at, mode: *mode },
+            Operation::Proc { .. } => unreachable!("planning mounts it by another act"),
+            Operation::Dev { .. } => Op::Dev { at },
+            Operation::Mqueue { .. } => Op::Mqueue { at },
+            Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
+            Operation::Mask { .. } => Op::Mask { at },
+        })
+    }
+
+    fn attributes(&self, access: Access) -> u64 {
+        match access {
+            Access::ReadOnly => READ_ONLY | self.safe,
+            Access::ReadWrite => self.safe,
+            Access::Devices => self.safe & libc::MOUNT_ATTR_NOSUID,
+        }
+    }
+
+    fn tree(&self, source: &Source, opener: Opener, attributes: u64) -> Result<Tree> {
+        match (source, opener) {
+            (Source::Path(path), Opener::Child) => Ok(Tree::Path(text(path.as_os_str()))),
+            (Source::Descriptor(number), Opener::Child) => Ok(Tree::Descriptor(*number)),
+            (source, Opener::Parent | Opener::ParentMapped) => {
+                let tree = match source {
+                    Source::Path(path) => super::mounts::clone_path(&text(path.as_os_str()))?,
+                    Source::Descriptor(number) => super::mounts::clone_descriptor(*number)?,
+                };
+                crate::sys::mount::set_attributes(tree.as_fd(), crate::sys::mount::Reach::Tree, attributes)?;
+                let written = attributes & READ_ONLY == 0 && super::mounts::is_directory(tree.as_fd())?;
+                let owners = match opener {
+                    Opener::ParentMapped if written => Owners::OnDisk,
+                    Opener::ParentMapped => Owners::OnDiskIfPossible,
+                    _ => Owners::Unknown,
+                };
+                Ok(Tree::Opened(tree, owners))
+            }
+        }
+    }
+
+    fn layers<'p>(
+        &self,
+        lower: impl Iterator<Item = &'p Path>,
+        so_far: bool,
+        upper: &Upper,
+        opener: Opener,
+    ) -> Result<Layers> {
+        let upper = match upper {
+            Upper::None => UpperLayer::None,
+            Upper::Temporary => UpperLayer::Temporary,
+            Upper::Kept { upper, work } if opener == Opener::Child => {
+                UpperLayer::Kept { tree: None, upper: text(upper.as_os_str()), work: text(work.as_os_str()) }
+            }
+            Upper::Kept { upper, work } => {
+                // Both must be on one mount (overlayfs), so it is their directory that is cloned.
+                let parts = [(upper.parent(), upper.file_name()), (work.parent(), work.file_name())];
+                let [(Some(directory), Some(upper)), (same, Some(work))] = parts else { return Err(Errno::INVAL) };
+                if same != Some(directory) {
+                    return Err(Errno::XDEV);
+                }
+                let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+                let tree = Some(self.layer(directory, opener, Owners::OnDisk)?);
+                UpperLayer::Kept { tree, upper: text(upper), work: text(work) }
+            }
+        };
+        let lower = lower.map(|path| self.layer(path, opener, Owners::OnDiskIfPossible)).collect::<Result<_>>()?;
+        Ok(Layers { lower, so_far, upper, user_attributes: self.new_user })
+    }
+
+    fn layer(&self, path: &Path, opener: Opener, owners: Owners) -> Result<Tree> {
+        let path = text(path.as_os_str());
+        Ok(match opener {
+            Opener::Child => Tree::Path(path),
+            Opener::Parent => Tree::Opened(super::mounts::clone_layer(&path)?, Owners::Unknown),
+            Opener::ParentMapped => Tree::Opened(super::mounts::clone_layer(&path)?, owners),
+        })
+    }
+
+    fn tmpfs(&self, mode: u32, size: Option<u64>) -> TmpfsOptions {
+        let number = |n: String| CString::new(n).expect("digits hold no NUL");
+        TmpfsOptions {
+            mode: number(format!("{mode:o}")),
+            size: size.map(|s| number(s.to_string())),
+            owner: self.owner.map(|(uid, gid)| (number(uid.to_string()), number(gid.to_string()))),
+        }
+    }
+}
+
+fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {
+    let watched = denials == Denials::Told;
+    let made = watched.then(|| super::watch::notifying(filter.instructions()));
+    let words = made.as_deref().unwrap_or(filter.instructions()).iter();
+    let word = |i: &crate::model::seccomp::Instruction| policy::Instruction {
+        code: i.code,
+        jt: i.if_true,
+        jf: i.if_false,
+        k: i.value,
+    };
+    Op::FilterCalls { filter: words.map(word).collect(), watched }
+}
+
+fn limit_namespaces(file: &'static CStr) -> Result<Op> {
+    Ok(Op::LimitNamespaces { proc: proc_handle()?, file })
+}
+
+fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {
+    let line = |clock: &str, nanoseconds: i64| {
+        let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+        format!("{clock} {seconds} {rest}\n")
+    };
+    (line("monotonic", offsets.monotonic) + &line("boottime", offsets.boot)).into_bytes()
+}
+
+/// The ranges of descriptors above 2 that are closed: all but `kept` and `fixed`.
+fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
+    let mut stay: Vec<u32> = kept.iter().chain(fixed).map(|&n| n as u32).collect();
+    stay.sort_unstable();
+    let (mut gaps, mut next) = (Vec::new(), 3u32);
+    for number in stay {
+        if number > next {
+            gaps.push((next, number - 1));
+        }
+        next = next.max(number + 1);
+    }
+    gaps.push((next, u32::MAX));
+    gaps
+}
