@@ -10,7 +10,9 @@
 //! namespace stands on the topmost mount at its `/` (setns(2)): that is then the old root, with all tools, until it is
 //! taken off.
 
+mod differences;
 mod limits;
+mod program;
 mod root;
 mod text;
 
@@ -19,18 +21,14 @@ use self::text::{Text, source, word};
 use super::Plan;
 use super::limits::Limit;
 use super::step::{Act, MapWriter, Opener};
-use crate::model::capability::Capability;
 use crate::model::id::IdMap;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::text::escape;
 use crate::spec::filesystem::{Content, Operation, Source};
-use crate::spec::life::{Stdio, Terminal};
+use crate::spec::life::Stdio;
 use crate::spec::namespaces::{Target, TimeOffsets};
-use crate::spec::policy::NewPrivileges;
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::ffi::OsStr;
 
 impl Plan {
     /// The plan as a commented POSIX shell script that does the same by hand, with the tools of Debian 12.
@@ -58,13 +56,6 @@ PATH=$PATH:/usr/sbin:/sbin
 here=$PWD
 export PATH here
 ";
-
-/// Whether sh hands on a variable of this name as it is.
-fn survives(name: &[u8]) -> bool {
-    let own: [&[u8]; 4] = [b"PWD", b"OLDPWD", b"IFS", b"PPID"];
-    let is_name = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    is_name && name.first().is_some_and(|b| !b.is_ascii_digit()) && !own.contains(&name)
-}
 
 /// In which part of the script a step is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -184,64 +175,6 @@ impl<'a> Script<'a> {
 
     fn comments(&self, part: Part, text: &mut Text) {
         self.steps(part).for_each(|(number, _)| self.comment(number, text));
-    }
-
-    fn differences(&self, act: &Act) -> Vec<(bool, &'static str)> {
-        let launch = &self.plan.launch;
-        let Pipes { tell, answer, ready, go } = self.pipes;
-        match act {
-            Act::OpenNamespace { .. } => vec![(true, "a pid could mean another process by now")],
-            Act::Limit(limit) => vec![(true, limits::difference(limit))],
-            Act::Enter(Namespace::User) => {
-                vec![(true, "later tools have capabilities there only as user 0 inside: nsenter can't hand them on")]
-            }
-            Act::Enter(Namespace::Mount) => vec![(true, "the tools of later steps must exist in there")],
-            Act::MapOwners { .. } => {
-                vec![(true, "files whose owners aren't mapped are nobody's: mount 2.38 maps no owners")]
-            }
-            Act::Keep { .. } => vec![(true, "it stays if a later step fails")],
-            Act::OffsetTime(TimeOffsets { boot, monotonic }) => {
-                vec![([boot, monotonic].iter().any(|n| *n % 1_000_000_000 != 0), "unshare takes whole seconds")]
-            }
-            Act::TakeMappedIds => vec![(true, "the ids stay; where they aren't mapped, most of what follows fails")],
-            Act::JoinKeyring => vec![(true, "the caller's keys stay: no tool of Debian's base system does it")],
-            Act::AdmitQueues | Act::Confine(_) => vec![(true, "util-linux 2.38 has no tool for it")],
-            Act::FilterCalls { .. } => {
-                vec![(true, "no tool of the base system does it; all system calls are answered")]
-            }
-            Act::DropPrivileges { .. } => {
-                let joined = self.joined.iter().any(|(kind, _)| *kind == Namespace::User);
-                vec![
-                    (true, "setpriv has no lock for ambient capabilities; but there are none left to raise"),
-                    (joined, "the bounding set stays if the joined user namespace gave no capabilities"),
-                ]
-            }
-            Act::OpenTerminal => vec![(true, "the caller's terminal stays: no tool opens one of the new root")],
-            Act::Descriptors(_) => {
-                let taken = [tell, answer, ready, go].iter().any(|number| self.used.contains(number));
-                vec![
-                    (true, "descriptors above 9 stay open, as sh can't name them"),
-                    (taken, "descriptors 6 to 9 are this script's own: the caller's use more than it can leave alone"),
-                ]
-            }
-            Act::Init => vec![
-                (
-                    true,
-                    "it is a shell, which passes no signal on (kill -9 of this script ends it all) and can be traced",
-                ),
-                (launch.wait_all, "all ends with the program: sh can't wait for what others have started"),
-                (!launch.own_pids, "what the program leaves behind goes on; holm's init finds and ends it"),
-                (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
-            ],
-            Act::Execute(name) => {
-                let odd = launch.environment.iter().any(|(name, _)| !survives(name.as_bytes()));
-                vec![
-                    (launch.arguments.first() != Some(name), "sh can't give a zeroth argument other than the name"),
-                    (odd, "sh drops variables that are its own (PWD, OLDPWD, IFS, PPID) or no names to it"),
-                ]
-            }
-            _ => Vec::new(),
-        }
     }
 }
 
@@ -474,96 +407,6 @@ impl Script<'_> {
             before += "setpriv --inh-caps=-setuid --ambient-caps=-setuid -- ";
         }
         before
-    }
-
-    /// The chain from the process inside to the program.
-    fn last(&self, pipes: Option<(i32, i32)>, rows: &mut Vec<Vec<u8>>) {
-        let launch = &self.plan.launch;
-        rows.push(self.drop_privileges());
-        if launch.terminal == Terminal::None {
-            rows.push(b"setsid".to_vec());
-        }
-        rows.push(b"env --ignore-environment --default-signal --".to_vec());
-        for (name, value) in &launch.environment {
-            rows.push(word(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat())));
-        }
-        let mut shell = String::from("\n(\n");
-        if let Some((tell, answer)) = pipes {
-            shell += &format!("    echo ready >&{tell}; read -r go <&{answer} || exit 125\n");
-        }
-        if self.new.contains(Namespace::Mount) {
-            shell += "    [ / -ef /.. ] || exit 125 # or the old root is still there\n";
-        }
-        let mut directory = Path::new("/");
-        for (_, act) in self.steps(Part::Last) {
-            match act {
-                Act::RefuseCores => shell += "    ulimit -c 0\n",
-                Act::Umask(mask) => shell += &format!("    umask {mask:03o}\n"),
-                Act::ChangeDirectory { path, or_root } => {
-                    directory = path;
-                    shell +=
-                        if *or_root { "    cd -- \"$1\" 2>&- || cd /\n" } else { "    cd -- \"$1\" || exit 125\n" };
-                }
-                Act::Descriptors(kept) => {
-                    let closed = (3..10).filter(|number| !kept.contains(number)).map(|n| format!(" {n}<&-"));
-                    shell += &format!("    exec{}\n", closed.collect::<String>());
-                }
-                _ => {}
-            }
-        }
-        // Where no variable says it, sh is to search where the plan does.
-        shell += "    PATH=${PATH-$2}\n    unset PWD OLDPWD\n    shift 2\n    exec \"$@\"\n)\nexit \"$?\"\n";
-        let searched: Vec<&[u8]> =
-            launch.paths.iter().filter_map(|p| Some(p.parent()?.as_os_str().as_bytes())).collect();
-        let searched = OsString::from_vec(searched.join(&b':'));
-        rows.push([b"/bin/sh -c ", &*word(shell), b" sh ", &*word(directory), b" ", &*word(searched)].concat());
-        let arguments = launch.arguments.iter().skip(1).map(word);
-        let mut row: Vec<Vec<u8>> = std::iter::once(word(&launch.name)).chain(arguments).collect();
-        for (number, wish) in launch.stdio.iter().enumerate() {
-            let arrow = if number == 0 { "<" } else { [">", "2>"][number - 1] };
-            match wish {
-                Stdio::Null => row.push(format!("{arrow}/dev/null").into_bytes()),
-                Stdio::Descriptor(n @ 0..10) => row.push(format!("{arrow}&{n}").into_bytes()),
-                Stdio::Descriptor(n) => row.push(format!("{arrow}/proc/self/fd/{n}").into_bytes()),
-                Stdio::Inherit | Stdio::Piped => {}
-            }
-        }
-        rows.push(row.join(&b' '));
-    }
-
-    /// The command that gives up rights, and takes ids.
-    fn drop_privileges(&self) -> Vec<u8> {
-        let dropped = self.plan.steps.iter().find_map(|step| match &step.act {
-            Act::DropPrivileges { kept, new } => Some((&kept[..], *new)),
-            _ => None,
-        });
-        let (kept, new) = dropped.unwrap_or((&[], NewPrivileges::Refused));
-        let plus = |one: &Capability| format!(",+{}", one.to_string().trim_start_matches("CAP_").to_ascii_lowercase());
-        let plus: String = kept.iter().map(plus).collect();
-        let refused = new == NewPrivileges::Refused;
-        let sets = match refused {
-            true => format!(
-                "--bounding-set=-all{} --securebits=+noroot,+noroot_locked,+no_setuid_fixup,+no_setuid_fixup_locked,+keep_caps_locked",
-                plus
-            ),
-            false => String::new(),
-        };
-        let no_new = if refused { "--no-new-privs " } else { "" };
-        let mut always = format!("{no_new}--inh-caps=-all{0} --ambient-caps=-all{0} ", plus);
-        if let Some((uid, gid, _)) = self.ids {
-            // Changing ids makes the kernel forget what --kill-child has set (prctl(2), PR_SET_PDEATHSIG).
-            always += &format!("--reuid={uid} --regid={gid} --pdeathsig=KILL ");
-        }
-        let drops_groups = self.steps(Part::Last).any(|(_, act)| *act == Act::DropGroups);
-        if drops_groups || self.ids.is_some() {
-            always += if drops_groups { "--clear-groups " } else { "--keep-groups " };
-        }
-        if self.maps.is_some() || self.new != NamespaceSet::default() {
-            return format!("setpriv {always}\\\n        {sets} --").into_bytes();
-        }
-        // Without anything new the caller may have rights or not.
-        let more = format!("if setpriv --securebits=+noroot true 2>&-; then set -- {sets} -- \"$@\"; fi");
-        [b"sh -euc ", &*word(format!("{more}; exec setpriv {always}\"$@\"")), b" sh"].concat()
     }
 
     /// What is done in the new mount namespace.
