@@ -1,33 +1,16 @@
-//! What tells about the machine in a /proc is hidden, and what changes it made read-only. Runs in the child: nothing
-//! here allocates.
+//! What tells about the machine in a /proc is hidden, files behind the null device and directories behind an empty one, and
+//! what changes it made read-only. Runs in the child: nothing here allocates.
 
 use super::mounts::{device, tmpfs};
 use super::place::{Inside, Make, Place};
 use super::program::READ_ONLY;
+use crate::model::proc::{DIRECTORIES, FILES, SETTINGS};
 use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{Access, AtFlags, accessat, fstatfs};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Files that are hidden behind the null device. Not every kernel has each of them.
-const FILES: [&CStr; 10] = [
-    c"config.gz",
-    c"interrupts",
-    c"kallsyms",
-    c"kcore",
-    c"key-users",
-    c"keys",
-    c"latency_stats",
-    c"sched_debug",
-    c"timer_list",
-    c"timer_stats",
-];
-/// Directories that are hidden behind an empty one.
-const DIRECTORIES: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
-/// What is made read-only.
-const FIXED: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
 
 /// `PROC_SUPER_MAGIC`, statfs(2).
 const PROC: i64 = 0x9fa0;
@@ -45,7 +28,7 @@ pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
         set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
         Ok(empty)
     })?;
-    for name in FIXED {
+    for name in SETTINGS {
         match clone(proc, name) {
             Err(Errno::NOENT) => {}
             tree => {

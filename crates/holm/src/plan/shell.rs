@@ -419,7 +419,7 @@ impl Script<'_> {
             build.act(act);
         }
         let mut text = Text::default();
-        for block in TOOLS.split("\n\n") {
+        for block in TOOLS.split("\n\n").chain([&*root::guard()]) {
             let name = block.lines().find_map(|line| line.strip_suffix("() {"));
             if name.is_some_and(|name| build.tools.contains(name)) {
                 text.line(&format!("{}\n", block.trim_end()));

@@ -2,11 +2,12 @@
 
 use super::Script;
 use super::text::{Text, place, source, word};
+use crate::model::proc::{DIRECTORIES, FILES, SETTINGS};
 use crate::plan::step::{Act, Layer};
 use crate::spec::filesystem::{Access, Content, Operation, Source, Upper};
 use crate::spec::policy::ProcView;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ pub(super) struct Build<'s> {
     pub(super) script: &'s Script<'s>,
     pub(super) number: usize,
     pub(super) text: Text,
-    /// The functions of [`TOOLS`] that it needs.
+    /// The functions of [`TOOLS`] that it needs, and [`guard`].
     pub(super) tools: BTreeSet<&'static str>,
 }
 
@@ -209,7 +210,7 @@ fn printf(bytes: &[u8]) -> Vec<u8> {
 pub(super) const LIMIT_NAMESPACES: &str = "echo 0 >|/proc/sys/user/max_user_namespaces";
 pub(super) const LOCK_GROUPS: &str = "echo 0 >|/proc/sys/user/max_cgroup_namespaces";
 
-/// Functions of the part that builds the root, one a block.
+/// Functions of the part that builds the root, one a block; all but [`guard`].
 pub(super) const TOOLS: &str = r#"# Sets $at to what $1 is in the new root.
 # not the same: a link that leads out is refused, and names may change meanwhile; holm has the kernel look up inside
 # (openat2). Missing directories are made wherever they are missing; holm makes them on mounts of its own only.
@@ -318,16 +319,22 @@ mask() {
         attributes "$at" nosuid,noexec
     fi
 }
+"#;
 
-# Hides what tells about the machine in the /proc at $1, and makes what changes it read-only.
-guard() {
-    for name in acpi asound interrupts kallsyms kcore key-users keys latency_stats sched_debug scsi timer_list \
-        timer_stats config.gz; do
+/// The function `guard`.
+pub(super) fn guard() -> String {
+    let names = |names: &[&CStr]| names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let (hidden, settings) = (names(&[&DIRECTORIES[..], &FILES].concat()), names(&SETTINGS));
+    format!(
+        r#"# Hides what tells about the machine in the /proc at $1, and makes what changes it read-only.
+guard() {{
+    for name in {hidden}; do
         mask "$1/$name"
     done
-    for name in bus fs irq sys sysrq-trigger; do
+    for name in {settings}; do
         within "$1/$name"
         [ ! -e "$at" ] || bind "$at" "$1/$name" ro,nosuid,nodev,noexec
     done
+}}"#
+    )
 }
-"#;
