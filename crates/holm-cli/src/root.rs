@@ -1,6 +1,8 @@
 //! `holm root`: what the store does, printed.
 
 pub(crate) mod arguments;
+pub(crate) mod build;
+mod progress;
 mod why;
 
 use crate::report::{self, Fault};
@@ -23,6 +25,7 @@ pub(crate) fn root(matches: &ArgMatches) -> ExitCode {
         Err(fault) => return report::faults(&[fault]),
     };
     let done = match matches.subcommand() {
+        Some(("build", matches)) => build::build(store, matches),
         Some(("import", matches)) => import(store, matches),
         Some(("export", matches)) => export(&store, matches),
         Some(("ls", matches)) => list(&store, matches.get_flag("json")),
@@ -44,6 +47,22 @@ pub(crate) fn root(matches: &ArgMatches) -> ExitCode {
 
 /// What is printed, or what is wrong.
 type Done = Result<String, Vec<Fault>>;
+
+/// Becomes root of the caller's ids: who stores or removes files of all of them must be. Root is so already, and who has no
+/// ranges stays what it is.
+fn enter() -> Result<(), Vec<Fault>> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    holm::run::enter_ranges().map(drop).map_err(|error| {
+        let message = format!("cannot use the ranges of ids: {}", holm::model::text::cause(&error));
+        vec![Fault {
+            message,
+            origin: String::new(),
+            hint: "/etc/subuid and /etc/subgid have them; newuidmap maps them".to_owned(),
+        }]
+    })
+}
 
 fn failed(error: Error) -> Vec<Fault> {
     vec![stored::fault(&error, "")]
@@ -92,6 +111,7 @@ fn lacks(metadata: &Metadata) -> Vec<String> {
 }
 
 fn export(store: &Store, matches: &ArgMatches) -> Done {
+    enter()?;
     let (name, path) = (name(matches), path(matches, "file"));
     let compressed =
         path.extension().is_some_and(|end| ["gz", "tgz", "xz", "zst", "bz2"].iter().any(|one| end == *one));
@@ -184,15 +204,18 @@ fn remove(store: Store, name: &str) -> Done {
     if let Err(error @ Error::Unknown { .. }) = store.find(name) {
         return Err(failed(error));
     }
+    enter()?;
     store.write().and_then(|writer| writer.remove(name)).map(|_| String::new()).map_err(failed)
 }
 
 fn collect(store: Store) -> Done {
+    enter()?;
     let Freed { roots, files, bytes: size, .. } = store.write().and_then(|writer| writer.collect()).map_err(failed)?;
     Ok(format!("removed {roots} roots and {files} files, {}\n", bytes(size)))
 }
 
 fn verify(store: &Store, matches: &ArgMatches) -> Done {
+    enter()?;
     let names = match matches.contains_id("name") {
         true => vec![name(matches)],
         false => store.all().map_err(failed)?.into_iter().map(|(name, _)| name).collect(),
@@ -215,6 +238,7 @@ fn verify(store: &Store, matches: &ArgMatches) -> Done {
 }
 
 fn usage(store: &Store, json: bool) -> Done {
+    enter()?;
     let usage = store.usage().map_err(failed)?;
     if json {
         let one = |(name, all, alone): &_| serde_json::json!({ "name": name, "bytes": all, "alone": alone });

@@ -29,6 +29,14 @@ fn place() -> Option<PathBuf> {
     }
 }
 
+/// Where packages for its roots are kept: in `cache` in the directory `HOLM_STORE`, else where holm's cache is.
+pub(crate) fn cache() -> Option<PathBuf> {
+    match std::env::var_os("HOLM_STORE").filter(|value| !value.is_empty()) {
+        Some(path) => std::path::absolute(path).ok().map(|path| path.join("cache")),
+        None => crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache"),
+    }
+}
+
 /// What a `--root` that is neither `host`, `none` nor programs means: `None` for a directory.
 ///
 /// `oci:PATH[:TAG]` is an image, which is stored when it is used first. `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the

@@ -10,6 +10,7 @@
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
 //! | `recipes/KEY.json` | [`Metadata`] of the root that was made by a recipe, `KEY` its hash (`recipes`) |
 //! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
+//! | `dead-N` | such a draft with files of ids that the writer wasn't root of; removed by [`Writer::collect`] |
 //!
 //! The order of things when a root is stored: it is made in `draft`; what the pool has is linked from there; all is
 //! synced to the disk; new content is linked into the pool; the draft is renamed; the name's file is written aside,
@@ -17,8 +18,10 @@
 //! behind is removed by the next writer, and roots without a name by [`Writer::collect`].
 //!
 //! The directory has mode 0700: an imported set-user-id program is in nobody else's reach. Stored by root, files have
-//! their owners; stored by an ordinary user they are the user's own, always readable and, if directories, writable by
-//! it, and only the listing tells the rest. Device nodes are in the listing only, for root as well.
+//! their owners, and likewise if an ordinary user is root of a user namespace with its ranges of ids meanwhile: who
+//! reads or removes those must be so, too. Stored by an ordinary user otherwise they are the user's own, always readable
+//! and, if directories, writable by it, and only the listing tells the rest. [`Metadata::owners`] says which it is. Device
+//! nodes are in the listing only, for root as well.
 //!
 //! Readers take no lock: what they read is renamed into place whole and never changed.
 
@@ -48,6 +51,8 @@ pub use error::Error;
 pub use metadata::{Metadata, NotOnDisk};
 pub use usage::Usage;
 pub use verify::Difference;
+
+pub use crate::tree::Owners;
 
 use listing::Listing;
 use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
@@ -119,6 +124,11 @@ impl Store {
     pub fn all(&self) -> Result<Vec<(String, Result<Metadata, Error>)>, Error> {
         let names = self.names()?;
         Ok(names.into_iter().map(|name| (name.clone(), self.find(&name))).collect())
+    }
+
+    /// What is known of a root under any of its names.
+    fn same(&self, id: &str) -> Result<Option<Metadata>, Error> {
+        Ok(self.all()?.into_iter().filter_map(|(_, known)| known.ok()).find(|known| known.id == id))
     }
 
     fn names(&self) -> Result<Vec<String>, Error> {

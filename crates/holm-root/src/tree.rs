@@ -28,6 +28,8 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result};
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::listing::{Device, Facts, Hash};
 pub(crate) use sink::Sink;
 
@@ -35,9 +37,10 @@ pub(crate) use sink::Sink;
 const DEEPEST: u32 = 500;
 
 /// Whether files on disk belong to whom they should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owners {
-    /// Yes: the caller is root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owners {
+    /// Yes: the caller was root, of the machine or of a user namespace with its ranges of ids.
     Kept,
     /// They are the caller's, who can always read them; the listing tells whose they should be.
     Listed,

@@ -1,7 +1,9 @@
 //! Floor 6: the running thing, in the shape of `std::process`.
 
+mod ranges;
 mod usage;
 
+pub use ranges::{Ranges, enter_ranges};
 pub use usage::{Counted, Usage};
 
 use crate::error::Error;

@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 const EXAMPLES: &str = "\
 Examples:
+  holm root build debian:bookworm           make a root of Debian, and store it
   holm root import ./custom-root web        store a directory as web
   holm root import web.tar.zst web          store an archive: tar, plain or by gzip, xz or zstd
   holm run --root web bash                  run in it; writes go to memory
@@ -15,10 +16,11 @@ Exit code: 125 if something can't be done, or differs.";
 
 pub(crate) fn command() -> Command {
     Command::new("root")
-        .about("Keeps roots in a store: imports, exports, lists, checks and removes them")
+        .about("Keeps roots in a store: builds, imports, exports, lists, checks and removes them")
         .after_help(EXAMPLES)
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(build())
         .subcommand(
             Command::new("import")
                 .about("Stores a directory, an archive or an image")
@@ -56,6 +58,43 @@ pub(crate) fn command() -> Command {
             Command::new("du").about("Shows what roots take on disk, and what removing each would free").arg(json()),
         )
 }
+
+fn build() -> Command {
+    let value = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).value_parser(OsStringValueParser::new()).help(help)
+    };
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    Command::new("build")
+        .about("Makes a root of Debian packages and stores it")
+        .after_help(BUILD_EXAMPLES)
+        .arg(path("source", "SOURCE", "debian:SUITE or ubuntu:SUITE"))
+        .arg(name().help("The root's name in the store [default: SOURCE]"))
+        .arg(
+            Arg::new("variant")
+                .long("variant")
+                .value_name("WHICH")
+                .value_parser(["minbase", "essential", "standard", "buildd"])
+                .help("Which packages it begins with [default: minbase]"),
+        )
+        .arg(value("include", "PACKAGE,...", "More packages: NAME or NAME=VERSION").action(ArgAction::Append))
+        .arg(value("mirror", "URL", "Take packages from this archive alone [default: as the host's apt does]"))
+        .arg(
+            value("snapshot", "DATE", "Take the archive as it was then: 2026-01-31, or with a time")
+                .conflicts_with("mirror"),
+        )
+        .arg(value("keyring", "FILE", "Trust the keys in this file [default: the distribution's]"))
+        .arg(flag("quiet", "Don't tell how far it is"))
+        .arg(json().help("Print events as JSON, one a line").conflicts_with("quiet"))
+}
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  holm root build debian:bookworm                       the packages of minbase, from the host's mirror
+  holm root build debian:trixie dev --variant buildd    with compilers, under the name dev
+  holm root build debian:bookworm web --include nginx   with one package more
+  holm run --root debian:bookworm bash                  builds it the first time, and runs in it
+
+Packages are kept in /var/cache/holm for user 0, else in holm in XDG_CACHE_HOME or ~/.cache.";
 
 fn show() -> Command {
     let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append).requires("why");

@@ -6,20 +6,24 @@
 //! and no newer than `SOURCE_DATE_EPOCH` or the newest file in them.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rustix::fs::Timespec;
 use sha2::{Digest, Sha256};
 
+use super::archive::{Selection, Stand};
 use super::configure::{self, WAITING, configure};
 use super::database;
 use super::package::{Fetched, Package};
+use super::progress::{Progress, Stage};
+use super::source::Archive;
 use super::unpack::{Unpacked, unpack};
 use crate::store::draft::{Draft, check_name};
 use crate::store::listing::{Facts, hex};
 use crate::store::{self, Metadata, Writer};
-use crate::tree::Tree;
+use crate::tree::{Owners, Tree};
 
 /// The version of what is made of packages: a new one makes other recipes.
 const VERSION: &str = "holm debian 1\n";
@@ -27,24 +31,14 @@ const VERSION: &str = "holm debian 1\n";
 /// What a root is made of.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// The packages, each once.
-    pub packages: Vec<Fetched>,
+    packages: Vec<Package>,
     /// The text of `/etc/apt/sources.list`.
-    pub sources: String,
-    /// No file is newer than this, in seconds since 1970; `None` for the newest file of the packages.
-    pub epoch: Option<i64>,
+    sources: String,
+    epoch: Option<i64>,
 }
 
-/// What a build has done so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// So many bytes of so many, of packages, are unpacked.
-    Unpacked(u64, u64),
-    /// So many packages of so many are configured.
-    Configured(u64, u64),
-    /// All is there, and is being stored.
-    Storing,
-}
+/// Told again and again; it can have the build stop.
+pub type Tell<'t> = &'t mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// Why no root was made; the store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +64,9 @@ pub enum Error {
     /// Their sandbox did not start.
     #[error("cannot run the packages' scripts: {0}")]
     Sandbox(holm::Error),
+    /// Whoever is told how far it is wanted it to stop.
+    #[error("cannot build the root: it was interrupted")]
+    Interrupted,
     /// Something in the root can't be changed.
     #[error("cannot finish the root at {}: {cause}", path.display())]
     Finish {
@@ -81,50 +78,117 @@ pub enum Error {
 }
 
 impl Recipe {
+    /// Of these packages, with the archives that they are from. No file of the root is newer than `epoch`, in seconds
+    /// since 1970; `None` stands for the newest file of the packages.
+    pub fn new(selection: &Selection, epoch: Option<i64>) -> Recipe {
+        let line = |stand: &Stand| {
+            let Archive { uri, suite, components, .. } = &stand.archive;
+            format!("deb {uri} {suite} {}\n", components.join(" "))
+        };
+        let mut packages = selection.packages.clone();
+        packages.sort_by(|one, other| rank(one).cmp(&rank(other)));
+        Recipe { packages, sources: selection.archives.iter().map(line).collect(), epoch }
+    }
+
     /// SHA-256 of everything that counts, in hexadecimal.
-    fn hash(&self, owners: &str) -> String {
-        let mut all = Sha256::new();
-        let mut hashes: Vec<&[u8; 32]> = self.packages.iter().map(|fetched| &fetched.package.sha256).collect();
-        hashes.sort_unstable();
+    fn hash(&self) -> String {
         let epoch = self.epoch.map_or(String::new(), |epoch| epoch.to_string());
-        for text in [VERSION, owners, &self.sources, &epoch] {
-            all.update((text.len() as u64).to_le_bytes());
-            all.update(text);
+        let mut all = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            all.update((bytes.len() as u64).to_le_bytes());
+            all.update(bytes);
+        };
+        for text in [VERSION, Owners::here().word(), &self.sources, &epoch] {
+            add(text.as_bytes());
         }
-        for fetched in &self.packages {
-            for text in [&fetched.package.priority, &fetched.package.section] {
-                all.update((text.len() as u64).to_le_bytes());
-                all.update(text);
-            }
+        for package in &self.packages {
+            add(&package.sha256);
+            add(package.priority.as_bytes());
+            add(package.section.as_bytes());
         }
-        hashes.into_iter().for_each(|hash| all.update(hash));
         hex(&all.finalize())
     }
-}
 
-/// Makes a root and stores it under `name`; the one that the same recipe has made before is taken if it is there.
-///
-/// # Errors
-/// A package is damaged or has a path of another one; a script failed; the name is another root's; no space is left.
-pub fn build(
-    writer: &Writer,
-    mut recipe: Recipe,
-    name: &str,
-    source: &str,
-    progress: &mut dyn FnMut(Event),
-) -> Result<Metadata, Error> {
-    check_name(name)?;
-    recipe.packages.sort_by(|one, other| rank(&one.package).cmp(&rank(&other.package)));
-    let key = recipe.hash(crate::tree::Owners::here().word());
-    if let Some(there) = writer.made(&key, name, source)? {
-        return Ok(there);
+    /// Gives `name` to the root that the same recipe has made before, if it is still there.
+    ///
+    /// # Errors
+    /// There can be no such name, or it is another root's.
+    pub fn made(&self, writer: &Writer, name: &str, source: &str) -> Result<Option<Metadata>, store::Error> {
+        check_name(name)?;
+        writer.made(&self.hash(), name, source)
     }
-    let mut draft = writer.begin()?;
-    fill(&mut draft, &recipe, progress)?;
-    progress(Event::Storing);
-    let metadata = writer.finish(draft, name, source.to_owned(), None)?;
-    writer.note(&key, &metadata)?;
-    Ok(metadata)
+
+    /// Makes the root and stores it under `name`, unless [`Recipe::made`] does. `fetched` are the packages' files, and
+    /// `source` says in words what was wished.
+    ///
+    /// # Errors
+    /// A package is missing, damaged, or has a path of another one; a script failed; the name is another root's; no
+    /// space is left.
+    pub fn build(
+        &self,
+        writer: &Writer,
+        fetched: &[Fetched],
+        name: &str,
+        source: &str,
+        progress: Tell<'_>,
+    ) -> Result<Metadata, Error> {
+        if let Some(there) = self.made(writer, name, source)? {
+            return Ok(there);
+        }
+        let mut fetched = fetched.to_vec();
+        fetched.sort_by(|one, other| rank(&one.package).cmp(&rank(&other.package)));
+        if !fetched.iter().map(|one| &one.package).eq(&self.packages) {
+            let cause = "it isn't the one that was chosen".to_owned();
+            let other = fetched.iter().find(|one| !self.packages.contains(&one.package));
+            return Err(Error::Package { file: other.map(|one| one.file.clone()).unwrap_or_default(), cause });
+        }
+        let mut draft = writer.begin()?;
+        self.fill(&mut draft, &fetched, progress)?;
+        tell(progress, Stage::Store, 0, 1)?;
+        let metadata = writer.finish(draft, name, source.to_owned(), None)?;
+        writer.note(&self.hash(), &metadata)?;
+        Ok(metadata)
+    }
+
+    fn fill(&self, draft: &mut Draft, packages: &[Fetched], progress: Tell<'_>) -> Result<(), Error> {
+        let failed = |(at, error): (usize, io::Error)| Error::Package {
+            file: packages.get(at).map(|fetched| fetched.file.clone()).unwrap_or_default(),
+            cause: holm::model::text::cause(&error),
+        };
+        let total = packages.iter().map(|fetched| fetched.package.size).sum();
+        let mut bytes = 0;
+        let mut flow = Ok(());
+        let mut count = |size| {
+            bytes += size;
+            flow = tell(progress, Stage::Unpack, bytes, total);
+            flow.is_ok()
+        };
+        let unpacked = unpack(&mut draft.tree, packages, &mut count).map_err(failed);
+        flow?;
+        let unpacked = unpacked?;
+        let known: Vec<&Package> = packages.iter().map(|fetched| &fetched.package).collect();
+        database::write(&mut draft.tree, &known, &unpacked).map_err(failed)?;
+        let newest = unpacked.iter().map(|one| one.newest).max().unwrap_or(0);
+        let epoch = self.epoch.unwrap_or(newest);
+        let policy = prepare(&mut draft.tree, self, &unpacked).map_err(finish)?;
+        let start = SystemTime::now();
+        let both: Vec<(&Fetched, &Unpacked)> = packages.iter().zip(&unpacked).collect();
+        let (mut configured, all) = (0, packages.len() as u64);
+        let mut flow = Ok(());
+        let mut count = |one| {
+            configured += u64::from(one);
+            flow = tell(progress, Stage::Configure, configured, all);
+            flow.is_ok()
+        };
+        let done = configure(&draft.files(), &both, draft.tree.owners(), epoch, &mut count);
+        flow?;
+        done.map_err(|error| match error {
+            configure::Failed::Start(error) => Error::Sandbox(error),
+            configure::Failed::Script(said) => Error::Script { said },
+        })?;
+        clean(&mut draft.tree, policy).map_err(finish)?;
+        draft.tree.revisit(start, epoch).map_err(finish)
+    }
 }
 
 /// The order of packages: users must be there before scripts name them.
@@ -137,37 +201,11 @@ fn rank(package: &Package) -> (u8, &str) {
     (first, &package.name)
 }
 
-fn fill(draft: &mut Draft, recipe: &Recipe, progress: &mut dyn FnMut(Event)) -> Result<(), Error> {
-    let packages = &recipe.packages;
-    let failed = |(at, error): (usize, io::Error)| Error::Package {
-        file: packages.get(at).map(|fetched| fetched.file.clone()).unwrap_or_default(),
-        cause: holm::model::text::cause(&error),
-    };
-    let total = packages.iter().map(|fetched| fetched.package.size).sum();
-    let mut bytes = 0;
-    let mut count = |size| {
-        bytes += size;
-        progress(Event::Unpacked(bytes, total));
-    };
-    let unpacked = unpack(&mut draft.tree, packages, &mut count).map_err(failed)?;
-    let known: Vec<&Package> = packages.iter().map(|fetched| &fetched.package).collect();
-    database::write(&mut draft.tree, &known, &unpacked).map_err(failed)?;
-    let newest = unpacked.iter().map(|one| one.newest).max().unwrap_or(0);
-    let epoch = recipe.epoch.unwrap_or(newest);
-    let policy = prepare(&mut draft.tree, recipe, &unpacked).map_err(finish)?;
-    let start = SystemTime::now();
-    let both: Vec<(&Fetched, &Unpacked)> = packages.iter().zip(&unpacked).collect();
-    let (mut configured, all) = (0, packages.len() as u64);
-    let mut count = || {
-        configured += 1;
-        progress(Event::Configured(configured, all));
-    };
-    configure(&draft.files(), &both, draft.tree.owners(), epoch, &mut count).map_err(|error| match error {
-        configure::Failed::Start(error) => Error::Sandbox(error),
-        configure::Failed::Script(said) => Error::Script { said },
-    })?;
-    clean(&mut draft.tree, policy).map_err(finish)?;
-    draft.tree.revisit(start, epoch).map_err(finish)
+fn tell(progress: Tell<'_>, stage: Stage, done: u64, total: u64) -> Result<(), Error> {
+    match progress(Progress { stage, done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Interrupted),
+    }
 }
 
 type Unfinished = (Vec<u8>, io::Error);

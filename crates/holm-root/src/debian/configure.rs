@@ -54,13 +54,14 @@ pub(super) enum Failed {
     Script(String),
 }
 
-/// Runs the scripts of all packages in the root `files`; `done` is told each package that is configured.
+/// Runs the scripts of all packages in the root `files`; `done` is told with each line whether a package is configured,
+/// and says whether to go on.
 pub(super) fn configure(
     files: &Path,
     packages: &[(&Fetched, &Unpacked)],
     owners: Owners,
     epoch: i64,
-    done: &mut dyn FnMut(),
+    done: &mut dyn FnMut(bool) -> bool,
 ) -> Result<(), Failed> {
     let spec = spec(files, packages, owners, epoch);
     let mut child = spec.spawn().map_err(Failed::Start)?;
@@ -69,8 +70,9 @@ pub(super) fn configure(
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
         while std::io::Read::take(&mut output, LINE).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            if line.starts_with(b"Setting up ") {
-                done();
+            if !done(line.starts_with(b"Setting up ")) {
+                child.kill().map_err(|error| Failed::Script(error.to_string()))?;
+                break;
             }
             if said.len() == LINES {
                 said.pop_front();

@@ -22,4 +22,10 @@ pub enum Stage {
     Choose,
     /// The packages; in bytes.
     Packages,
+    /// Their files; in bytes of packages.
+    Unpack,
+    /// Their scripts; in packages.
+    Configure,
+    /// The store takes the root; in roots.
+    Store,
 }

@@ -56,11 +56,11 @@ enum Turn {
 /// Which package has a path, and whether as a directory.
 type Claims = Mutex<HashMap<Vec<u8>, (usize, bool)>>;
 
-/// Unpacks all packages; `done` is told the size of each that is ready.
+/// Unpacks all packages; `done` is told the size of each that is ready, and says whether to go on.
 pub(super) fn unpack(
     tree: &mut Tree,
     packages: &[Fetched],
-    done: &mut dyn FnMut(u64),
+    done: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Vec<Unpacked>, Failed> {
     merge(tree).map_err(|error| (0, error))?;
     // The largest first: else the last to be unpacked may be the one that takes longest.
@@ -73,10 +73,13 @@ pub(super) fn unpack(
         let work = |hand: &mut Tree, at| one(hand, packages, at, &claims, turn);
         round(tree, &order, &work, &mut |at, made| match made {
             Some(unpacked) => {
-                done(packages[at].package.size);
                 all[at] = Some(unpacked);
+                done(packages[at].package.size)
             }
-            None => later.push(at),
+            None => {
+                later.push(at);
+                true
+            }
         })?;
         order = later;
     }
@@ -85,12 +88,13 @@ pub(super) fn unpack(
     Ok(all)
 }
 
-/// Does the same work for all places of a list, as many at once as there are processors; `seen` is told what is made.
+/// Does the same work for all places of a list, as many at once as there are processors; `seen` is told what
+/// is made, and says whether to go on.
 fn round<T: Send>(
     tree: &mut Tree,
     order: &[usize],
     work: &(impl Fn(&mut Tree, usize) -> io::Result<T> + Sync),
-    seen: &mut dyn FnMut(usize, T),
+    seen: &mut dyn FnMut(usize, T) -> bool,
 ) -> Result<(), Failed> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(order.len());
@@ -114,7 +118,12 @@ fn round<T: Send>(
         drop(sender);
         for (at, made) in ready {
             match made {
-                Ok(made) => seen(at, made),
+                Ok(made) => {
+                    if !seen(at, made) {
+                        stop.store(true, Ordering::Relaxed);
+                        failed.get_or_insert((at, io::ErrorKind::Interrupted.into()));
+                    }
+                }
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);
                     failed.get_or_insert((at, error));

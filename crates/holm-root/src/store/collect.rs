@@ -19,6 +19,9 @@ pub struct Freed {
     pub bytes: u64,
 }
 
+/// Begins the name of a draft that its finder couldn't remove.
+const DEAD: &str = "dead-";
+
 impl Writer {
     /// Removes roots without a name and contents without a root. While the file of a name is damaged roots are left: one
     /// of them may be meant. So are roots that sandboxes run in.
@@ -44,6 +47,7 @@ impl Writer {
                 }
             }
         }
+        self.bury()?;
         self.forget()?;
         self.drain(&mut freed)?;
         Ok(freed)
@@ -76,8 +80,27 @@ impl Writer {
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let (draft, file, link) =
             (self.store.draft(), self.store.path.join("draft.json"), self.store.pool().join(pool::ASIDE));
-        for path in [draft, file, link] {
+        for path in [file, link] {
             remove(&path).map_err(Error::io("remove", &path))?;
+        }
+        match remove(&draft) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let free = (0..).map(|number: u64| self.store.path.join(format!("{DEAD}{number}")));
+                let aside = free.into_iter().find(|path| !path.exists()).unwrap_or_else(|| draft.clone());
+                fs::rename(&draft, &aside).map_err(Error::io("remove", &draft))
+            }
+            removed => removed.map_err(Error::io("remove", &draft)),
+        }
+    }
+
+    /// Removes drafts that other writers could not remove.
+    fn bury(&self) -> Result<(), Error> {
+        let path = &self.store.path;
+        for item in fs::read_dir(path).map_err(Error::io("read", path))? {
+            let item = item.map_err(Error::io("read", path))?;
+            if item.file_name().to_str().is_some_and(|name| name.starts_with(DEAD)) {
+                remove(&item.path()).map_err(Error::io("remove", &item.path()))?;
+            }
         }
         Ok(())
     }

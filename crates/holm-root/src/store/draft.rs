@@ -134,7 +134,7 @@ impl Writer {
         let found = scan(&mut draft.tree).map_err(store_failed)?;
         let text = found.listing.text();
         let owners = draft.tree.owners();
-        let metadata = Metadata {
+        let mut metadata = Metadata {
             version: metadata::VERSION,
             name: name.to_owned(),
             id: listing::id(&text),
@@ -142,6 +142,7 @@ impl Writer {
             created: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
             size: found.listing.size(),
             entries: found.listing.0.len() as u64,
+            owners,
             not_on_disk: not_on_disk(&found.listing, owners, found.left_out),
             config,
         };
@@ -151,6 +152,10 @@ impl Writer {
         if self.store.root(&metadata.id).exists() {
             // It may have been about to be removed: whoever renamed it has not seen its name written.
             sync_directory(&self.store.path.join("roots"))?;
+            // It stays as whoever stored it could make it.
+            if let Some(same) = self.store.same(&metadata.id)? {
+                (metadata.owners, metadata.not_on_disk) = (same.owners, same.not_on_disk);
+            }
         } else {
             self.publish(&draft, &found, &text, &metadata.id)?;
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::image::Config;
+use crate::tree::Owners;
 
 /// The form of the file.
 pub(crate) const VERSION: u32 = 1;
@@ -25,6 +26,9 @@ pub struct Metadata {
     pub size: u64,
     /// Files, directories and all else.
     pub entries: u64,
+    /// Whether its files on disk belong to whom they should.
+    #[serde(default = "Owners::here")]
+    pub owners: Owners,
     /// What the files on disk are not.
     pub not_on_disk: NotOnDisk,
     /// How a program is started in it, if it was made from an image.

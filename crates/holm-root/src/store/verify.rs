@@ -48,7 +48,7 @@ impl Store {
             let what = match (there.remove(path), item) {
                 (None, Item::Device { .. }) => continue,
                 (None, _) => Some("it is missing"),
-                (Some(status), item) => compare(root.as_fd(), path, &status, item),
+                (Some(status), item) => compare(root.as_fd(), path, &status, item, found.owners),
             };
             differences.extend(what.map(|what| difference(path, what)));
         }
@@ -66,7 +66,7 @@ fn difference(path: &[u8], what: &'static str) -> Difference {
     Difference { path: PathBuf::from(OsStr::from_bytes(path)), what }
 }
 
-fn compare(root: BorrowedFd<'_>, path: &[u8], status: &Stat, item: &Item) -> Option<&'static str> {
+fn compare(root: BorrowedFd<'_>, path: &[u8], status: &Stat, item: &Item, owners: Owners) -> Option<&'static str> {
     let kind = FileType::from_raw_mode(status.st_mode);
     let expected = match item {
         Item::Directory(_) => FileType::Directory,
@@ -78,7 +78,7 @@ fn compare(root: BorrowedFd<'_>, path: &[u8], status: &Stat, item: &Item) -> Opt
     if kind != expected {
         return Some("it is of another kind");
     }
-    if let Some(what) = item.facts().and_then(|facts| owned(root, path, status, facts)) {
+    if let Some(what) = item.facts().and_then(|facts| owned(root, path, status, facts, owners)) {
         return Some(what);
     }
     match item {
@@ -97,8 +97,7 @@ fn compare(root: BorrowedFd<'_>, path: &[u8], status: &Stat, item: &Item) -> Opt
 }
 
 /// Mode, owner and attributes, as they are on disk.
-fn owned(root: BorrowedFd<'_>, path: &[u8], status: &Stat, facts: &Facts) -> Option<&'static str> {
-    let owners = Owners::here();
+fn owned(root: BorrowedFd<'_>, path: &[u8], status: &Stat, facts: &Facts, owners: Owners) -> Option<&'static str> {
     let kind = FileType::from_raw_mode(status.st_mode);
     let mode = owners.mode(facts.mode, kind.is_dir());
     if kind != FileType::Symlink && status.st_mode & 0o7777 != mode {

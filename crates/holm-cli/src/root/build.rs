@@ -1,0 +1,160 @@
+//! `holm root build`: a root of Debian, from an archive to the store.
+
+use super::progress::Teller;
+use super::{Done, failed, wrong};
+use crate::report::Fault;
+use crate::{stored, values};
+use clap::ArgMatches;
+use holm::signal::Signals;
+use holm_root::debian::archive::{Selection, resolve};
+use holm_root::debian::build::{Error, Recipe};
+use holm_root::debian::error::Error as Unfetched;
+use holm_root::debian::fetch::Patience;
+use holm_root::debian::wish::{Family, Origin, Variant, Wish};
+use holm_root::store::{Metadata, Store};
+use rustix::process::Signal;
+use std::ffi::OsString;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// The source of a root, as typed: `debian:bookworm`.
+pub(crate) fn source(text: &str) -> Option<(Family, &str)> {
+    let (family, suite) = text.split_once(':')?;
+    match family {
+        "debian" => Some((Family::Debian, suite)),
+        "ubuntu" => Some((Family::Ubuntu, suite)),
+        _ => None,
+    }
+}
+
+pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
+    let typed = text(matches, "source").unwrap_or_default();
+    let name = text(matches, "name").unwrap_or_else(|| typed.clone());
+    let wish = wish(&typed, matches)?;
+    let recipe_epoch = epoch()?;
+    let cache = stored::cache().ok_or_else(|| {
+        vec![wrong("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned())]
+    })?;
+    // From here on an ordinary user is root of its own ids, before there is any other thread.
+    super::enter()?;
+    // The store is made before anything else may be in its directory.
+    drop(store.clone().write().map_err(failed)?);
+    let cache = cache.join("debian");
+    let mut teller = Teller::new(matches);
+    let selection = resolve(&wish, &cache, Patience::default(), &mut |progress| teller.tell(progress));
+    let selection = selection.map_err(|error| vec![unfetched(&error)])?;
+    let recipe = Recipe::new(&selection, recipe_epoch);
+    let there = store.clone().write().and_then(|writer| recipe.made(&writer, &name, &typed)).map_err(failed)?;
+    let metadata = match there {
+        Some(there) => there,
+        None => make(store, &selection, recipe, (&name, &typed), &cache, &mut teller)?,
+    };
+    teller.end();
+    say(&metadata, teller.is_json())
+}
+
+fn make(
+    store: Store,
+    selection: &Selection,
+    recipe: Recipe,
+    (name, typed): (&str, &str),
+    cache: &std::path::Path,
+    teller: &mut Teller,
+) -> Result<Metadata, Vec<Fault>> {
+    let fetched = selection.fetch(cache, Patience::default(), &mut |progress| teller.tell(progress));
+    let fetched = fetched.map_err(|error| vec![unfetched(&error)])?;
+    // Until now a signal ends holm at once, and what was downloaded is found again; a draft is cleared away first.
+    let ending = [Signal::HUP, Signal::INT, Signal::TERM].map(Signal::as_raw);
+    let signals = Signals::take(&ending).map_err(|error| vec![wrong(format!("cannot receive signals: {error}"))])?;
+    let mut tell = |progress| {
+        teller.tell(progress);
+        match signals.next() {
+            Ok(None) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    };
+    let writer = store.write().map_err(failed)?;
+    recipe.build(&writer, &fetched, name, typed, &mut tell).map_err(|error| vec![unbuilt(&error)])
+}
+
+fn say(metadata: &Metadata, json: bool) -> Done {
+    if json {
+        let event = serde_json::json!({ "event": "stored", "root": metadata });
+        return Ok(format!("{event}\n"));
+    }
+    let notes = super::lacks(metadata).into_iter().map(|line| format!("note: {line}\n"));
+    Ok(format!("{} {}\n", metadata.name, metadata.id) + &notes.collect::<String>())
+}
+
+fn text(matches: &ArgMatches, id: &str) -> Option<String> {
+    matches.get_one::<OsString>(id).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn wish(typed: &str, matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
+    let Some((family, suite)) = source(typed) else {
+        let message = format!("cannot build {typed}: it is no source of a root");
+        let hint = "debian:SUITE, such as debian:bookworm, or ubuntu:SUITE".to_owned();
+        return Err(vec![Fault { message, origin: String::new(), hint }]);
+    };
+    let mut wish = Wish::new(suite);
+    wish.family = family;
+    let variants = [Variant::Essential, Variant::Minbase, Variant::Standard, Variant::Buildd];
+    let variant = matches.get_one::<String>("variant");
+    wish.variant =
+        variants.into_iter().find(|one| Some(one.name()) == variant.map(String::as_str)).unwrap_or(wish.variant);
+    for list in matches.get_many::<OsString>("include").into_iter().flatten() {
+        let names = values::split(list, b',').into_iter().filter(|name| !name.is_empty());
+        wish.include.extend(names.map(|name| name.to_string_lossy().into_owned()));
+    }
+    wish.keyring = matches.get_one::<OsString>("keyring").map(PathBuf::from);
+    if let Some(mirror) = text(matches, "mirror") {
+        wish.origin = Origin::Mirror(mirror);
+    }
+    if let Some(date) = text(matches, "snapshot") {
+        wish.origin = Origin::Snapshot(moment(&date).ok_or_else(|| {
+            let message = format!("cannot use the value of --snapshot {date}: it is no date");
+            vec![Fault {
+                message,
+                origin: String::new(),
+                hint: "--snapshot 2026-01-31, or 2026-01-31T12:00:00Z".to_owned(),
+            }]
+        })?);
+    }
+    Ok(wish)
+}
+
+fn moment(text: &str) -> Option<SystemTime> {
+    let whole = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
+    humantime::parse_rfc3339(&whole).ok()
+}
+
+/// `SOURCE_DATE_EPOCH`, as reproducible-builds.org specifies it.
+fn epoch() -> Result<Option<i64>, Vec<Fault>> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let seconds = value.to_str().and_then(|text| text.parse::<i64>().ok()).filter(|seconds| *seconds >= 0);
+    let message = || format!("cannot use SOURCE_DATE_EPOCH={}: it is no number of seconds", value.display());
+    seconds.map(Some).ok_or_else(|| vec![wrong(message())])
+}
+
+fn unfetched(error: &Unfetched) -> Fault {
+    let hint = match error {
+        Unfetched::Suite { near, .. } | Unfetched::Component { near, .. } | Unfetched::Package { near, .. }
+            if !near.is_empty() =>
+        {
+            format!("did you mean {}?", near.join(", "))
+        }
+        Unfetched::Keyring { .. } => "--keyring FILE names another one".to_owned(),
+        Unfetched::Untrusted { .. } => "--keyring FILE names the keys to trust".to_owned(),
+        Unfetched::Download { .. } => "--mirror URL names another archive; what was downloaded is kept".to_owned(),
+        _ => String::new(),
+    };
+    Fault { message: error.to_string(), origin: String::new(), hint }
+}
+
+fn unbuilt(error: &Error) -> Fault {
+    match error {
+        Error::Store(error) => stored::fault(error, ""),
+        other => wrong(other.to_string()),
+    }
+}
