@@ -6,6 +6,7 @@ use crate::policy;
 use crate::profile::{self, Overlay, Profile};
 use crate::programs::Asked;
 use crate::report::Fault;
+use crate::stored::Absent;
 use crate::values::{self, Of, Parsed};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -77,9 +78,17 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 
 /// The program, with what a profile says of it, if there is one; and what that says of a terminal.
 fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
+    // To explain is to do nothing; `holm learn` can't.
+    let explains = matches.try_get_one::<String>("explain").is_ok_and(|form| form.is_some());
+    let absent = if explains { Absent::Refuse } else { Absent::Build };
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
-    let mut fill =
-        Fill { spec: Spec::new(program.next().unwrap_or_default()), faults: Vec::new(), programs: None, held: None };
+    let mut fill = Fill {
+        spec: Spec::new(program.next().unwrap_or_default()),
+        faults: Vec::new(),
+        programs: None,
+        held: None,
+        absent,
+    };
     fill.spec.program.arguments = program.collect();
     fill.spec.inherited_only = true;
     let mut tty = None;
@@ -201,6 +210,7 @@ pub(crate) struct Fill {
     /// The root of programs that is meant, if one is.
     programs: Option<Asked>,
     held: Option<Held>,
+    absent: Absent,
 }
 
 /// What is meant, with the stored root, which stays for as long as this is kept.
@@ -313,7 +323,7 @@ impl Fill {
 
     /// A stored root is never written: what is written goes to memory, or where `overlay` says.
     fn directory_or_stored(&mut self, root: &OsStr, origin: &str, typed: &Typed) -> Root {
-        let held = match crate::stored::root(root, origin) {
+        let held = match crate::stored::root(root, origin, self.absent) {
             Ok(None) => return Root::Directory(PathBuf::from(root)),
             Ok(Some(held)) => held,
             Err(fault) => {

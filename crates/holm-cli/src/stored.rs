@@ -7,6 +7,7 @@ use holm_root::unpack::Limits;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Before a name, it tells that no directory is meant.
 const PREFIX: &[u8] = b"store:";
@@ -37,11 +38,19 @@ pub(crate) fn cache() -> Option<PathBuf> {
     }
 }
 
+/// What happens if a root that can be built isn't there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Build,
+    Refuse,
+}
+
 /// What a `--root` that is neither `host`, `none` nor programs means: `None` for a directory.
 ///
-/// `oci:PATH[:TAG]` is an image, which is stored when it is used first. `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
-/// store has one of that name or of nearly that name; else a directory that is missing.
-pub(crate) fn root(value: &OsStr, origin: &str) -> Result<Option<Held>, Fault> {
+/// `oci:PATH[:TAG]` is an image, which is stored when it is used first; `debian:SUITE` is built then. `store:NAME` is a
+/// stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the store has one of that
+/// name or of nearly that name; else a directory that is missing.
+pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option<Held>, Fault> {
     if let Some(name) = crate::image::named(Path::new(value)) {
         return image(&name, origin).map(Some);
     }
@@ -50,8 +59,13 @@ pub(crate) fn root(value: &OsStr, origin: &str) -> Result<Option<Held>, Fault> {
     if named.is_none() && (is_path || place().is_none()) {
         return Ok(None);
     }
-    match open()?.hold(&named.unwrap_or(value).to_string_lossy()) {
+    let name = named.unwrap_or(value).to_string_lossy();
+    match open()?.hold(&name) {
         Ok(held) => Ok(Some(held)),
+        Err(Error::Unknown { .. }) if named.is_none() && crate::root::build::source(&name).is_some() => {
+            build(&name, origin, absent)?;
+            open()?.hold(&name).map(Some).map_err(|error| fault(&error, origin))
+        }
         Err(Error::Unknown { name, names }) if named.is_none() && near(&name, &names).is_empty() => Ok(None),
         Err(error) => Err(fault(&error, origin)),
     }
@@ -69,6 +83,22 @@ fn image(name: &Path, origin: &str) -> Result<Held, Fault> {
     let source = Source::Image(&image, Limits::default());
     store.clone().write().and_then(|writer| writer.import(source, &id)).map_err(failed)?;
     store.hold(&id).map_err(failed)
+}
+
+/// Builds a root, in a process of its own: it becomes root of the caller's ids, which this one must not.
+fn build(name: &str, origin: &str, absent: Absent) -> Result<(), Fault> {
+    let failed = |message: String, hint: String| Fault { message, origin: origin.to_owned(), hint };
+    let hint = format!("holm root build {name}");
+    if absent == Absent::Refuse {
+        return Err(failed(format!("cannot find root {name}: it is not built yet"), hint));
+    }
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["root", "build", "--", name]).stdin(Stdio::null()).stdout(Stdio::null());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(failed(format!("cannot build root {name}"), hint)),
+        Err(error) => Err(failed(format!("cannot build root {name}: {}", holm::model::text::cause(&error)), hint)),
+    }
 }
 
 /// An error of the store's, with what would help.

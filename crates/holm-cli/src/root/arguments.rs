@@ -83,6 +83,8 @@ fn build() -> Command {
                 .conflicts_with("mirror"),
         )
         .arg(value("keyring", "FILE", "Trust the keys in this file [default: the distribution's]"))
+        .arg(value("lock", "FILE", "Take just the packages that this file lists; if there is none, write it"))
+        .arg(value("sbom", "FILE", "Write a list of the packages in the form of SPDX 2.3"))
         .arg(flag("quiet", "Don't tell how far it is"))
         .arg(json().help("Print events as JSON, one a line").conflicts_with("quiet"))
 }

@@ -3,7 +3,7 @@
 use super::progress::Teller;
 use super::{Done, failed, wrong};
 use crate::report::Fault;
-use crate::{stored, values};
+use crate::{content, stored, values};
 use clap::ArgMatches;
 use holm::signal::Signals;
 use holm_root::debian::archive::{Selection, resolve};
@@ -15,7 +15,7 @@ use holm_root::store::{Metadata, Store};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The source of a root, as typed: `debian:bookworm`.
@@ -42,8 +42,7 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     drop(store.clone().write().map_err(failed)?);
     let cache = cache.join("debian");
     let mut teller = Teller::new(matches);
-    let selection = resolve(&wish, &cache, Patience::default(), &mut |progress| teller.tell(progress));
-    let selection = selection.map_err(|error| vec![unfetched(&error)])?;
+    let selection = select(&wish, matches, &cache, &mut teller)?;
     let recipe = Recipe::new(&selection, recipe_epoch);
     let there = store.clone().write().and_then(|writer| recipe.made(&writer, &name, &typed)).map_err(failed)?;
     let metadata = match there {
@@ -54,12 +53,44 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     say(&metadata, teller.is_json())
 }
 
+/// What the lock file says, if there is one; else what the archives have, which then goes into it.
+fn select(wish: &Wish, matches: &ArgMatches, cache: &Path, teller: &mut Teller) -> Result<Selection, Vec<Fault>> {
+    let refused = |error: Unfetched| vec![unfetched(&error)];
+    let lock = matches.get_one::<OsString>("lock").map(Path::new);
+    let selection = match lock.filter(|path| path.exists()) {
+        Some(path) => {
+            let failed = |cause: String| vec![wrong(format!("cannot use --lock {}: {cause}", path.display()))];
+            let text = String::from_utf8(content::read(path).map_err(failed)?);
+            Selection::from_lock(&text.map_err(|_| failed("it is not UTF-8".to_owned()))?).map_err(refused)?
+        }
+        None => {
+            let tell = &mut |progress| teller.tell(progress);
+            let selection = resolve(wish, cache, Patience::default(), tell).map_err(refused)?;
+            if let Some(path) = lock {
+                write(path, "--lock", &selection.to_lock().map_err(refused)?)?;
+            }
+            selection
+        }
+    };
+    if let Some(path) = matches.get_one::<OsString>("sbom").map(Path::new) {
+        let name = format!("{}-{}", wish.family.name(), wish.suite);
+        write(path, "--sbom", &super::pretty(&selection.to_spdx(&name))?)?;
+    }
+    Ok(selection)
+}
+
+fn write(path: &Path, option: &str, text: &str) -> Result<(), Vec<Fault>> {
+    let cause = |error: std::io::Error| holm::model::text::cause(&error);
+    std::fs::write(path, text)
+        .map_err(|error| vec![wrong(format!("cannot write {option} {}: {}", path.display(), cause(error)))])
+}
+
 fn make(
     store: Store,
     selection: &Selection,
     recipe: Recipe,
     (name, typed): (&str, &str),
-    cache: &std::path::Path,
+    cache: &Path,
     teller: &mut Teller,
 ) -> Result<Metadata, Vec<Fault>> {
     let fetched = selection.fetch(cache, Patience::default(), &mut |progress| teller.tell(progress));

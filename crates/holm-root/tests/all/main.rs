@@ -4,6 +4,7 @@
 
 mod against_ld_so;
 mod closures;
+mod debian;
 mod extras;
 mod fixture;
 mod hostile;
