@@ -252,9 +252,10 @@ impl Tree {
 
     /// Notes a device node.
     pub(crate) fn device(&mut self, path: &[u8], facts: Facts, device: Device) -> Result<()> {
-        let file = self.empty(path)?;
-        let note = Note { facts, hash: None, device: Some(device), modified: epoch(), changed: (0, 0), depth: 0 };
-        self.notes.insert(fstat(&file)?.st_ino, note);
+        let status = fstat(&self.empty(path)?)?;
+        let device = Some(device);
+        let note = Note { facts, hash: None, device, modified: epoch(), changed: changed(&status), depth: 0 };
+        self.notes.insert(status.st_ino, note);
         Ok(())
     }
 

@@ -42,6 +42,18 @@ pub(super) struct Unpacked {
     directories: Vec<(Vec<u8>, Facts, Timespec)>,
 }
 
+impl Unpacked {
+    /// A hard link has the hash of its file.
+    fn hash_as_target(&mut self, member: &Member, path: Vec<u8>) -> io::Result<()> {
+        if let Kind::Hard(of) = &member.kind {
+            let of = inside(of)?;
+            let found = self.hashes.iter().find(|(hashed, _)| *hashed == of).map(|(_, hash)| hash.clone());
+            self.hashes.extend(found.map(|hash| (path, hash)));
+        }
+        Ok(())
+    }
+}
+
 /// A package that failed, by its place in the list, and why.
 pub(super) type Failed = (usize, io::Error);
 
@@ -188,7 +200,7 @@ fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims, turn: 
         let hashed = all_hashes || configuration.contains(&path);
         match place.make(tree, &member, &path, &mut archive, hashed, &mut unpacked.directories) {
             Ok(Some(hash)) => unpacked.hashes.push((path, hash)),
-            Ok(None) => {}
+            Ok(None) => unpacked.hash_as_target(&member, path)?,
             Err(Unmade::Taken(_)) if turn == Turn::Second => {
                 unpacked.done = false;
                 unpacked.directories.clear();

@@ -38,7 +38,9 @@ impl Tree {
     fn doubt(&mut self, status: &Stat, sure: (i64, i64)) {
         let directory = FileType::from_raw_mode(status.st_mode).is_dir();
         let note = self.notes.get_mut(&status.st_ino);
-        if note.as_ref().is_some_and(|note| note.changed == changed(status) && note.changed < sure) {
+        // The place of a device node has no content that could be another.
+        let is_sure = |note: &Note| note.changed < sure || note.device.is_some();
+        if note.as_ref().is_some_and(|note| note.changed == changed(status) && is_sure(note)) {
             return;
         }
         let mode = status.st_mode & 0o7777;

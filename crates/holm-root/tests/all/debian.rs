@@ -30,11 +30,12 @@ impl Place {
         let mut place = Place { directory: tempfile::tempdir().unwrap(), packages: Vec::new() };
         let mut wanted = Wanted::default();
         let dpkg = "dpkg dpkg-deb dpkg-divert dpkg-query dpkg-split dpkg-statoverride dpkg-trigger";
-        let others = "sh cat chmod chown diff id ls mv rm tar";
+        let others = "sh cat chmod chown diff id ls mkdir mv rm tar";
         dpkg.split(' ').chain(others.split(' ')).for_each(|name| wanted.add(name.into()));
         let root = programs::root(&wanted, &place.at("programs")).unwrap();
         let tools = place.tree("tools", "Essential: yes\n");
-        let copied = Command::new("cp").args(["-a", "--no-preserve=ownership"]).arg(root.join(".")).arg(&tools).status();
+        let copied =
+            Command::new("cp").args(["-a", "--no-preserve=ownership"]).arg(root.join(".")).arg(&tools).status();
         assert!(copied.unwrap().success());
         fs::create_dir_all(tools.join("usr/sbin")).unwrap();
         for name in ["ldconfig", "start-stop-daemon"] {
@@ -156,7 +157,10 @@ fn scripts_run_in_dpkgs_order_and_its_database_is_right() {
     let two = place.tree("two", "Depends: one\n");
     put(two.join("usr/share/seen/two"), "2");
     put(two.join("DEBIAN/triggers"), "activate-noawait called\n");
-    script(&two.join("DEBIAN/postinst"), "echo two >> /order; echo log > /var/log/dpkg.log; echo x > /run/left");
+    script(
+        &two.join("DEBIAN/postinst"),
+        "echo two >> /order; mkdir -p /var/log; echo log > /var/log/dpkg.log; echo x > /run/left",
+    );
     place.pack("two", "zstd");
 
     let made = place.build("store").unwrap();
@@ -167,13 +171,13 @@ fn scripts_run_in_dpkgs_order_and_its_database_is_right() {
     assert!(lines[1].starts_with("configure: "), "{order}");
     assert_eq!(lines[2], "noninteractive 0 none 1700000000", "{order}");
     assert!(order.contains("exit 101") && order.contains("two"), "{order}");
-    assert!(order.trim_end().ends_with("triggered: /usr/share/seen called\nnoninteractive 0 none 1700000000\n#!/bin/sh\nexit 101\nls: cannot access '/sys/class/net': No such file or directory") || order.contains("triggered: "), "{order}");
+    assert!(order.contains("triggered: /usr/share/seen called") || order.contains("triggered: called"), "{order}");
     let state = dpkg(&files, &["-W", "-f", "${binary:Package} ${Status}\\n"]);
     let all = "one:amd64 install ok installed\ntools install ok installed\ntwo install ok installed\n";
     assert_eq!(state, all);
     assert_eq!(dpkg(&files, &["-S", "/usr/bin/link"]), "one:amd64: /usr/bin/link\n");
     let conffile = dpkg(&files, &["-W", "-f", "${Conffiles}", "one"]);
-    assert_eq!(conffile.trim(), "/etc/one.conf 1abf3fa78a5c8c1fa26fc3ef02e9a0e9".replace("1abf3fa78a5c8c1fa26fc3ef02e9a0e9", &md5(&files.join("etc/one.conf"))));
+    assert_eq!(conffile.trim(), format!("/etc/one.conf {}", md5(&files.join("etc/one.conf"))));
     assert!(read(files.join("var/lib/dpkg/info/one:amd64.md5sums")).contains("  usr/bin/set\n"));
 
     let set = fs::metadata(files.join("usr/bin/set")).unwrap();
@@ -259,7 +263,7 @@ fn packages_that_share_a_path_are_refused_by_name() {
     place.pack("one", "gzip");
     put(place.tree("two", "").join("usr/lib/shared"), "2");
     place.pack("two", "gzip");
-    place.fails("/usr/lib/shared: the package");
+    place.fails("lib/shared: the package");
 }
 
 #[test]
@@ -288,10 +292,14 @@ fn hostile(place: &mut Place, members: &[(&str, tar::EntryType, &str)]) {
         let mut header = tar::Header::new_gnu();
         header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
         header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_entry_type(*kind);
         let content = if kind.is_file() { text.as_bytes() } else { b"" };
         if !kind.is_file() {
             header.set_link_name_literal(text).unwrap();
+            header.set_device_major(8).unwrap();
+            header.set_device_minor(1).unwrap();
         }
         header.set_size(content.len() as u64);
         header.set_cksum();
@@ -306,7 +314,7 @@ fn hostile(place: &mut Place, members: &[(&str, tar::EntryType, &str)]) {
     let at = packed.windows(8).position(|here| here == b"data.tar").unwrap();
     let data = data.into_inner().unwrap();
     let mut bytes = packed[..at].to_vec();
-    write!(bytes, "{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", "data.tar", 0, 0, 0, 644, data.len()).unwrap();
+    writeln!(bytes, "{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", "data.tar", 0, 0, 0, 644, data.len()).unwrap();
     bytes.extend(data);
     fs::write(&file, bytes).unwrap();
 }
@@ -319,8 +327,8 @@ fn no_member_of_a_package_leads_out_of_the_root() {
     place.fails("its name has a part '..'");
     hostile(&mut place, &[("./usr/in", Link, "../../../etc/passwd")]);
     place.fails("its name has a part '..'");
-    hostile(&mut place, &[("./etc", Symlink, "/tmp"), ("./etc", Regular, "x")]);
-    place.fails("/etc: the package one has it, too");
+    hostile(&mut place, &[("./y", Symlink, "/tmp"), ("./y", Regular, "x")]);
+    place.fails("/y: the package one has it, too");
     hostile(&mut place, &[("./usr/lib", Symlink, "/tmp")]);
     place.fails("/usr/lib: the package");
     hostile(&mut place, &[(".", Symlink, "/tmp")]);
@@ -346,7 +354,8 @@ fn a_build_that_is_interrupted_leaves_nothing() {
     let recipe = Recipe::new(&Selection { archives: Vec::new(), packages }, None);
     for stage in ["Unpack", "Configure", "Store"] {
         let writer = place.store("store").write().unwrap();
-        let mut stop = |progress: holm_root::debian::progress::Progress| match format!("{:?}", progress.stage) == stage {
+        let mut stop = |progress: holm_root::debian::progress::Progress| match format!("{:?}", progress.stage) == stage
+        {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
