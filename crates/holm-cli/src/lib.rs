@@ -47,9 +47,9 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
         Some(("root", matches)) => root::root(matches),
-        Some(("ls", matches)) => see::list(matches),
         Some(("generate", matches)) => generate::generate(matches),
-        _ => ExitCode::from(125),
+        Some((name, matches)) => see::command(name).map_or(ExitCode::from(125), |show| see::run(show, matches)),
+        None => ExitCode::from(125),
     }
 }
 

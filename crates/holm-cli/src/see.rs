@@ -4,12 +4,18 @@
 //! said on standard error.
 
 pub(crate) mod arguments;
+mod caps;
+mod compare;
 mod json;
 mod list;
+mod matrix;
 mod places;
+mod sandboxes;
 mod screen;
 mod table;
 mod target;
+mod tree;
+mod why;
 
 use crate::report::{self, Fault};
 use clap::ArgMatches;
@@ -22,8 +28,25 @@ use std::process::ExitCode;
 /// What is printed, or what is wrong.
 type Done = Result<String, Vec<Fault>>;
 
+/// What makes text of a reading.
+type Show = fn(&Machine, &ArgMatches, &Screen) -> Done;
+
+/// The command of this name, if it is one of these.
+pub(crate) fn command(name: &str) -> Option<Show> {
+    Some(match name {
+        "ls" => list::print,
+        "ps" => sandboxes::print,
+        "tree" => tree::print,
+        "matrix" => matrix::print,
+        "why" => why::print,
+        "caps" => caps::print,
+        "compare" => compare::print,
+        _ => return None,
+    })
+}
+
 /// Reads the machine, prints what `show` makes of it, and says what is missing.
-pub(crate) fn show(matches: &ArgMatches, show: fn(&Machine, &ArgMatches, &Screen) -> Done) -> ExitCode {
+pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
     let machine = match read::read() {
         Ok(machine) => machine,
         Err(error) => {
@@ -49,11 +72,6 @@ pub(crate) fn show(matches: &ArgMatches, show: fn(&Machine, &ArgMatches, &Screen
         let _ = std::io::stderr().write_all(lines.as_bytes());
     }
     ExitCode::SUCCESS
-}
-
-/// `holm ls`.
-pub(crate) fn list(matches: &ArgMatches) -> ExitCode {
-    show(matches, list::print)
 }
 
 fn fault(message: String, hint: &str) -> Fault {

@@ -1,4 +1,4 @@
-//! What `holm ls` prints: hostile names, screens, and bad input.
+//! What `holm ls` and its neighbours print: hostile names, screens, and bad input.
 
 use std::process::{Child, Command, Stdio};
 use testkit::{holm, is_root};
@@ -43,9 +43,20 @@ impl Drop for Inside {
 #[test]
 fn a_name_with_control_characters_does_not_reach_the_terminal() {
     let inside = Inside::new("$0 = qq(\\e[2J\\n\\xff\\xe2\\x80\\xae)");
-    for arguments in [&["ls"][..], &["ls", "--pid", &inside.pid()]] {
+    let (pid, own) = (inside.pid(), format!("/proc/{}/ns/uts", inside.pid()));
+    for arguments in [
+        &["ls", "--pid", &pid][..],
+        &["tree"],
+        &["tree", "--by", "pid"],
+        &["tree", "--by", "process"],
+        &["tree", "--by", "container"],
+        &["matrix"],
+        &["why", &own],
+        &["caps", &pid, &own],
+        &["compare", &pid, &pid],
+    ] {
         let (text, ..) = see(arguments);
-        assert!(text.contains("\\u{1b}[2J\\n\\xff\\u{202e}"), "{text}");
+        assert!(text.contains("\\u{1b}[2J\\n\\xff\\u{202e}"), "{arguments:?}: {text}");
         assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
     }
 }
@@ -88,6 +99,21 @@ fn wrong_options_are_refused_with_what_would_do() {
         let (text, errors, code) = see(arguments);
         assert!(errors.contains(message) && text.is_empty() && code == Some(125), "{arguments:?}: {errors}");
     }
+}
+
+#[test]
+fn a_tree_shows_pids_on_both_sides_and_maps() {
+    let inside = Inside::new("1");
+    let (text, ..) = see(&["tree"]);
+    let uid = rustix::process::geteuid().as_raw();
+    let (pids, ids) = (format!("{}/1 perl", inside.pid()), format!("0={uid} x 1"));
+    assert!(text.lines().any(|line| line.contains(" user ") && line.contains(&ids)), "{ids}: {text}");
+    let (text, ..) = see(&["tree", "--by", "pid"]);
+    assert!(text.lines().any(|line| line.contains("pid 4") && line.ends_with(&pids)), "{pids}: {text}");
+    let (text, ..) = see(&["tree", "--by", "process"]);
+    assert!(text.contains(&format!("{pids}: other pid")), "{text}");
+    let (text, ..) = see(&["compare", &std::process::id().to_string(), &inside.pid()]);
+    assert!(text.ends_with("shared: cgroup, ipc, time, mnt\n"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The commands that show namespaces, as typed.
 
+use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 /// All of them.
 pub(crate) fn commands() -> Vec<Command> {
-    vec![list()]
+    vec![list(), sandboxes(), tree(), matrix(), why(), caps(), compare()]
 }
 
 fn list() -> Command {
@@ -49,4 +50,53 @@ fn list() -> Command {
 
 fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+fn sandboxes() -> Command {
+    Command::new("ps").about("Lists the sandboxes of holm that run: root, limits, age and use").arg(json())
+}
+
+fn tree() -> Command {
+    Command::new("tree").about("Shows namespaces below each other").arg(
+        Arg::new("by")
+            .long("by")
+            .value_name("WHAT")
+            .default_value("owner")
+            .value_parser(["owner", "pid", "process", "container"])
+            .help("User namespaces and what they own, pid namespaces, processes that are elsewhere than their parents, or makers"),
+    )
+}
+
+fn matrix() -> Command {
+    Command::new("matrix").about("Shows which processes share which namespaces: a row a set, a column a kind")
+}
+
+fn why() -> Command {
+    Command::new("why").about("Shows all that keeps a namespace alive").arg(namespace())
+}
+
+fn caps() -> Command {
+    Command::new("caps")
+        .about("Shows what a process may do in a namespace, and the rule that says so")
+        .arg(pid("pid", "PID"))
+        .arg(namespace())
+}
+
+fn compare() -> Command {
+    Command::new("compare")
+        .about("Shows which namespaces of two processes differ, and what each difference isolates")
+        .arg(pid("pid", "PID"))
+        .arg(pid("other", "PID"))
+}
+
+fn pid(id: &'static str, value: &'static str) -> Arg {
+    Arg::new(id).value_name(value).required(true).value_parser(value_parser!(u32)).help("A process")
+}
+
+fn namespace() -> Arg {
+    Arg::new("namespace")
+        .value_name("NAMESPACE")
+        .required(true)
+        .value_parser(OsStringValueParser::new())
+        .help("Its id as in holm ls, the text of a link such as net:[4026531840], or a path")
 }

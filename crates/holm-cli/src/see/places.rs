@@ -3,6 +3,9 @@
 use super::screen::Screen;
 use holm::inspect::machine::{Holder, Machine, Place};
 
+/// Said where nothing was found.
+pub(crate) const NOTHING: &str = "nothing that you may see";
+
 /// One holding place: `fd 7 of 812`, `bound at /run/netns/x`.
 pub(crate) fn place(screen: &Screen, machine: &Machine, holder: &Holder) -> String {
     match holder {
@@ -34,5 +37,5 @@ pub(crate) fn summary(screen: &Screen, machine: &Machine, at: Place) -> String {
     if holders.len() > SHOWN {
         text += &format!("; {} more", holders.len() - SHOWN);
     }
-    text
+    if text.is_empty() && found.processes.is_empty() { NOTHING.to_owned() } else { text }
 }

@@ -20,6 +20,17 @@ pub(crate) struct Screen {
 pub(crate) enum Ink {
     /// Of a heading.
     Bold,
+    /// Of what differs from the host.
+    Own,
+}
+
+/// Lines between the items of a tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branches {
+    pub(crate) item: &'static str,
+    pub(crate) last: &'static str,
+    pub(crate) through: &'static str,
+    pub(crate) below_last: &'static str,
 }
 
 impl Screen {
@@ -63,8 +74,18 @@ impl Screen {
     pub(crate) fn ink(&self, ink: Ink, text: &str) -> String {
         let code = match ink {
             Ink::Bold => "1",
+            Ink::Own => "36",
         };
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// How a tree is drawn.
+    pub(crate) fn branches(&self) -> Branches {
+        if self.unicode {
+            Branches { item: "├─ ", last: "└─ ", through: "│  ", below_last: "   " }
+        } else {
+            Branches { item: "|- ", last: "`- ", through: "|  ", below_last: "   " }
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Processes and namespaces that a command names, and who made what.
 
 use super::fault;
+use super::screen::Screen;
 use crate::report::Fault;
 use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Place, Process};
 use holm::inspect::maker::{Maker, maker};
+use holm::inspect::read::inode;
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// The process with this pid.
 pub(crate) fn process(machine: &Machine, pid: u32) -> Result<&Process, Vec<Fault>> {
@@ -27,4 +31,32 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<u32, Maker> {
         }
     }
     makers
+}
+
+/// A process as `5709/72 sleep`: its pid as the caller's pid namespace shows it, then as those further down do.
+pub(crate) fn label(screen: &Screen, process: &Process) -> String {
+    let pids = Open::new(process).map(|open| open.pids()).unwrap_or_default();
+    let pids = if pids.first() == Some(&process.pid) { pids } else { vec![process.pid] };
+    let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+    format!("{} {}", pids.join("/"), screen.text(&process.name))
+}
+
+/// The namespace that is named by its inode or number, by the text of a link (`net:[4026531840]`), or by a path.
+pub(crate) fn namespace(machine: &Machine, name: &OsStr) -> Result<Place, Vec<Fault>> {
+    let text = name.to_string_lossy();
+    let in_link = text.split_once(":[").and_then(|(_, rest)| rest.strip_suffix(']'));
+    let wrong = |cause: &str| {
+        let message = format!("cannot show namespace {}: {cause}", holm::model::text::name(name));
+        vec![fault(message, "holm ls lists ids; a path such as /proc/PID/ns/net or /run/netns/NAME does, too")]
+    };
+    let number = match in_link.unwrap_or(&text).parse::<u64>() {
+        Ok(number) => number,
+        Err(_) => inode(Path::new(name))
+            .map_err(|error| wrong(&holm::model::text::cause(&error)))?
+            .ok_or_else(|| wrong("it is no namespace"))?,
+    };
+    let found = machine.find(number);
+    let of_kind =
+        |place: &Place| in_link.is_none() || text.starts_with(&format!("{}:[", machine.namespaces[*place].kind));
+    found.filter(of_kind).ok_or_else(|| wrong("there is none, or you may not see it"))
 }

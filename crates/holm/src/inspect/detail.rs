@@ -66,6 +66,12 @@ impl Open {
             .unwrap_or_default()
     }
 
+    /// Bytes of memory that are in use (proc_pid_statm(5), "resident"); what it shares counts, too.
+    pub fn memory(&self) -> Option<u64> {
+        let pages: u64 = self.text(c"statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
+        Some(pages * 4096)
+    }
+
     /// Its id maps, as lines of first id inside, first outside, count (user_namespaces(7)).
     pub fn maps(&self) -> [Vec<[u32; 3]>; 2] {
         [c"uid_map", c"gid_map"].map(|name| {

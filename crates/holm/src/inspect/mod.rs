@@ -21,3 +21,4 @@ pub mod maker;
 mod mounts;
 mod process;
 pub mod read;
+pub mod rights;

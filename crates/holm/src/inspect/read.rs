@@ -7,6 +7,7 @@ use super::process::{self, numbers};
 use rustix::fs::{AtFlags, Mode, OFlags, open};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Why nothing can be read.
@@ -109,6 +110,17 @@ pub fn read() -> Result<Machine, Error> {
     mounts::without_process(&proc, &mut finds);
     finds.machine.unread.hidden = proc.hides();
     Ok(finds.finish())
+}
+
+/// The inode of the namespace that is at `path`, links followed; `None` if something else is there. Nothing is opened but as
+/// `O_PATH`.
+///
+/// # Errors
+/// There is nothing there, or it can't be reached.
+pub fn inode(path: &Path) -> std::io::Result<Option<u64>> {
+    let about = rustix::fs::fstat(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)?;
+    let nsfs = rustix::fs::stat(c"/proc/self/ns/user")?.st_dev;
+    Ok((about.st_dev == nsfs).then_some(about.st_ino))
 }
 
 /// How many processes a thread takes at once.

@@ -1,0 +1,148 @@
+//! `holm ps`: the sandboxes of holm that run.
+//!
+//! One is known by its pid 1, whose program is the memory file `holm-init`; what was asked for by the arguments of its
+//! owner, if that is `holm run` and may be read.
+
+use super::screen::Screen;
+use super::table::table;
+use super::{Done, fault, json};
+use crate::{arguments, limits};
+use clap::ArgMatches;
+use holm::inspect::detail::Open;
+use holm::inspect::machine::{Machine, Process};
+use holm::inspect::maker::{Tool, maker};
+use holm::model::limit::Bytes;
+use std::ffi::OsString;
+
+/// A sandbox.
+struct Sandbox<'a> {
+    init: &'a Process,
+    /// The user who started it.
+    uid: u32,
+    /// Seconds since its pid 1 started.
+    age: u64,
+    /// Pids of all its processes.
+    processes: Vec<u32>,
+    /// Bytes of memory in use, what processes share counted for each.
+    memory: u64,
+    /// What was asked for; `None` if the owner isn't `holm run`, or closed to the caller.
+    asked: Option<Asked>,
+}
+
+/// What the owner's command line says.
+struct Asked {
+    root: String,
+    limits: Vec<String>,
+    program: String,
+}
+
+/// The sandboxes, as a table or as JSON.
+pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) -> Done {
+    let is_init = |process: &&Process| {
+        let made = || Open::new(process).ok().and_then(|open| maker(&open.clues()));
+        process.name == "holm-init" && made().is_some_and(|maker| maker.tool == Tool::Holm)
+    };
+    let sandboxes: Vec<Sandbox<'_>> =
+        machine.processes.iter().filter(is_init).map(|init| sandbox(machine, init)).collect();
+    if matches.get_flag("json") {
+        return document(&sandboxes).map_err(|message| vec![fault(message, "")]);
+    }
+    let row = |one: &Sandbox<'_>| {
+        let asked = |what: fn(&Asked) -> String| {
+            one.asked.as_ref().map_or_else(|| "?".to_owned(), |asked| screen.text(what(asked)))
+        };
+        let age = humantime::format_duration(std::time::Duration::from_secs(one.age)).to_string();
+        vec![
+            one.init.pid.to_string(),
+            one.uid.to_string(),
+            age,
+            one.processes.len().to_string(),
+            Bytes(one.memory).to_string(),
+            asked(|asked| asked.root.clone()),
+            asked(|asked| if asked.limits.is_empty() { "-".to_owned() } else { asked.limits.join(" ") }),
+            asked(|asked| asked.program.clone()),
+        ]
+    };
+    let rows: Vec<Vec<String>> = sandboxes.iter().map(row).collect();
+    Ok(table(screen, &["PID", "USER", "AGE", "PROCS", "MEMORY", "ROOT", "LIMITS", "PROGRAM"], &rows))
+}
+
+fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
+    let inside = |process: &&Process| descends(machine, process, init.pid);
+    let processes: Vec<&Process> = machine.processes.iter().filter(inside).collect();
+    let memory = processes.iter().filter_map(|process| Open::new(process).ok()?.memory()).sum();
+    let age = uptime().saturating_sub(init.start / TICKS);
+    let owner = machine.process(init.parent);
+    let asked = owner.and_then(|owner| asked(&Open::new(owner).ok()?.arguments()));
+    let uid = owner.unwrap_or(init).uid;
+    Sandbox { init, uid, age, processes: processes.iter().map(|process| process.pid).collect(), memory, asked }
+}
+
+/// Clock ticks a second in /proc (time(7), `USER_HZ`), on x86-64.
+const TICKS: u64 = 100;
+
+fn uptime() -> u64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
+}
+
+/// Whether a process is `above` or below it.
+fn descends(machine: &Machine, process: &Process, above: u32) -> bool {
+    let mut at = Some(process);
+    // As many steps as there are processes at most: what was read at different times may be a circle.
+    for _ in 0..machine.processes.len() {
+        match at {
+            Some(process) if process.pid == above => return true,
+            Some(process) => at = machine.process(process.parent),
+            None => return false,
+        }
+    }
+    false
+}
+
+/// What the arguments of `holm run` ask for.
+fn asked(words: &[String]) -> Option<Asked> {
+    let matches = arguments::command().try_get_matches_from(words).ok()?;
+    let (_, run) = matches.subcommand().filter(|(name, _)| *name == "run")?;
+    let text = |value: &OsString| value.to_string_lossy().into_owned();
+    let given = |name: &str| run.get_many::<OsString>(name).map(|values| values.map(text).collect::<Vec<_>>());
+    let names = limits::SINGLE.iter().chain(limits::REPEATED.iter()).map(|(name, ..)| *name);
+    let limits = names.filter_map(|name| Some(format!("{name}={}", given(name)?.join(","))));
+    Some(Asked {
+        root: given("root").map_or_else(|| "host".to_owned(), |root| root.join(" ")),
+        limits: limits.collect(),
+        program: given("program").unwrap_or_default().join(" "),
+    })
+}
+
+fn document(sandboxes: &[Sandbox<'_>]) -> Result<String, String> {
+    let one = |one: &Sandbox<'_>| {
+        serde_json::json!({
+            "pid": one.init.pid,
+            "owner": one.init.parent,
+            "uid": one.uid,
+            "age": one.age,
+            "processes": one.processes,
+            "memory": one.memory,
+            "root": one.asked.as_ref().map(|asked| &asked.root),
+            "limits": one.asked.as_ref().map(|asked| &asked.limits),
+            "program": one.asked.as_ref().map(|asked| &asked.program),
+        })
+    };
+    let sandboxes: Vec<serde_json::Value> = sandboxes.iter().map(one).collect();
+    json::pretty(&serde_json::json!({ "version": json::VERSION, "sandboxes": sandboxes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_tells_what_was_asked_for() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let found = asked(&words("/usr/bin/holm run --root bins:sh --memory 64M --pids 9 sh -c x")).expect("it runs");
+        assert_eq!((found.root.as_str(), found.program.as_str()), ("bins:sh", "sh -c x"));
+        assert_eq!(found.limits, ["memory=64M", "pids=9"]);
+        assert!(asked(&words("bash")).is_none() && asked(&words("holm ls")).is_none() && asked(&[]).is_none());
+    }
+}
