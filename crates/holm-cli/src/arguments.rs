@@ -16,6 +16,7 @@ pub(crate) fn command() -> Command {
         .subcommand(learn())
         .subcommand(crate::root::arguments::command())
         .subcommands(crate::see::arguments::commands())
+        .subcommands(crate::changes::arguments::commands())
         .subcommand(generate())
 }
 
@@ -112,13 +113,13 @@ fn root_options() -> Vec<Arg> {
             flag("rw", "Writes to the root go through to it"),
             Arg::new("overlay")
                 .long("overlay")
-                .value_name("DIR")
+                .value_name("NAME|DIR")
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value(IN_MEMORY)
                 .conflicts_with("rw")
                 .value_parser(OsStringValueParser::new())
-                .help("Writes to the root go to memory, or to =DIR"),
+                .help("Writes to the root go to memory; with =DIR to a directory; with =NAME they and those to bound directories are kept (holm diff)"),
         ],
     )
 }

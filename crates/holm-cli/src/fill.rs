@@ -2,8 +2,9 @@
 
 use crate::limits::{self, Limits};
 use crate::operations::{self, OPTIONS};
+use crate::overlay::{Named, Overlay};
 use crate::policy;
-use crate::profile::{self, Overlay, Profile};
+use crate::profile::{self, Profile};
 use crate::programs::Asked;
 use crate::report::Fault;
 use crate::stored::Absent;
@@ -32,7 +33,7 @@ struct Typed {
     deb: Vec<OsString>,
     rw: bool,
     /// Where an overlay sends writes.
-    overlay: Option<Writes>,
+    overlay: Option<Overlay>,
     share: Vec<String>,
     join: Vec<OsString>,
     keep: Vec<OsString>,
@@ -87,6 +88,7 @@ fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
         faults: Vec::new(),
         programs: None,
         held: None,
+        changes: None,
         absent,
     };
     fill.spec.program.arguments = program.collect();
@@ -132,8 +134,8 @@ fn from_matches(matches: &ArgMatches) -> Typed {
         deb: many("deb"),
         rw: matches.get_flag("rw"),
         overlay: one("overlay").map(|directory| match directory == crate::arguments::IN_MEMORY {
-            true => Writes::Temporary,
-            false => Writes::Kept(directory.into()),
+            true => Overlay::Memory,
+            false => Overlay::parse(&directory),
         }),
         share: texts("share"),
         join: many("join"),
@@ -172,9 +174,9 @@ fn from_profile(profile: Profile, path: &Path) -> Typed {
         deb: os(profile.deb),
         rw: profile.rw,
         overlay: match profile.overlay {
-            Some(Overlay::Memory(true)) => Some(Writes::Temporary),
-            Some(Overlay::Directory(directory)) => Some(Writes::Kept(directory.into())),
-            Some(Overlay::Memory(false)) | None => None,
+            Some(profile::Overlay::Memory(true)) => Some(Overlay::Memory),
+            Some(profile::Overlay::Value(value)) => Some(Overlay::parse(value.as_ref())),
+            Some(profile::Overlay::Memory(false)) | None => None,
         },
         share: profile.share,
         join: os(profile.join),
@@ -211,11 +213,14 @@ pub(crate) struct Fill {
     programs: Option<Asked>,
     held: Option<Held>,
     absent: Absent,
+    /// The name under which changes are kept.
+    changes: Option<String>,
 }
 
-/// What is meant, with the stored root, which stays for as long as this is kept.
+/// What is meant, with the changes that are kept under a name, and the stored root, which stays for as long as this is kept.
 pub(crate) struct Meant {
     pub(crate) spec: Spec,
+    pub(crate) changes: Option<Named>,
     pub(crate) _root: Option<Held>,
 }
 
@@ -240,7 +245,14 @@ impl Fill {
             }),
             None => {}
         }
-        if self.faults.is_empty() { Ok(Meant { spec: self.spec, _root: self.held }) } else { Err(self.faults) }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let changes = match &self.changes {
+            Some(name) => Some(Named::take(name, &mut self.spec, self.held.as_ref())?),
+            None => None,
+        };
+        Ok(Meant { spec: self.spec, changes, _root: self.held })
     }
 
     /// Notes what is wrong with a value, and goes on.
@@ -292,8 +304,11 @@ impl Fill {
                 let origin = format!("{place}rw, {place}overlay");
                 return self.faults.push(Fault { message, origin, hint: String::new() });
             }
-            (Some(writes), false) => (writes.clone(), "overlay"),
-            (None, true) => (Writes::Through, "rw"),
+            (Some(overlay), false) => (self.overlay(overlay), "overlay"),
+            (None, true) => {
+                self.changes = None;
+                (Writes::Through, "rw")
+            }
             (None, false) => return,
         };
         self.spec.writes = writes;
@@ -317,6 +332,19 @@ impl Fill {
             match name {
                 "with" => asked.with(list),
                 _ => asked.deb(list),
+            }
+        }
+    }
+
+    /// Where writes go; what is kept under a name is taken when all else is known.
+    fn overlay(&mut self, overlay: &Overlay) -> Writes {
+        self.changes = None;
+        match overlay {
+            Overlay::Memory => Writes::Temporary,
+            Overlay::Directory(path) => Writes::Kept(path.clone()),
+            Overlay::Named(name) => {
+                self.changes = Some(name.clone());
+                Writes::Temporary
             }
         }
     }

@@ -3,6 +3,7 @@
 //! As typed (`arguments`, `profile`) becomes as meant (`fill`) once. Its own failures exit with 125.
 
 mod arguments;
+mod changes;
 mod content;
 mod denied;
 mod explain;
@@ -11,6 +12,7 @@ mod generate;
 mod image;
 mod limits;
 mod operations;
+mod overlay;
 #[doc(hidden)]
 pub mod parsers;
 mod places;
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
         Some(("root", matches)) => root::root(matches),
+        Some((command @ ("diff" | "apply" | "commit" | "drop"), matches)) => changes::run(command, matches),
         Some(("generate", matches)) => generate::generate(matches),
         Some((name, matches)) => see::command(name).map_or(ExitCode::from(125), |show| see::run(show, matches)),
         None => ExitCode::from(125),
@@ -54,7 +57,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
-    let fill::Meant { spec, _root } = match fill::wish(matches) {
+    let fill::Meant { spec, mut changes, _root } = match fill::wish(matches) {
         Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
@@ -66,18 +69,20 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
         };
     }
     let denied = form("log-denied").map_or(Told::Nothing, Told::Summary);
-    supervise::run(&spec, parent, Reports { stats: form("stats"), denied })
+    supervise::run(&spec, changes.as_mut(), parent, Reports { stats: form("stats"), denied })
 }
 
 /// Runs a program as `run` does, and prints a profile of what it missed.
 fn learn(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
-    let fill::Meant { spec, _root } = match fill::wish_to_learn(matches) {
+    let fill::Meant { spec, mut changes, _root } = match fill::wish_to_learn(matches) {
         Ok(meant) => meant,
         Err(faults) => return report::faults(&faults),
     };
     // The program's standard output is another one, and holm's own is closed by the end.
     match std::io::stdout().as_fd().try_clone_to_owned() {
-        Ok(output) => supervise::run(&spec, parent, Reports { stats: None, denied: Told::Profile(output) }),
+        Ok(output) => {
+            supervise::run(&spec, changes.as_mut(), parent, Reports { stats: None, denied: Told::Profile(output) })
+        }
         Err(error) => report::own(&format!("cannot keep standard output: {}", holm::model::text::cause(&error))),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Profile {
     pub(crate) with: Vec<String>,
     pub(crate) deb: Vec<String>,
     pub(crate) rw: bool,
-    /// `true` for memory, or a directory.
+    /// `true` for memory, or a directory or name.
     pub(crate) overlay: Option<Overlay>,
     pub(crate) share: Vec<String>,
     pub(crate) join: Vec<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Profile {
 #[serde(untagged, expecting = "expected true or a directory")]
 pub(crate) enum Overlay {
     Memory(bool),
-    Directory(String),
+    Value(String),
 }
 
 /// A table with one key, the name of an operation.

@@ -166,7 +166,7 @@ fn table(known: &[Metadata]) -> String {
 }
 
 /// Rows as lines, with columns below each other.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {
@@ -251,13 +251,13 @@ fn usage(store: &Store, json: bool) -> Done {
     Ok(columns(&rows))
 }
 
-fn pretty(value: &impl serde::Serialize) -> Done {
+pub(crate) fn pretty(value: &impl serde::Serialize) -> Done {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| vec![wrong(format!("cannot print: {error}"))])
 }
 
-fn time(seconds: u64) -> String {
+pub(crate) fn time(seconds: u64) -> String {
     let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(253_402_300_799)));
     humantime::format_rfc3339_seconds(time.unwrap_or(SystemTime::UNIX_EPOCH)).to_string()
 }

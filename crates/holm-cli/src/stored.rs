@@ -111,6 +111,18 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
         Error::Unusable { .. } => {
             "HOLM_STORE=DIR names another store; it must be the caller's own, with mode 700".to_owned()
         }
+        Error::HoldsStore { .. } => "HOLM_STORE=DIR names another store; or bind a directory below".to_owned(),
+        Error::Uncommitted { .. } => {
+            "run with --root DIR or a stored root (holm root); holm apply writes to bound directories".to_owned()
+        }
+        Error::Clash { .. } => "holm diff shows both; --force writes over it".to_owned(),
+        Error::UnknownChanges { name, names } => match near(name, names) {
+            near if near.is_empty() => "holm diff lists the names there are".to_owned(),
+            near => format!("did you mean {}?", near.join(", ")),
+        },
+        Error::OtherRoot { name } | Error::OtherIds { name } => {
+            format!("holm drop {name} removes them; or give another name")
+        }
         Error::Taken { name } => format!("holm root rm {name} makes room; or give another name"),
         Error::InUse { .. } => "it can be removed when that has ended".to_owned(),
         Error::Damaged { path, .. } if path.extension().is_some_and(|end| end == "json") => {

@@ -1,5 +1,6 @@
 //! Stays with the sandbox: passes signals and terminal traffic on, ends it with its own parent, returns its exit code.
 
+use crate::overlay::Named;
 use crate::terminal::Relay;
 use crate::{denied, programs, report, usage};
 use holm::run::{Event, Whom};
@@ -57,7 +58,7 @@ pub(crate) enum Told<'a> {
 }
 
 /// Starts the program and stays until the sandbox is over.
-pub(crate) fn run(spec: &Spec, parent: Parent, reports: Reports<'_>) -> ExitCode {
+pub(crate) fn run(spec: &Spec, mut changes: Option<&mut Named>, parent: Parent, reports: Reports<'_>) -> ExitCode {
     let signals = match signals() {
         Ok(signals) => signals,
         Err(error) => return report::own(&format!("cannot receive signals: {}", holm::model::text::cause(&error))),
@@ -66,12 +67,20 @@ pub(crate) fn run(spec: &Spec, parent: Parent, reports: Reports<'_>) -> ExitCode
         Ok(plan) => plan,
         Err(refusal) => return report::refusal(&refusal),
     };
+    if let Some(changes) = &mut changes
+        && let Err(fault) = changes.begin(spec, &plan)
+    {
+        return report::faults(&[fault]);
+    }
     let mut child = match plan.spawn() {
         Ok(child) => child,
         Err(error) => {
             return report::start(&error, if error.exit_code() == 127 { programs::lacks(spec) } else { None });
         }
     };
+    if let Some(changes) = changes {
+        changes.keep();
+    }
     plan.give_descriptors_away();
     let relay = child.terminal.take().map(Relay::new);
     if relay.is_none() {

@@ -6,12 +6,14 @@
 //!   some stat calls.
 //! - [`store`] keeps whole roots under names, from directories, archives and images, each content once.
 //! - [`image`] reads images: layouts, archives and what registries have.
+//! - [`changes`] keeps what sandboxes changed: to compare, to apply to the host's files, to make a root of.
 //!
 //! This crate reads and copies files. It makes no namespaces and no mounts; that is the crate `holm`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod changes;
 pub mod closure;
 pub mod deb822;
 pub mod debian;

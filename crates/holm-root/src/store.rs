@@ -7,6 +7,7 @@
 //! | `names/NAME.json` | [`Metadata`]: which root has this name, from where and since when |
 //! | `roots/ID/files` | the files of a root, never written again; `ID` is the SHA-256 of its listing |
 //! | `roots/ID/listing` | every entry, as it should be (`listing`); locked, shared, by who runs in the root |
+//! | `changes/NAME` | what sandboxes changed ([`crate::changes`]) |
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
 //! | `recipes/KEY.json` | [`Metadata`] of the root that was made by a recipe, `KEY` its hash (`recipes`) |
 //! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
@@ -53,6 +54,7 @@ pub use usage::Usage;
 pub use verify::Difference;
 
 pub use crate::tree::Owners;
+pub(crate) use draft::check_name;
 
 use listing::Listing;
 use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
@@ -82,6 +84,10 @@ pub struct Held {
     pub files: PathBuf,
     /// How a program is started in it, if it was made from an image.
     pub config: Option<Config>,
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
     _listing: File,
 }
 
@@ -189,13 +195,14 @@ impl Store {
             }
             let same = |now: fs::Metadata| listing.metadata().is_ok_and(|held| held.ino() == now.ino());
             if fs::metadata(&path).is_ok_and(same) {
-                return Ok(Held { files: self.files(&found.id), config: found.config, _listing: listing });
+                let Metadata { name, id, config, .. } = found;
+                return Ok(Held { files: self.files(&id), config, name, id, _listing: listing });
             }
         }
     }
 
     /// The listing of a root, if it is the one that the id is of.
-    fn listing(&self, id: &str) -> Result<Listing, Error> {
+    pub(crate) fn listing(&self, id: &str) -> Result<Listing, Error> {
         let path = self.listing_file(id);
         let text = fs::read(&path).map_err(Error::io("read", &path))?;
         let text = String::from_utf8(text).ok().filter(|text| listing::id(text) == id);
@@ -204,7 +211,7 @@ impl Store {
     }
 
     /// Opens the directory with the files of a root.
-    fn open_files(&self, id: &str) -> Result<OwnedFd, Error> {
+    pub(crate) fn open_files(&self, id: &str) -> Result<OwnedFd, Error> {
         open_directory(&self.files(id))
     }
 
@@ -216,6 +223,16 @@ impl Store {
         scan::walk(root).map_err(failed)
     }
 
+    /// Its directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it has been made.
+    pub(crate) fn has_version(&self) -> bool {
+        self.path.join("version").exists()
+    }
+
     fn name_file(&self, name: &str) -> PathBuf {
         self.path.join("names").join(format!("{name}.json"))
     }
@@ -224,7 +241,7 @@ impl Store {
         self.path.join("roots").join(id)
     }
 
-    fn files(&self, id: &str) -> PathBuf {
+    pub(crate) fn files(&self, id: &str) -> PathBuf {
         self.root(id).join("files")
     }
 
@@ -245,7 +262,7 @@ impl Store {
     /// # Errors
     /// The directory can't be made, or not be written to.
     pub fn write(self) -> Result<Writer, Error> {
-        if !self.path.join("version").exists() {
+        if !self.has_version() {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(Error::io("make", &self.path))?;
         }
         let path = self.path.join("lock");
@@ -316,6 +333,11 @@ impl Writer {
             Some(metadata) => !others(metadata)?,
             None => false,
         };
+        let alone = match &found {
+            // Changes need what they are of; `collect` removes it when they are gone.
+            Some(metadata) => alone && !self.store.changed_roots()?.contains(&metadata.id),
+            None => alone,
+        };
         let lock = match &found {
             Some(metadata) if alone => self.unused(&metadata.id, name)?,
             _ => None,
@@ -344,18 +366,18 @@ impl Writer {
     }
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty()).map_err(Error::io("read", path))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-fn sync_directory(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", path))
 }

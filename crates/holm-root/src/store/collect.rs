@@ -24,7 +24,7 @@ const DEAD: &str = "dead-";
 
 impl Writer {
     /// Removes roots without a name and contents without a root. While the file of a name is damaged roots are left: one
-    /// of them may be meant. So are roots that sandboxes run in.
+    /// of them may be meant. So are roots that sandboxes run in, and those that changes are of.
     ///
     /// # Errors
     /// Something can't be removed.
@@ -32,7 +32,8 @@ impl Writer {
         let mut freed = Freed::default();
         let all = self.store.all()?;
         if all.iter().all(|(_, known)| known.is_ok()) {
-            let ids: BTreeSet<String> = all.into_iter().filter_map(|(_, known)| Some(known.ok()?.id)).collect();
+            let mut ids: BTreeSet<String> = all.into_iter().filter_map(|(_, known)| Some(known.ok()?.id)).collect();
+            ids.extend(self.store.changed_roots()?);
             let path = self.store.path.join("roots");
             for item in fs::read_dir(&path).map_err(Error::io("read", &path))? {
                 let name = item.map_err(Error::io("read", &path))?.file_name();

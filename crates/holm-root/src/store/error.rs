@@ -46,6 +46,58 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// No changes of that name.
+    #[error("cannot find changes {name}: the store has none of that name")]
+    UnknownChanges {
+        /// As given.
+        name: String,
+        /// All names there are.
+        names: Vec<String>,
+    },
+    /// Somebody else writes them.
+    #[error("cannot use changes {name}: a sandbox or another command writes them")]
+    ChangesInUse {
+        /// Their name.
+        name: String,
+    },
+    /// They are of another root.
+    #[error("cannot go on with changes {name}: they are of another root")]
+    OtherRoot {
+        /// Their name.
+        name: String,
+    },
+    /// They were made with other ids.
+    #[error("cannot go on with changes {name}: they were made with other ids (--map, --user, --userns, --share user)")]
+    OtherIds {
+        /// Their name.
+        name: String,
+    },
+    /// No root can be made of them.
+    #[error("cannot commit {name}: its root is the host's programs, not a directory or stored root")]
+    Uncommitted {
+        /// Their name.
+        name: String,
+    },
+    /// The host changed what is to be written over.
+    #[error("cannot apply {}: the host changed it since the run began", path.display())]
+    Clash {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The changes of a directory would be in it.
+    #[error("cannot bind a copy of {}: the store, where its changes go, is in it", path.display())]
+    HoldsStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory can't be bound as a copy.
+    #[error("cannot bind a copy of {}: {cause}", path.display())]
+    Uncopied {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        cause: &'static str,
+    },
     /// A file of the store isn't what the store wrote.
     #[error("cannot use {}: {cause}", path.display())]
     Damaged {

@@ -104,7 +104,7 @@ pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// The device that a node is of.
-pub(super) fn device(status: &Stat) -> Option<Device> {
+pub(crate) fn device(status: &Stat) -> Option<Device> {
     let kind = FileType::from_raw_mode(status.st_mode);
     let (major, minor) = (rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev));
     matches!(kind, FileType::BlockDevice | FileType::CharacterDevice).then_some(Device {
