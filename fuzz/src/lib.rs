@@ -1,5 +1,7 @@
 //! What the fuzz targets call, each with any bytes: nothing may panic, hang or answer two ways.
 
+#[path = "debian.rs"]
+pub mod debian;
 #[path = "plain.rs"]
 pub mod plain;
 

@@ -112,3 +112,32 @@ fn programs_and_lists_of_libraries_of_any_bytes_are_read_or_refused() {
         entries::cache(&root, bytes)
     });
 }
+
+#[test]
+fn texts_of_archives_of_any_bytes_are_read_or_refused() {
+    let seeds: [&[u8]; 6] = [
+        b"Package: a\nVersion: 1:2-3\nArchitecture: all\nDepends: b (>= 1) | c:any, d\nFilename: p\nSize: 1\n\nPackage: b\nVersion: 1\nArchitecture: amd64\nConflicts: c\nProvides: d (= 2)\n",
+        b"Suite: s\nCodename: c\nDate: Sat, 11 Jul 2026 01:16:37 UTC\nSHA256:\n e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-amd64/Packages\n",
+        b"deb [arch=amd64 signed-by=/k] http://a/ s main\n# no\ndeb-src http://a s main\n",
+        b"Types: deb\nURIs: http://a\nSuites: s\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n AAAA\n",
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSuite: s\n- - a\n-----BEGIN PGP SIGNATURE-----\n\niHUEARYIAB0=\n-----END PGP SIGNATURE-----\n",
+        b"version = 1\n[[archive]]\nuri = \"http://a\"\nsuite = \"s\"\ncomponents = []\norigin = \"\"\ndate = \"2026-01-01T00:00:00Z\"\nrelease-sha256 = \"\"\n[[package]]\n",
+    ];
+    let words = [
+        "\n",
+        "\n\n",
+        ": ",
+        " (",
+        "|",
+        ",",
+        "~",
+        "\u{99}",
+        "-----",
+        "[",
+        "\"",
+        "Package: a\n",
+        "Depends: a",
+        "9999999999",
+    ];
+    feed(&seeds, &words, 400, entries::debian::debian);
+}

@@ -14,6 +14,8 @@ mod kept;
 pub mod keyring;
 mod lock;
 pub mod package;
+#[doc(hidden)]
+pub mod parsers;
 pub mod progress;
 mod relation;
 mod release;

@@ -86,7 +86,7 @@ impl Keyring {
     }
 
     /// Adds the keys in these bytes and says how many there are.
-    fn add(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn add(&mut self, bytes: &[u8]) -> usize {
         let before = self.keys.len();
         match std::str::from_utf8(bytes).ok().filter(|text| text.contains(ARMOUR)) {
             // One file can have many blocks.
