@@ -14,6 +14,8 @@ pub enum Answer {
     Status(u16, Vec<(String, String)>),
     /// The connection ends after so many bytes of the content.
     Stop(usize),
+    /// The same, of the whole, whatever part is asked for.
+    StopWhole(usize),
     /// So many bytes are said to come, whatever comes.
     Length(u64),
     /// Bytes follow that belong to nothing; the length isn't said.
@@ -184,7 +186,7 @@ fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer
         return head(&status.to_string(), &format!("{fields}Content-Length: 0\r\n"));
     }
     let Some(content) = content else { return head("404", "Content-Length: 0\r\n") };
-    let from = from.filter(|_| other != Some(Answer::Whole));
+    let from = from.filter(|_| !matches!(other, Some(Answer::Whole | Answer::StopWhole(_))));
     if from.is_some_and(|from| from >= content.len()) {
         return head("416", "Content-Length: 0\r\n");
     }
@@ -201,7 +203,7 @@ fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer
         }
         _ => format!("Content-Length: {}\r\n", body.len()),
     };
-    if let Some(Answer::Stop(most)) = other {
+    if let Some(Answer::Stop(most) | Answer::StopWhole(most)) = other {
         body.truncate(most);
     }
     let (status, range) = match from {

@@ -151,6 +151,7 @@ impl<'p> Fetcher<'p> {
         let mut file = self.lock(&part).await?;
         // Whoever held the lock may have got it.
         if self.is_cached(&path, wanted)? {
+            fs::remove_file(&part).map_err(Error::io("remove", &part))?;
             self.step(wanted.size.cast_signed());
             return Ok(path);
         }
@@ -242,8 +243,10 @@ impl<'p> Fetcher<'p> {
                 file.write_all(&chunk).map_err(written)?;
                 have.add(&chunk);
                 self.step(chunk.len() as i64);
-                // It moves on.
-                *attempt = 0;
+                // It moves on, unless it only gets again what it had before.
+                if have.size > have.most {
+                    (have.most, *attempt) = (have.size, 0);
+                }
             }
         }
         if have.size < wanted.size {
@@ -267,7 +270,7 @@ impl<'p> Fetcher<'p> {
 
     fn restart(&self, have: &mut Have, file: &mut File) -> io::Result<()> {
         self.step(-have.size.cast_signed());
-        *have = Have::default();
+        *have = Have { most: have.most, ..Have::default() };
         file.set_len(0)?;
         file.rewind()
     }
@@ -354,6 +357,8 @@ struct Have {
     hash: Sha256,
     /// Some of it was there before.
     old: bool,
+    /// So much of it was there once.
+    most: u64,
 }
 
 impl Have {
@@ -369,7 +374,7 @@ impl Have {
                 count => have.add(&buffer[..count]),
             }
         }
-        have.old = have.size > 0;
+        (have.old, have.most) = (have.size > 0, have.size);
         Ok(have)
     }
 

@@ -1,4 +1,7 @@
 //! Selections that were made before, in the cache: the same wish of archives that say the same has the same answer.
+//!
+//! A file has the hash of its text in its first line: half a list of packages is a list of packages, too, and that is
+//! what a loss of power can leave.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -29,7 +32,12 @@ impl Kept {
 
     /// The selection, if it is there and whole.
     pub(super) fn read(&self) -> Option<Selection> {
-        Selection::from_lock(&fs::read_to_string(&self.0).ok()?).ok()
+        let file = fs::read_to_string(&self.0).ok()?;
+        let (hash, text) = file.split_once('\n')?;
+        if hash != hex(&Sha256::digest(text)) {
+            return None;
+        }
+        Selection::from_lock(text).ok()
     }
 
     /// Keeps a selection, whole or not at all.
@@ -38,6 +46,7 @@ impl Kept {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(Error::io("make", directory))?;
         let aside = self.0.with_extension(std::process::id().to_string());
         let text = selection.to_lock()?;
+        let text = format!("{}\n{text}", hex(&Sha256::digest(&text)));
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside);
         let written =
             file.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| fs::rename(&aside, &self.0));

@@ -266,3 +266,6 @@ fn trust(value: &str, apt: &Path) -> Trust {
         (false, false) => Trust::Only(files, fingerprints.into_iter().map(str::to_owned).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests;

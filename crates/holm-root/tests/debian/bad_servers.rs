@@ -58,6 +58,16 @@ fn a_server_without_ranges_sends_the_whole_again() {
 }
 
 #[test]
+fn a_server_that_always_stops_at_the_same_place_is_given_up() {
+    let place = Place::make();
+    place.publish();
+    let selection = place.resolve(&place.wish()).unwrap();
+    place.server.misbehave(LIB, 99, Answer::StopWhole(40_000));
+    place.fetch(&selection).expect_err("it stops");
+    assert_eq!(asked(&place).len(), 3);
+}
+
+#[test]
 fn a_beginning_that_is_wrong_is_thrown_away() {
     let place = Place::make();
     place.publish();
@@ -207,6 +217,7 @@ fn two_at_once_share_a_cache() {
         }
     });
     assert_eq!(asked(&place).len(), 1);
+    assert!(place.cached().iter().all(|name| !name.ends_with(".part")));
 }
 
 #[test]
