@@ -178,7 +178,7 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 
 fn show(store: &Store, matches: &ArgMatches) -> Done {
     if matches.get_flag("why") {
-        return why::show(matches);
+        return why::show(store, matches);
     }
     let found = store.find(&name(matches)).map_err(failed)?;
     if matches.get_flag("json") {

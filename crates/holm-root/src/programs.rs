@@ -23,7 +23,9 @@ mod interpreters;
 mod notes;
 mod package;
 mod rules;
+mod skeleton;
 mod store;
+mod stored;
 
 use std::ffi::OsString;
 use std::io;
@@ -37,6 +39,7 @@ use holm::model::text::cause;
 use store::Store;
 
 pub use notes::{Lost, Note};
+pub use stored::store;
 
 /// How often a root is begun anew because the host's files changed while it was made.
 const TRIES: usize = 3;
@@ -88,6 +91,9 @@ pub enum Error {
         /// As the caller named it, without the `@`.
         name: String,
     },
+    /// The store can't take the root.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
     /// The host's files changed during every try.
     #[error("cannot copy programs: the files they need are changing")]
     Changing,
@@ -129,6 +135,17 @@ impl Wanted {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.programs.is_empty() && self.packages.is_empty()
+    }
+
+    /// The list as it is typed: `bins:A,B`, and `--deb` with the packages.
+    fn words(&self) -> String {
+        let programs = self.programs.iter().map(|name| name.to_string_lossy().into_owned());
+        let rules = self.rules.iter().map(|name| format!("@{name}"));
+        let bins = format!("bins:{}", programs.chain(rules).collect::<Vec<_>>().join(","));
+        match self.packages.as_slice() {
+            [] => bins,
+            packages => format!("{bins} --deb {}", packages.join(",")),
+        }
     }
 
     /// Names the list: 128 bits in hexadecimal. The same for the same items in any order.

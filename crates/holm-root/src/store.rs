@@ -6,6 +6,7 @@
 //! | `lock` | locked (flock(2)) by whoever writes |
 //! | `names/NAME.json` | [`Metadata`]: which root has this name, from where and since when |
 //! | `roots/ID/files` | the files of a root, never written again; `ID` is the SHA-256 of its listing |
+//! | `roots/ID/why` | the reason for each file, where it is known (`why`) |
 //! | `roots/ID/listing` | every entry, as it should be (`listing`); locked, shared, by who runs in the root |
 //! | `changes/NAME` | what sandboxes changed ([`crate::changes`]) |
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
@@ -36,6 +37,7 @@ mod pool;
 mod recipes;
 mod usage;
 mod verify;
+mod why;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

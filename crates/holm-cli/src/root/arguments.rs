@@ -102,7 +102,7 @@ fn show() -> Command {
     let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append).requires("why");
     Command::new("show")
         .about("Shows what is known of a root")
-        .arg(name().required(true).help("The root's name in the store; with --why, bins:A,B,..."))
+        .arg(name().required(true).help("The root's name in the store; with --why also bins:A,B,..."))
         .arg(json())
         .arg(Arg::new("why").long("why").action(ArgAction::SetTrue).help(
             "List what a root of programs holds, each file with the reason, and what it hasn't of the host's files",

@@ -186,22 +186,35 @@ impl Tree {
     /// Opens a regular file for reading, and tells its status; `real` comes from [`Tree::walk`].
     pub(crate) fn open(&self, real: &Path) -> Result<(File, Metadata), Error> {
         let failed = |source| Error::Read { path: real.to_owned(), source };
-        // Should the tree have been changed since the walk: a link still can't lead outside, and a fifo can't block.
+        // Should the tree have been changed since the walk, by whom a directory on the way belongs to: no link is
+        // followed, a fifo can't block, and another file is noticed.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let file = rustix::fs::openat2(&self.dir, real, flags, Mode::empty(), within).map_err(|e| failed(e.into()))?;
         let file = File::from(file);
         let status = file.metadata().map_err(failed)?;
-        match status.is_file() {
-            true => Ok((file, status)),
-            false => Err(Error::Malformed { path: real.to_owned(), cause: "not a regular file" }),
-        }
+        let cause = match self.nodes.get(real) {
+            _ if !status.is_file() => "not a regular file",
+            Some(Node::File(stamp)) if (stamp.dev, stamp.ino) != (status.dev(), status.ino()) => {
+                "it was replaced while it was looked at"
+            }
+            _ => return Ok((file, status)),
+        };
+        Err(Error::Malformed { path: real.to_owned(), cause })
     }
 
     /// The mode of a directory or file that was met.
     pub(crate) fn mode(&self, real: &Path) -> Option<u32> {
         match self.nodes.get(real)? {
             Node::Dir(stamp) | Node::File(stamp) => Some(stamp.mode),
+            _ => None,
+        }
+    }
+
+    /// When a directory that was met was changed last: seconds and nanoseconds since 1970.
+    pub(crate) fn modified(&self, real: &Path) -> Option<(i64, i64)> {
+        match self.nodes.get(real)? {
+            Node::Dir(stamp) => Some(stamp.modified),
             _ => None,
         }
     }

@@ -16,12 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::Error;
+use super::skeleton::{DIRECTORIES, FILES};
 use crate::closure::Kind;
 use crate::closure::layout::Layout;
 use crate::closure::tree::Tree;
 
-/// Empty directories for those who mount.
-const MOUNT_POINTS: [&str; 8] = ["dev", "etc", "home", "proc", "root", "run", "tmp", "var"];
 /// Up to so many bytes a file is read and written at once: fewer system calls, and less work than a clone.
 const SMALL: u64 = 1 << 16;
 /// More threads than these only wait for each other, at the locks of the file system.
@@ -33,7 +32,7 @@ struct Pair<'l> {
     to: PathBuf,
 }
 
-/// Makes the directory `into` with everything in the layout, and the mount points.
+/// Makes the directory `into` with everything in the layout, and the skeleton.
 pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
     make_dir(into, 0o755).map_err(Error::make(into))?;
     let (mut files, mut names) = (Vec::new(), Vec::new());
@@ -55,12 +54,9 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
             }
         }
     }
-    for name in MOUNT_POINTS {
+    for name in DIRECTORIES {
         let to = into.join(name);
-        match make_dir(&to, 0o755) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made.map_err(Error::make(&to))?,
-        }
+        unless_there(make_dir(&to, 0o755)).map_err(Error::make(&to))?;
     }
     copy_files(&layout.tree, &files)?;
     for (index, to) in names {
@@ -68,7 +64,21 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
             fs::hard_link(&file.to, &to).map_err(Error::make(&to))?;
         }
     }
+    for (name, text) in FILES {
+        let to = into.join(name);
+        unless_there(make_file(&to, text)).map_err(Error::make(&to))?;
+    }
     Ok(())
+}
+
+fn unless_there(made: io::Result<()>) -> io::Result<()> {
+    made.or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+}
+
+fn make_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(Permissions::from_mode(0o644))
 }
 
 fn copy_files(tree: &Tree, files: &[Pair<'_>]) -> Result<(), Error> {
@@ -100,7 +110,7 @@ fn make_dir(path: &Path, original: u32) -> io::Result<()> {
 }
 
 /// The mode of a copy: its group is another one than the original's, and gets what all others get.
-fn copied(original: u32) -> u32 {
+pub(super) fn copied(original: u32) -> u32 {
     let others = original & 0o005;
     original & 0o700 | others << 3 | others
 }

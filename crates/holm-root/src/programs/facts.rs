@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::closure::tree::{Node, Tree};
 
 /// To be changed with the format, the rules, or how roots are made.
-pub(crate) const FORMAT: &[u8] = b"holm bins 3";
+pub(crate) const FORMAT: &[u8] = b"holm bins 4";
 
 /// Writes down what a tree has seen.
 pub(crate) fn write(tree: &Tree) -> Vec<u8> {

@@ -72,7 +72,12 @@ pub(crate) struct Draft {
 impl Draft {
     /// The directory of its files.
     pub(crate) fn files(&self) -> PathBuf {
-        self.path.join("files")
+        self.beside("files")
+    }
+
+    /// What is of this name beside its files.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 

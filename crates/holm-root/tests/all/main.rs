@@ -11,3 +11,4 @@ mod hostile;
 mod missing;
 mod roots;
 mod scripts;
+mod stored;

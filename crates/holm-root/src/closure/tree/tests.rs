@@ -46,3 +46,22 @@ fn a_walk_ends_where_the_kernels_does() {
         fs::remove_dir_all(&root).expect("scratch is ours");
     }
 }
+
+#[test]
+fn what_was_replaced_since_the_walk_is_not_opened() {
+    let scratch = Scratch::new("replaced");
+    for (directory, text) in [("own", "program"), ("secret", "secret")] {
+        fs::create_dir(scratch.join(directory)).expect("scratch is ours");
+        fs::write(scratch.join(directory).join("file"), text).expect("scratch is ours");
+    }
+    let mut tree = Tree::new(scratch.path()).expect("it was made");
+    let file = Path::new("/own/file");
+    assert!(matches!(tree.walk(file), Ok(Walked::At(_))));
+    assert!(tree.open(file).is_ok());
+    fs::rename(scratch.join("own"), scratch.join("old")).expect("scratch is ours");
+    std::os::unix::fs::symlink("secret", scratch.join("own")).expect("scratch is ours");
+    assert!(matches!(tree.open(file), Err(Error::Read { .. })), "a link on the way");
+    fs::remove_file(scratch.join("own")).expect("scratch is ours");
+    fs::rename(scratch.join("secret"), scratch.join("own")).expect("scratch is ours");
+    assert!(matches!(tree.open(file), Err(Error::Malformed { .. })), "another directory");
+}
