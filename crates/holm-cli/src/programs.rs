@@ -6,6 +6,7 @@ use crate::values;
 use holm::spec::filesystem::Root;
 use holm_root::closure::{self, PATH};
 use holm_root::programs::{Error, Wanted};
+use holm_root::store::{Metadata, Store};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,12 @@ impl Asked {
         holm_root::programs::root(&self.wanted, &cache).map_err(|error| self.faults(&error))
     }
 
+    /// Puts a root with all that is asked for into the store.
+    pub(crate) fn store(&self, store: Store, name: &str) -> Result<Metadata, Vec<Fault>> {
+        let writer = store.write().map_err(|error| vec![crate::stored::fault(&error, &self.origin)])?;
+        holm_root::programs::store(&self.wanted, &writer, name).map_err(|error| self.faults(&error))
+    }
+
     /// Everything that the directory would hold, with reasons.
     pub(crate) fn contents(&self) -> Result<holm_root::programs::Contents, Vec<Fault>> {
         holm_root::programs::contents(&self.wanted).map_err(|error| self.faults(&error))
@@ -70,6 +77,7 @@ impl Asked {
         match error {
             Error::Closure(closure::Error::Several(all)) => all.iter().map(|one| self.closure_fault(one)).collect(),
             Error::Closure(one) => vec![self.closure_fault(one)],
+            Error::Store(error) => vec![crate::stored::fault(error, &self.origin)],
             Error::Unsafe { .. } | Error::Make { .. } => vec![self.fault(error.to_string(), CACHE)],
             Error::NoPackage { name, names } => {
                 let hint = like(name, names);

@@ -65,9 +65,9 @@ fn build() -> Command {
     };
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("build")
-        .about("Makes a root of Debian packages and stores it")
+        .about("Makes a root of Debian packages, or of the host's programs, and stores it")
         .after_help(BUILD_EXAMPLES)
-        .arg(path("source", "SOURCE", "debian:SUITE or ubuntu:SUITE"))
+        .arg(path("source", "SOURCE", "debian:SUITE, ubuntu:SUITE, or bins:A,B,... for programs of the host"))
         .arg(name().help("The root's name in the store [default: SOURCE]"))
         .arg(
             Arg::new("variant")
@@ -85,6 +85,7 @@ fn build() -> Command {
         .arg(value("keyring", "FILE", "Trust the keys in this file [default: the distribution's]"))
         .arg(value("lock", "FILE", "Take just the packages that this file lists; if there is none, write it"))
         .arg(value("sbom", "FILE", "Write a list of the packages in the form of SPDX 2.3"))
+        .arg(deb().help("With bins: add all files of these installed packages, and what those need"))
         .arg(flag("quiet", "Don't tell how far it is"))
         .arg(json().help("Print events as JSON, one a line").conflicts_with("quiet"))
 }
@@ -94,12 +95,12 @@ Examples:
   holm root build debian:bookworm                       the packages of minbase, from the host's mirror
   holm root build debian:trixie dev --variant buildd    with compilers, under the name dev
   holm root build debian:bookworm web --include nginx   with one package more
+  holm root build bins:bash,git,python3 tools           the host's programs, with all that they need
   holm run --root debian:bookworm bash                  builds it the first time, and runs in it
 
 Packages are kept in /var/cache/holm for user 0, else in holm in XDG_CACHE_HOME or ~/.cache.";
 
 fn show() -> Command {
-    let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append).requires("why");
     Command::new("show")
         .about("Shows what is known of a root")
         .arg(name().required(true).help("The root's name in the store; with --why also bins:A,B,..."))
@@ -107,7 +108,12 @@ fn show() -> Command {
         .arg(Arg::new("why").long("why").action(ArgAction::SetTrue).help(
             "List what a root of programs holds, each file with the reason, and what it hasn't of the host's files",
         ))
-        .arg(deb.value_parser(OsStringValueParser::new()).help("With --why: the root with these packages, too"))
+        .arg(deb().requires("why").help("With --why: the root with these packages, too"))
+}
+
+fn deb() -> Arg {
+    let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append);
+    deb.value_parser(OsStringValueParser::new())
 }
 
 fn name() -> Arg {

@@ -1,7 +1,8 @@
-//! `holm root build`: a root of Debian, from an archive to the store.
+//! `holm root build`: a root of Debian, from an archive to the store; or one of the host's programs.
 
 use super::progress::Teller;
 use super::{Done, failed, wrong};
+use crate::programs::Asked;
 use crate::report::Fault;
 use crate::{content, stored, values};
 use clap::ArgMatches;
@@ -13,7 +14,7 @@ use holm_root::debian::fetch::Patience;
 use holm_root::debian::wish::{Family, Origin, Variant, Wish};
 use holm_root::store::{Metadata, Store};
 use rustix::process::Signal;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -30,6 +31,13 @@ pub(crate) fn source(text: &str) -> Option<(Family, &str)> {
 
 pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     let typed = text(matches, "source").unwrap_or_default();
+    if let Some(asked) = Asked::parse(OsStr::new(&typed), "") {
+        return programs(store, asked.map_err(|fault| vec![fault])?, matches);
+    }
+    if matches.contains_id("deb") {
+        let message = format!("cannot add packages of the host to {typed}: --deb is for roots of programs");
+        return Err(vec![Fault { message, origin: String::new(), hint: "--include PACKAGE".to_owned() }]);
+    }
     let name = text(matches, "name").unwrap_or_else(|| typed.clone());
     let wish = wish(&typed, matches)?;
     let recipe_epoch = epoch()?;
@@ -51,6 +59,26 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     };
     teller.end();
     say(&metadata, teller.is_json())
+}
+
+/// Stores a root of the host's programs.
+fn programs(store: Store, mut asked: Asked, matches: &ArgMatches) -> Done {
+    const OTHERS: [&str; 7] = ["variant", "include", "mirror", "snapshot", "keyring", "lock", "sbom"];
+    let other = OTHERS.into_iter().find(|option| matches.contains_id(option));
+    if let Some(option) = other {
+        return Err(vec![wrong(format!("cannot use --{option}: a root of programs is made of the host's files"))]);
+    }
+    let Some(name) = text(matches, "name") else {
+        let message = "cannot store a root of programs without a name".to_owned();
+        let hint = "holm root build bins:A,B,... NAME".to_owned();
+        return Err(vec![Fault { message, origin: String::new(), hint }]);
+    };
+    for list in matches.get_many::<OsString>("deb").into_iter().flatten() {
+        asked.deb(list);
+    }
+    super::enter()?;
+    let metadata = asked.store(store, &name)?;
+    say(&metadata, matches.get_flag("json"))
 }
 
 /// What the lock file says, if there is one; else what the archives have, which then goes into it.
@@ -125,7 +153,7 @@ fn text(matches: &ArgMatches, id: &str) -> Option<String> {
 fn wish(typed: &str, matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
     let Some((family, suite)) = source(typed) else {
         let message = format!("cannot build {typed}: it is no source of a root");
-        let hint = "debian:SUITE, such as debian:bookworm, or ubuntu:SUITE".to_owned();
+        let hint = "debian:SUITE, such as debian:bookworm; ubuntu:SUITE; or bins:A,B".to_owned();
         return Err(vec![Fault { message, origin: String::new(), hint }]);
     };
     let mut wish = Wish::new(suite);
