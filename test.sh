@@ -11,7 +11,7 @@ step packages
 missing=()
 # Those of the second line are what tests run inside.
 for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
-    git make nodejs python3 libpython3.11-testsuite debootstrap; do
+    git make nodejs python3 libpython3.11-testsuite debootstrap skopeo umoci buildah docker-registry; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

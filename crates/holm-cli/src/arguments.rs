@@ -106,7 +106,7 @@ fn root_options() -> Vec<Arg> {
             single(
                 "root",
                 "ROOT",
-                "host (default), bins:A,B,... for these programs, none, a directory, a stored root (holm root), or oci:PATH[:TAG] for an image",
+                "host (default), bins:A,B,... for these programs, none, a directory, a stored root (holm root), or an image: oci:PATH[:TAG], docker:NAME",
             ),
             repeated("with", "A,B,...", "Add these programs to a root of programs; alone, a root of these"),
             repeated("deb", "PACKAGE,...", "Add all files of these installed Debian packages, and what those need"),

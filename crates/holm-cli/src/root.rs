@@ -2,18 +2,18 @@
 
 pub(crate) mod arguments;
 pub(crate) mod build;
+mod export;
 mod progress;
 mod why;
 
 use crate::report::{self, Fault};
 use crate::{stored, values};
 use clap::ArgMatches;
-use holm_root::image::Image;
+use holm_root::image::{Image, Name, Transport};
 use holm_root::store::{Error, Freed, Metadata, Source, Store};
 use holm_root::unpack::Limits;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -27,7 +27,8 @@ pub(crate) fn root(matches: &ArgMatches) -> ExitCode {
     let done = match matches.subcommand() {
         Some(("build", matches)) => build::build(store, matches),
         Some(("import", matches)) => import(store, matches),
-        Some(("export", matches)) => export(&store, matches),
+        Some(("pull", matches)) => pull(store, matches),
+        Some(("export", matches)) => export::export(&store, &name(matches), &path(matches, "to")),
         Some(("ls", matches)) => list(&store, matches.get_flag("json")),
         Some(("show", matches)) => show(&store, matches),
         Some(("rm", matches)) => remove(store, &name(matches)),
@@ -80,12 +81,24 @@ fn path(matches: &ArgMatches, id: &str) -> PathBuf {
     matches.get_one::<OsString>(id).map(PathBuf::from).unwrap_or_default()
 }
 
-fn import(store: Store, matches: &ArgMatches) -> Done {
+fn limits(matches: &ArgMatches) -> Result<Limits, Vec<Fault>> {
     let typed = matches.get_one::<String>("max-size").map_or("", String::as_str);
     let bytes = values::size(typed)
         .map_err(|cause| vec![wrong(format!("cannot use the value of --max-size {typed}: {cause}"))])?;
+    Ok(Limits { bytes, ..Limits::default() })
+}
+
+fn pull(store: Store, matches: &ArgMatches) -> Done {
+    let limits = limits(matches)?;
+    let image = Name::parse(matches.get_one::<String>("image").map_or("", String::as_str)).map_err(failed)?;
+    let name = if matches.contains_id("name") { name(matches) } else { image.in_store() };
+    let transport = if matches.get_flag("insecure") { Transport::Insecure } else { Transport::Secure };
+    stored::pull(store, &image, transport, &name, limits).map(|stored| told(&stored)).map_err(failed)
+}
+
+fn import(store: Store, matches: &ArgMatches) -> Done {
+    let limits = limits(matches)?;
     let source = path(matches, "source");
-    let limits = Limits { bytes, ..Limits::default() };
     let image = match crate::image::named(&source) {
         Some(name) => Image::named(&name).map(Some),
         None => Image::find(&source, None),
@@ -96,8 +109,13 @@ fn import(store: Store, matches: &ArgMatches) -> Done {
         None => Source::find(&source, limits).map_err(failed)?,
     };
     let stored = store.write().and_then(|writer| writer.import(source, &name(matches))).map_err(failed)?;
-    let lacks = lacks(&stored).into_iter().map(|line| format!("note: {line}\n"));
-    Ok(format!("{} {}\n", stored.name, stored.id) + &lacks.collect::<String>())
+    Ok(told(&stored))
+}
+
+/// What is said of a root that was stored.
+fn told(stored: &Metadata) -> String {
+    let lacks = lacks(stored).into_iter().map(|line| format!("note: {line}\n"));
+    format!("{} {}\n", stored.name, stored.id) + &lacks.collect::<String>()
 }
 
 /// What the files on disk are not, in words.
@@ -108,35 +126,6 @@ fn lacks(metadata: &Metadata) -> Vec<String> {
         (metadata.not_on_disk.left_out, "sockets or attributes: no root keeps such ones"),
     ];
     counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
-}
-
-fn export(store: &Store, matches: &ArgMatches) -> Done {
-    enter()?;
-    let (name, path) = (name(matches), path(matches, "file"));
-    let compressed =
-        path.extension().is_some_and(|end| ["gz", "tgz", "xz", "zst", "bz2"].iter().any(|one| end == *one));
-    if compressed {
-        let message = format!("cannot export to {}: archives are written plain", path.display());
-        let hint = format!("holm root export {name} /dev/stdout | gzip > {}", path.display());
-        return Err(vec![Fault { message, origin: String::new(), hint }]);
-    }
-    let unwritten = |error: std::io::Error| {
-        vec![wrong(format!("cannot write {}: {}", path.display(), holm::model::text::cause(&error)))]
-    };
-    let write = |file: &File| store.export(&name, BufWriter::with_capacity(1 << 20, file)).map_err(failed);
-    // A terminal, a pipe: written as it is.
-    if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-        return File::create(&path).map_err(unwritten).and_then(|file| write(&file)).map(|()| String::new());
-    }
-    let mut aside = path.clone().into_os_string();
-    aside.push(format!(".{}.part", std::process::id()));
-    let file = File::create_new(&aside).map_err(unwritten)?;
-    let synced = write(&file).and_then(|()| file.sync_all().map_err(unwritten));
-    let done = synced.and_then(|()| std::fs::rename(&aside, &path).map_err(unwritten));
-    if done.is_err() {
-        let _ = std::fs::remove_file(&aside);
-    }
-    done.map(|()| String::new())
 }
 
 fn list(store: &Store, json: bool) -> Done {

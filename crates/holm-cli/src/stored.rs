@@ -1,8 +1,8 @@
 //! The store: where it is, roots from it for `--root`, and what is said when it has none.
 
 use crate::report::Fault;
-use holm_root::image::Image;
-use holm_root::store::{Error, Held, Source, Store};
+use holm_root::image::{Image, Name, Transport};
+use holm_root::store::{Error, Held, Metadata, Source, Store};
 use holm_root::unpack::Limits;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -47,12 +47,15 @@ pub(crate) enum Absent {
 
 /// What a `--root` that is neither `host`, `none` nor programs means: `None` for a directory.
 ///
-/// `oci:PATH[:TAG]` is an image, which is stored when it is used first; `debian:SUITE` is built then. `store:NAME` is a
-/// stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the store has one of that
-/// name or of nearly that name; else a directory that is missing.
+/// `oci:PATH[:TAG]` and `docker:IMAGE` are images, which are stored when they are used first; `debian:SUITE` is built then.
+/// `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
+/// store has one of that name or of nearly that name; else a directory that is missing.
 pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option<Held>, Fault> {
     if let Some(name) = crate::image::named(Path::new(value)) {
-        return image(&name, origin).map(Some);
+        return image(&name, origin, absent).map(Some);
+    }
+    if let Some(name) = value.as_bytes().strip_prefix(b"docker:") {
+        return pulled(OsStr::from_bytes(name), origin, absent).map(Some);
     }
     let named = value.as_bytes().strip_prefix(PREFIX).map(OsStr::from_bytes);
     let is_path = value.as_bytes().contains(&b'/') || Path::new(value).exists();
@@ -72,7 +75,7 @@ pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option
 }
 
 /// The root of an image, from the store; it is put there if it isn't.
-fn image(name: &Path, origin: &str) -> Result<Held, Fault> {
+fn image(name: &Path, origin: &str, absent: Absent) -> Result<Held, Fault> {
     let failed = |error: Error| fault(&error, origin);
     let image = Image::named(name).map_err(failed)?;
     let (store, id) = (open()?, image.id_name());
@@ -80,6 +83,7 @@ fn image(name: &Path, origin: &str) -> Result<Held, Fault> {
         Err(Error::Unknown { .. }) => {}
         held => return held.map_err(failed),
     }
+    may_store(absent, origin, &id, format!("holm root import oci:{} {id}", name.display()))?;
     let source = Source::Image(&image, Limits::default());
     store.clone().write().and_then(|writer| writer.import(source, &id)).map_err(failed)?;
     store.hold(&id).map_err(failed)
@@ -99,6 +103,44 @@ fn build(name: &str, origin: &str, absent: Absent) -> Result<(), Fault> {
         Ok(_) => Err(failed(format!("cannot build root {name}"), hint)),
         Err(error) => Err(failed(format!("cannot build root {name}: {}", holm::model::text::cause(&error)), hint)),
     }
+}
+
+/// The root of a registry's image, from the store; it is pulled if it isn't there.
+fn pulled(name: &OsStr, origin: &str, absent: Absent) -> Result<Held, Fault> {
+    let failed = |error: Error| fault(&error, origin);
+    let image = Name::parse(&name.to_string_lossy()).map_err(failed)?;
+    let (store, name) = (open()?, image.in_store());
+    match store.hold(&name) {
+        Err(Error::Unknown { .. }) => {}
+        held => return held.map_err(failed),
+    }
+    may_store(absent, origin, &name, format!("holm root pull {image}"))?;
+    pull(store.clone(), &image, Transport::Secure, &name, Limits::default()).map_err(failed)?;
+    store.hold(&name).map_err(failed)
+}
+
+fn may_store(absent: Absent, origin: &str, name: &str, hint: String) -> Result<(), Fault> {
+    match absent {
+        Absent::Build => Ok(()),
+        Absent::Refuse => {
+            let message = format!("cannot find root {name}: it is not stored yet");
+            Err(Fault { message, origin: origin.to_owned(), hint })
+        }
+    }
+}
+
+/// Stores a registry's image.
+pub(crate) fn pull(
+    store: Store,
+    image: &Name,
+    transport: Transport,
+    name: &str,
+    limits: Limits,
+) -> Result<Metadata, Error> {
+    // It would all be fetched for nothing.
+    holm_root::store::check_name(name)?;
+    let image = Image::pull(image, &store, transport)?;
+    store.write()?.import(Source::Image(&image, limits), name)
 }
 
 /// An error of the store's, with what would help.
@@ -134,6 +176,16 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
             true => "it has no tags: leave the tag out".to_owned(),
             false => format!("oci:{}:TAG with one of {}", image.display(), tags.join(", ")),
         },
+        Error::Pull { status: Some(401 | 403), .. } => {
+            "podman login or docker login writes credentials that are used here; helpers named in their files aren't run; \
+             a private or missing repository answers so, too"
+                .to_owned()
+        }
+        Error::Pull { status: Some(404), .. } => "its name is [REGISTRY/]REPOSITORY[:TAG][@DIGEST]".to_owned(),
+        Error::Pull { status: Some(429), .. } => "try again later, or with credentials (podman login)".to_owned(),
+        Error::Pull { status: None, .. } => {
+            "the registry may not be there, or have no TLS: holm root pull --insecure speaks HTTP".to_owned()
+        }
         Error::Packed { path } => format!("gunzip, unxz or unzstd {} first", path.display()),
         Error::TooLarge { .. } => "--max-size SIZE allows more".to_owned(),
         _ => String::new(),

@@ -5,21 +5,30 @@
 //! unpacks them one over the other. Digest, size and content id (`diff_id`) of each blob are checked while it is read,
 //! and a root of which any is wrong is never stored.
 //!
+//! A registry's image is fetched first ([`Image::pull`]): its layers lie in the store's cache then.
+//!
 //! Sources: OCI image specification 1.1 ("Image Layout", "Image Manifest", "Image Configuration"), and for the archives
 //! of docker-save(1) the Docker image specification 1.2.
 
 mod account;
 mod config;
+mod credentials;
 mod docker;
 mod document;
 mod files;
 mod layout;
+mod name;
+mod registry;
+mod write;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use account::Account;
 pub use config::Config;
+pub use name::Name;
+pub use registry::Transport;
+pub use write::Written;
 
 use crate::store::Error;
 use crate::store::listing::Hash;

@@ -9,12 +9,16 @@ use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
+use reqwest::redirect::{Action, Attempt, Policy};
 use tokio::runtime::{Builder, Runtime};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long a server may send nothing.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// So often a server may lead to another address.
+const REDIRECTS: usize = 10;
 
 /// The runtime that downloads run in: one thread, the caller's.
 pub(crate) fn runtime() -> io::Result<Runtime> {
@@ -28,7 +32,18 @@ pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
         .user_agent(concat!("holm/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
+        .redirect(Policy::custom(follow))
         .build()
+}
+
+/// Follows a server to another address, but never from a protected one to one in clear.
+fn follow(attempt: Attempt<'_>) -> Action {
+    let clear = attempt.url().scheme() != "https" && attempt.previous().iter().any(|url| url.scheme() == "https");
+    match attempt.previous().len() {
+        _ if clear => attempt.error("the server leads to an address without TLS"),
+        ..=REDIRECTS => attempt.follow(),
+        _ => attempt.error("the server leads from address to address"),
+    }
 }
 
 /// Makes ring the process's provider of cryptography for TLS; to be called before any client is made.

@@ -11,6 +11,7 @@
 //! | `changes/NAME` | what sandboxes changed ([`crate::changes`]) |
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
 //! | `recipes/KEY.json` | [`Metadata`] of the root that was made by a recipe, `KEY` its hash (`recipes`) |
+//! | `blobs/files/HASH` | layers of images, as registries sent them (`blobs`) |
 //! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
 //! | `dead-N` | such a draft with files of ids that the writer wasn't root of; removed by [`Writer::collect`] |
 //!
@@ -27,6 +28,7 @@
 //!
 //! Readers take no lock: what they read is renamed into place whole and never changed.
 
+mod blobs;
 mod collect;
 pub(crate) mod draft;
 pub(crate) mod error;
@@ -49,14 +51,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use collect::Freed;
-pub use draft::Source;
+pub use draft::{Source, check_name};
 pub use error::Error;
 pub use metadata::{Metadata, NotOnDisk};
 pub use usage::Usage;
 pub use verify::Difference;
 
 pub use crate::tree::Owners;
-pub(crate) use draft::check_name;
 
 use listing::Listing;
 use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
@@ -350,7 +351,7 @@ impl Writer {
         if let (Some(metadata), Some(_lock)) = (&found, &lock) {
             self.discard(&metadata.id)?;
         }
-        self.collect()
+        self.tidy()
     }
 
     /// Locks a root against use; `None` if it is damaged so far that nobody can use it.

@@ -8,6 +8,7 @@ Examples:
   holm root build debian:bookworm           make a root of Debian, and store it
   holm root import ./custom-root web        store a directory as web
   holm root import web.tar.zst web          store an archive: tar, plain or by gzip, xz or zstd
+  holm root pull debian:bookworm deb        store an image from a registry
   holm run --root web bash                  run in it; writes go to memory
   holm root verify                          compare all roots with what was stored
 
@@ -31,21 +32,36 @@ pub(crate) fn command() -> Command {
                      oci:PATH:TAG for one image of several",
                 ))
                 .arg(name().required(true))
-                .arg(
-                    Arg::new("max-size")
-                        .long("max-size")
-                        .value_name("SIZE")
-                        .default_value("32G")
-                        .value_parser(value_parser!(String))
-                        .help("Refuse an archive that becomes larger"),
-                ),
+                .arg(max_size()),
         )
         .subcommand(
-            Command::new("export").about("Writes a root as a plain tar archive").arg(name().required(true)).arg(path(
-                "file",
-                "FILE.tar",
-                "The archive",
-            )),
+            Command::new("pull")
+                .about("Stores an image from a registry")
+                .arg(
+                    Arg::new("image")
+                        .value_name("IMAGE")
+                        .required(true)
+                        .value_parser(value_parser!(String))
+                        .help("[REGISTRY/]REPOSITORY[:TAG][@DIGEST], such as debian:bookworm"),
+                )
+                .arg(name().help("The root's name in the store [default: the image's whole name, with + for /]"))
+                .arg(
+                    Arg::new("insecure")
+                        .long("insecure")
+                        .action(ArgAction::SetTrue)
+                        .help("Speak HTTP, without TLS, also with a registry elsewhere than on loopback"),
+                )
+                .arg(max_size()),
+        )
+        .subcommand(
+            Command::new("export")
+                .about("Writes a root as a plain tar archive, or as an image of one layer")
+                .arg(name().required(true))
+                .arg(path(
+                    "to",
+                    "TO",
+                    "FILE.tar; oci:DIR[:TAG] for an image layout, oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]",
+                )),
         )
         .subcommand(Command::new("ls").about("Lists all roots").arg(json()))
         .subcommand(show())
@@ -114,6 +130,15 @@ fn show() -> Command {
 fn deb() -> Arg {
     let deb = Arg::new("deb").long("deb").value_name("PACKAGE,...").action(ArgAction::Append);
     deb.value_parser(OsStringValueParser::new())
+}
+
+fn max_size() -> Arg {
+    Arg::new("max-size")
+        .long("max-size")
+        .value_name("SIZE")
+        .default_value("32G")
+        .value_parser(value_parser!(String))
+        .help("Refuse what becomes larger")
 }
 
 fn name() -> Arg {

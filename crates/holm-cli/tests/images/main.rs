@@ -1,12 +1,16 @@
 //! Images: what honest ones become, and what hostile ones reach, which is nothing.
 
+mod answers;
 #[path = "../archives/mod.rs"]
 mod archives;
+mod export;
 mod hostile;
 mod layout;
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "nothing here is left running in the background")]
 mod patience;
+mod registry;
+mod server;
 mod start;
 #[path = "../stores/mod.rs"]
 mod stores;

@@ -5,10 +5,10 @@ use crate::stores::{Store, said};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use testkit::skip;
+use testkit::{is_root, skip};
 
 /// Runs a line of sh in the store's directory; the programs it needs must be there.
-fn line(store: &Store, needs: &[&str], line: &str) -> bool {
+pub(crate) fn line(store: &Store, needs: &[&str], line: &str) -> bool {
     let here = |name: &&&str| !["/usr/bin", "/usr/sbin"].iter().any(|place| Path::new(place).join(name).exists());
     if let Some(missing) = needs.iter().find(here) {
         skip(&format!("there is no {missing}"));
@@ -61,5 +61,21 @@ fn layouts_of_umoci_and_archives_of_skopeo_are_the_same_root() {
     for source in ["docker.tar.gz", "oci.tar.gz"] {
         let said = store.fails(&["root", "import", source, "no"], "it is an archive of an image, compressed");
         assert!(said.contains("hint: gunzip"), "{said}");
+    }
+}
+
+#[test]
+fn a_layout_of_buildah_starts_as_it_says() {
+    let store = Store::new("image-buildah");
+    // As an ordinary user it needs a range of ids and more programs.
+    if !is_root() {
+        return;
+    }
+    let made = "mkdir made && echo text > made/note && buildah() { command buildah --root $PWD/all --runroot $PWD/run --storage-driver vfs \"$@\"; }
+        one=$(buildah from scratch) && buildah copy -q $one made / && buildah config --cmd '[\"cat\",\"/note\"]' --env PATH=/usr/bin $one
+        buildah commit -q $one oci:out:x; buildah rm -a";
+    if line(&store, &["buildah"], made) {
+        let tools = ["--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
+        assert_eq!(store.does(&[&["run", "--root", "oci:out:x"], tools.as_slice()].concat()), "text\n");
     }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderValue, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -48,11 +48,11 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// A file that is known before it is there.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Where it can be had, the best address first.
-    pub(super) urls: Vec<String>,
-    pub(super) size: u64,
-    pub(super) sha256: Hash,
+    pub(crate) urls: Vec<String>,
+    pub(crate) size: u64,
+    pub(crate) sha256: Hash,
 }
 
 /// Why a try failed, and whether another one may not.
@@ -68,16 +68,17 @@ impl From<Error> for Failure {
 }
 
 /// Who downloads.
-pub(super) struct Fetcher<'p> {
+pub(crate) struct Fetcher<'p> {
     client: reqwest::Client,
     cache: PathBuf,
     patience: Patience,
     progress: RefCell<&'p mut dyn FnMut(Progress)>,
     stage: Cell<Progress>,
+    authorization: Option<HeaderValue>,
 }
 
 impl<'p> Fetcher<'p> {
-    pub(super) fn new(
+    pub(crate) fn new(
         cache: &Path,
         patience: Patience,
         progress: &'p mut dyn FnMut(Progress),
@@ -91,7 +92,12 @@ impl<'p> Fetcher<'p> {
             status: None,
         })?;
         let stage = Cell::new(Progress { stage: Stage::Release, done: 0, total: 0 });
-        Ok(Fetcher { client, cache: files, patience, progress: RefCell::new(progress), stage })
+        Ok(Fetcher { client, cache: files, patience, progress: RefCell::new(progress), stage, authorization: None })
+    }
+
+    /// Sends this with each request, but to no host that a server leads to.
+    pub(crate) fn authorized(self, authorization: Option<HeaderValue>) -> Fetcher<'p> {
+        Fetcher { authorization, ..self }
     }
 
     /// Begins a stage of so many bytes or items.
@@ -109,7 +115,7 @@ impl<'p> Fetcher<'p> {
     }
 
     /// The files, in the order they are wanted in.
-    pub(super) async fn files(&self, wanted: &[Wanted]) -> Result<Vec<PathBuf>, Error> {
+    pub(crate) async fn files(&self, wanted: &[Wanted]) -> Result<Vec<PathBuf>, Error> {
         let mut all = stream::iter(wanted.iter().enumerate())
             .map(|(at, one)| async move { self.file(one).await.map(|path| (at, path)) })
             .buffer_unordered(self.patience.connections.max(1));
@@ -278,6 +284,9 @@ impl<'p> Fetcher<'p> {
     /// Asks for a file from an offset on; an answer that isn't one is a failure.
     async fn get(&self, url: &str, from: u64) -> Result<Response, Failure> {
         let mut request = self.client.get(url);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
@@ -405,7 +414,7 @@ fn failed(url: &str, cause: String) -> Error {
 }
 
 /// An error with those that it came from, which say more; the address stands elsewhere.
-fn causes(error: &reqwest::Error) -> String {
+pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

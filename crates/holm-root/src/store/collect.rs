@@ -13,9 +13,9 @@ use super::{Error, Writer, metadata, pool};
 pub struct Freed {
     /// Roots.
     pub roots: u64,
-    /// Contents that no root has any more.
+    /// Contents that no root has any more, and downloads.
     pub files: u64,
-    /// Bytes of such contents on disk.
+    /// Bytes of these on disk.
     pub bytes: u64,
 }
 
@@ -23,12 +23,19 @@ pub struct Freed {
 const DEAD: &str = "dead-";
 
 impl Writer {
-    /// Removes roots without a name and contents without a root. While the file of a name is damaged roots are left: one
-    /// of them may be meant. So are roots that sandboxes run in, and those that changes are of.
+    /// Removes roots without a name, contents without a root and downloaded layers. While the file of a name is damaged
+    /// roots are left: one of them may be meant. So are roots that sandboxes run in, and those that changes are of.
     ///
     /// # Errors
     /// Something can't be removed.
     pub fn collect(&self) -> Result<Freed, Error> {
+        let mut freed = self.tidy()?;
+        self.drop_blobs(&mut freed)?;
+        Ok(freed)
+    }
+
+    /// The same, but downloads stay.
+    pub(super) fn tidy(&self) -> Result<Freed, Error> {
         let mut freed = Freed::default();
         let all = self.store.all()?;
         if all.iter().all(|(_, known)| known.is_ok()) {

@@ -200,7 +200,10 @@ impl Writer {
 }
 
 /// Refuses what can't be a name.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// It breaks a rule.
+pub fn check_name(name: &str) -> Result<(), Error> {
     metadata::check_name(name).map_err(|cause| Error::Name { name: name.to_owned(), cause })
 }
 

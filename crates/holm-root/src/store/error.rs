@@ -133,6 +133,16 @@ pub enum Error {
         /// What is wrong.
         cause: String,
     },
+    /// A registry doesn't give an image.
+    #[error("cannot pull {image}: {cause}")]
+    Pull {
+        /// Its whole name.
+        image: String,
+        /// What is wrong.
+        cause: String,
+        /// The server's answer (RFC 9110, section 15), if that is the reason.
+        status: Option<u16>,
+    },
     /// An archive of an image is compressed: its files can't be found without unpacking it.
     #[error("cannot unpack {}: it is an archive of an image, compressed as a whole", path.display())]
     Packed {
