@@ -7,6 +7,8 @@ pub mod plain;
 
 use holm::model::seccomp::{ARCHITECTURE, Action, Call, Comparison, Condition, Filter, Rule, answer};
 use holm_cli::parsers;
+use holm_root::store::{Source, Store};
+use holm_root::unpack::Limits;
 use plain::plain;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -106,15 +108,58 @@ pub fn cache(root: &Root, bytes: &[u8]) {
     root.close("/bin/true");
 }
 
-/// A root with a program and its loader, gone when dropped.
+/// An archive of files: what is stored is whole, and nothing is made outside of the store.
+pub fn archive(root: &Root, bytes: &[u8]) {
+    root.put("archive", &summed(bytes));
+    let (archive, store) = (root.0.join("archive"), root.0.join("store"));
+    let limits = Limits { bytes: 1 << 20, members: 1000 };
+    let open = || Store::open(&store).expect("it is the caller's");
+    let writer = open().write().expect("the temporary directory can be written");
+    let source = Source::find(&archive, limits).expect("it is a file");
+    if writer.import(source, "fuzz").is_ok() {
+        assert_eq!(open().verify("fuzz").expect("it was stored"), [], "{}", bytes.escape_ascii());
+        open().export("fuzz", std::io::sink()).expect("it was stored");
+        writer.remove("fuzz").expect("nobody runs in it");
+    }
+    let left = fs::read_dir(&root.0).expect("it is the caller's").flatten().map(|entry| entry.file_name());
+    assert!(left.into_iter().all(|name| name == "archive" || name == "store"), "{}", bytes.escape_ascii());
+}
+
+/// The archive with the right sum in each header (tar(5)): by chance there would be none, and nothing read behind it.
+fn summed(bytes: &[u8]) -> Vec<u8> {
+    let mut all = bytes.to_vec();
+    let mut at = 0;
+    while let Some(header) = all.get_mut(at..at + 512) {
+        if header.iter().any(|byte| *byte != 0) {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        }
+        let size = std::str::from_utf8(&header[124..135]).ok().and_then(|text| usize::from_str_radix(text, 8).ok());
+        at = size.unwrap_or(0).div_ceil(512).saturating_add(1).saturating_mul(512).saturating_add(at);
+        if at > usize::MAX - 512 {
+            break;
+        }
+    }
+    all
+}
+
+/// A directory with files, gone when dropped.
 pub struct Root(PathBuf);
 
 impl Root {
-    /// Makes one.
-    pub fn make() -> Root {
+    /// Makes an empty one.
+    pub fn empty() -> Root {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("holm-fuzz-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let root = Root(std::env::temp_dir().join(name));
+        fs::create_dir_all(&root.0).expect("the temporary directory can be written");
+        root
+    }
+
+    /// Makes one with a program and its loader.
+    pub fn make() -> Root {
+        let root = Root::empty();
         for (name, from) in [("bin/true", "/bin/true"), ("lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2")] {
             root.put(name, &fs::read(from).expect("a system has it"));
         }

@@ -141,3 +141,33 @@ fn texts_of_archives_of_any_bytes_are_read_or_refused() {
     ];
     feed(&seeds, &words, 400, entries::debian::debian);
 }
+
+/// A tar header and the content behind it (tar(5)); its sum is the entry's business.
+fn member(name: &str, kind: u8, link: &str, content: &[u8]) -> Vec<u8> {
+    let mut all = vec![0; 512 + content.len().div_ceil(512) * 512];
+    let mut put = |at: usize, bytes: &[u8]| all[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, name.as_bytes());
+    put(100, b"0000755\x000000000\x000000000");
+    put(124, format!("{:011o}", content.len()).as_bytes());
+    put(156, &[kind]);
+    put(157, link.as_bytes());
+    put(257, b"ustar\x0000");
+    put(512, content);
+    all
+}
+
+#[test]
+fn archives_of_any_bytes_are_stored_whole_or_refused_and_write_nothing_outside() {
+    let parts = [
+        member("d/", b'5', "", b""),
+        member("d/f", b'0', "", b"text"),
+        member("l", b'2', "../d", b""),
+        member("l/g", b'0', "", b"more"),
+        member("h", b'1', "d/f", b""),
+        member("x", b'x', "", b"13 size=1000\n"),
+        member("s", b'0', "", b"0"),
+    ];
+    let root = Root::empty();
+    let words = ["..", "/", "../", "\0", "5", "2", "777777", "path=../x\n", "size="];
+    feed(&[&parts.concat(), &parts[2..].concat()], &words, 150, |bytes| entries::archive(&root, bytes));
+}
