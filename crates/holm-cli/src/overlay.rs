@@ -13,6 +13,7 @@ use holm::spec::origins::Wish;
 use holm_root::changes::{self, Changes, Ids, Marks, Place, Run, Text};
 use holm_root::store::Held;
 use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,7 @@ impl Named {
             Named { changes: store.take_changes(name, Some(&root)).map_err(failed)?, root, places: Vec::new() };
         named.changes.root(&mut named.places, &named.root).map_err(failed)?;
         spec.writes = Writes::Kept(named.changes.directory());
+        spec.held = Some(named.changes.lock().as_raw_fd());
         let mut faults = Vec::new();
         for entry in &mut spec.filesystem {
             if let Err(fault) = named.copy(entry) {

@@ -25,7 +25,7 @@ mod remove;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ pub struct Changes {
     about: Option<About>,
     /// New, and to be removed unless a program ran.
     fresh: bool,
-    _lock: File,
+    lock: File,
 }
 
 /// What a run says of itself.
@@ -222,7 +222,7 @@ impl Store {
             name: name.to_owned(),
             fresh: about.is_none() && root.is_some(),
             about,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -254,6 +254,11 @@ impl Place {
 }
 
 impl Changes {
+    /// What holds the lock: for whoever writes the changes and may live longer than this.
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
     /// The directory of the layers: where a plan keeps what is written to the root.
     pub fn directory(&self) -> PathBuf {
         self.store.changes_of(&self.name)

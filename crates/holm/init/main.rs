@@ -4,8 +4,8 @@
 //! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
 //! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
 //!
-//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT" as decimal numbers, the time in milliseconds or 0, the
-//! first step of the parent to wait for or 0, and the step that is this program; "STEP RESOURCE SOFT HARD" for each limit of
+//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT HELD" as decimal numbers, the time in milliseconds or 0, the
+//! first step of the parent to wait for or 0, the step that is this program, and a descriptor to keep or 0; "STEP RESOURCE SOFT HARD" for each limit of
 //! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, get ready to
 //! reap, start the program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's
 //! records (the table in wire.rs).
@@ -81,6 +81,8 @@ struct Task {
     awaited: u32,
     /// The step that starts this program.
     own_step: u32,
+    /// A descriptor that stays open until the end, or 0.
+    held: usize,
     /// When the program's time is over, on the clock of `now`; 0 is never.
     deadline: usize,
     /// The program's limits, as text.
@@ -96,6 +98,9 @@ extern "C" fn main(stack: *const usize) -> ! {
     must(&task, PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
     call(PRCTL, [15, c"holm-init".as_ptr() as usize, 0, 0, 0, 0]); // PR_SET_NAME
     must(&task, FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
+    if task.held != 0 {
+        must(&task, FCNTL, [task.held, 2, 1, 0, 0, 0]);
+    }
     // A caller that ignores SIGCHLD hands that down even to cleared handlers (clone(2), CLONE_CLEAR_SIGHAND), and then no
     // end of a child would be told (wait(2)).
     must(&task, SIGACTION, [SIGCHLD, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
@@ -116,12 +121,12 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes eight numbers, a text, and as many paths as the fifth number says.
+    // SAFETY: as the caller says; the library passes nine numbers, a text, and as many paths as the fifth number says.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
         let mut text = *argv.add(1);
-        let mut numbers = [0usize; 8];
+        let mut numbers = [0usize; 9];
         for number in &mut numbers {
             *number = take_number(&mut text);
         }
@@ -132,6 +137,7 @@ unsafe fn task(stack: *const usize) -> Task {
             proc: numbers[3],
             awaited: numbers[6] as u32,
             own_step: numbers[7] as u32,
+            held: numbers[8],
             deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
             limits: *argv.add(2),
             paths: core::slice::from_raw_parts(argv.add(3), numbers[4]),

@@ -42,6 +42,27 @@ fn a_killed_run_leaves_changes_that_are_whole() {
 }
 
 #[test]
+fn a_sandbox_whose_holm_was_killed_has_the_name_until_it_has_ended() {
+    let place = Place::new("kill-late");
+    for round in 0..much(5, 100) {
+        // What writes until the very end.
+        let script = "touch started; while :; do echo >> busy; done";
+        let mut child = place.script("try", &[], script).spawn().expect("it starts");
+        super::patience::within(10, "the program runs", || place.upper("started").exists());
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        super::patience::within(10, "the name is free", || {
+            place.holm(&["apply", "--dry-run", "try"]).output().is_ok_and(|done| done.status.success())
+        });
+        let size = || std::fs::metadata(place.upper("busy")).map_or(0, |busy| busy.len());
+        let before = size();
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(size(), before, "round {round}: somebody still writes");
+        place.does(&["drop", "try"]);
+    }
+}
+
+#[test]
 fn a_killed_apply_goes_on() {
     let (place, mut random) = (Place::new("kill-apply"), Random::new(5));
     let script = "for i in 1 2 3 4 5 6 7 8 9; do mkdir d$i; for j in a b c d e f; do echo $i > d$i/$j; done; done

@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The arguments: what the init is to do, the paths to try, and the program's own.
-pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>) -> Vec<CString> {
+pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>, held: Option<&OwnedFd>) -> Vec<CString> {
     let launch = &plan.launch;
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let flags = flags::NEW_SESSION
@@ -18,10 +18,10 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>) -> Ve
         | flag(launch.wait_all, flags::WAIT_ALL)
         | flag(launch.new_time, flags::OWN_MEMORY)
         | flag(!launch.own_pids, flags::FOREIGN_PIDS);
-    let proc = proc.map_or(0, AsRawFd::as_raw_fd);
+    let [proc, held] = [proc, held].map(|one| one.map_or(0, AsRawFd::as_raw_fd));
     let (control, last, paths) = (control.as_raw_fd(), plan.steps.len(), launch.paths.len());
     let (time, awaited, init) = (milliseconds(plan), awaited(plan), init(plan));
-    let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init}");
+    let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init} {held}");
     let own = ["holm-init".to_owned(), task, resources(plan)].map(|s| CString::new(s).expect("no NUL in it"));
     let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
     own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()

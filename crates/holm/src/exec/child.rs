@@ -413,9 +413,10 @@ impl<'a> State<'a> {
         for &(first, last) in gaps {
             crate::sys::process::close_range(first, last)?;
         }
-        let inherited = [Some(control(program)), program.proc.as_ref().map(AsFd::as_fd)];
+        let own = [&program.proc, &program.held].map(|one| one.as_ref().map(AsFd::as_fd));
+        let inherited = [Some(control(program))].into_iter().chain(own);
         let kept = kept.iter().map(|&number| crate::sys::process::borrow(number));
-        for descriptor in inherited.into_iter().chain(kept).flatten() {
+        for descriptor in inherited.chain(kept).flatten() {
             rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
         }
         Ok(())

@@ -46,8 +46,11 @@ pub(crate) fn compile(
         true => None,
         false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
     };
+    // Above the control socket: what is below it the init closes.
+    let held = plan.launch.held.map(|number| crate::sys::process::borrow(number).ok_or(Errno::BADF).and_then(above));
+    let held = held.transpose().map_err(at)?;
     compiler.fixed = vec![control.as_raw_fd(), init.as_raw_fd()];
-    compiler.fixed.extend(proc.as_ref().map(AsRawFd::as_raw_fd));
+    compiler.fixed.extend(proc.iter().chain(&held).map(AsRawFd::as_raw_fd));
     for (place, step) in plan.steps.iter().enumerate() {
         let number = place + 1;
         let injected = plan.fault.filter(|&(step, _)| step == number);
@@ -78,7 +81,7 @@ pub(crate) fn compile(
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
         second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
-        arguments: arguments::list(plan, &handed_over[0], proc.as_ref()),
+        arguments: arguments::list(plan, &handed_over[0], proc.as_ref(), held.as_ref()),
         aide: compiler.aide,
         aide_socket,
         environment: arguments::environment(plan),
@@ -87,6 +90,7 @@ pub(crate) fn compile(
         steps: compiler.steps,
         control: handed_over[0].as_raw_fd(),
         proc,
+        held,
         init,
         stdio,
     };

@@ -148,6 +148,8 @@ pub(crate) struct Program {
     pub(crate) control: i32,
     /// A /proc, for an init that has to end its children itself.
     pub(crate) proc: Option<OwnedFd>,
+    /// What the init keeps open to the end.
+    pub(crate) held: Option<OwnedFd>,
     pub(crate) init: OwnedFd,
     /// Restrictions that grow with the root.
     pub(crate) wall: Option<Wall>,

@@ -84,6 +84,7 @@ pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
         environment,
         stdio: spec.stdio,
         descriptors: spec.descriptors.clone(),
+        held: spec.held,
         terminal: spec.terminal,
         wait_all: spec.wait_all,
         own_pids: *spec.namespaces.choice(Namespace::Pid) == Choice::New,

@@ -52,6 +52,7 @@ pub(crate) struct Launch {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) stdio: [Stdio; 3],
     pub(crate) descriptors: Vec<i32>,
+    pub(crate) held: Option<i32>,
     pub(crate) terminal: Terminal,
     pub(crate) wait_all: bool,
     /// Whether the kernel ends everybody with pid 1, since the pid namespace is new.

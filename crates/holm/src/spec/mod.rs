@@ -53,6 +53,9 @@ pub struct Spec {
     pub stdio: [Stdio; 3],
     /// Descriptors of the caller above 2 that the program keeps, under the same numbers.
     pub descriptors: Vec<i32>,
+    /// A descriptor of the caller that pid 1 of the sandbox keeps open, and nobody else: a lock (flock(2)) on it is held until
+    /// the last process inside has ended, whatever becomes of the caller.
+    pub held: Option<i32>,
     /// Whether only descriptors count that this process has inherited, and none that it has opened itself: those are
     /// closed when it becomes another program (FD_CLOEXEC, fcntl(2)). For numbers that come from whoever started it.
     pub inherited_only: bool,
@@ -82,6 +85,7 @@ impl Spec {
             environment: Environment::default(),
             stdio: [Stdio::Inherit; 3],
             descriptors: Vec::new(),
+            held: None,
             inherited_only: false,
             terminal: Terminal::default(),
             wait_all: false,
