@@ -1,6 +1,5 @@
 //! The machine as JSON; docs/reference/see.md is its description.
 
-use super::list::maker;
 use holm::inspect::machine::{Holder, Link, Machine, Place, Process, Unread};
 use holm::inspect::maker::Maker;
 use holm::model::namespace::Namespace;
@@ -11,7 +10,7 @@ use std::collections::HashMap;
 pub(crate) const VERSION: u32 = 1;
 
 /// The namespaces at `places` and the processes in them.
-pub(crate) fn document(machine: &Machine, places: &[Place], makers: &HashMap<u32, Maker>) -> Result<String, String> {
+pub(crate) fn document(machine: &Machine, places: &[Place], makers: &HashMap<Place, Maker>) -> Result<String, String> {
     let namespaces: Vec<Value> = places.iter().map(|&place| namespace(machine, place, makers)).collect();
     let shown =
         |process: &&Process| process.namespaces.iter().flatten().any(|place| places.binary_search(place).is_ok());
@@ -28,9 +27,9 @@ pub(crate) fn pretty(value: &Value) -> Result<String, String> {
     serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| format!("cannot print: {error}"))
 }
 
-fn namespace(machine: &Machine, place: Place, makers: &HashMap<u32, Maker>) -> Value {
+fn namespace(machine: &Machine, place: Place, makers: &HashMap<Place, Maker>) -> Value {
     let found = &machine.namespaces[place];
-    let made_by = maker(machine, place, makers).map(|maker| json!({ "tool": maker.tool.name(), "name": maker.name }));
+    let made_by = makers.get(&place).map(|maker| json!({ "tool": maker.tool.name(), "name": maker.name }));
     json!({
         "kind": found.kind.name(),
         "inode": found.inode,

@@ -30,7 +30,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     let made_by = text("made-by");
     let wanted = |place: &Place| {
         let found = &machine.namespaces[*place];
-        let maker = || maker(machine, *place, &makers).is_some_and(|maker| Some(maker.tool.name()) == made_by);
+        let maker = || makers.get(place).is_some_and(|maker| Some(maker.tool.name()) == made_by);
         kinds.as_ref().is_none_or(|kinds| kinds.contains(&found.kind))
             && of.is_none_or(|process| process.namespace(found.kind) == Some(*place))
             && (made_by.is_none() || maker())
@@ -55,18 +55,12 @@ fn columns(text: Option<&str>) -> values::Parsed<Vec<&'static str>> {
     text.split(',').map(find).collect()
 }
 
-/// Who made a namespace: who made those of its leader; nobody those with which the machine started.
-pub(crate) fn maker<'a>(machine: &Machine, place: Place, makers: &'a HashMap<u32, Maker>) -> Option<&'a Maker> {
-    let leader = machine.leader(place).filter(|_| machine.host(machine.namespaces[place].kind) != Some(place))?;
-    makers.get(&leader.pid)
-}
-
 /// The user who made a namespace's user namespace, or its own if it is one.
 pub(crate) fn user(machine: &Machine, found: &Found) -> Option<u32> {
     found.uid.or_else(|| if let Link::To(owner) = found.owner { machine.namespaces[owner].uid } else { None })
 }
 
-fn cell(screen: &Screen, machine: &Machine, place: Place, column: &str, makers: &HashMap<u32, Maker>) -> String {
+fn cell(screen: &Screen, machine: &Machine, place: Place, column: &str, makers: &HashMap<Place, Maker>) -> String {
     let found = &machine.namespaces[place];
     let leader = || machine.leader(place);
     let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
@@ -83,7 +77,7 @@ fn cell(screen: &Screen, machine: &Machine, place: Place, column: &str, makers: 
         "procs" => found.processes.len().to_string(),
         "leader" => number(leader().map(|leader| leader.pid.to_string())),
         "name" => leader().map(|leader| screen.text(&leader.name)).unwrap_or_default(),
-        "made-by" => maker(machine, place, makers).map(|maker| screen.text(maker.to_string())).unwrap_or_default(),
+        "made-by" => makers.get(&place).map(|maker| screen.text(maker.to_string())).unwrap_or_default(),
         "held-by" => summary(screen, machine, place),
         "owner" => link(found.owner),
         "parent" => link(found.parent),

@@ -5,7 +5,7 @@ use super::screen::Screen;
 use super::table::table;
 use super::target::label;
 use clap::ArgMatches;
-use holm::inspect::machine::{Machine, Place, Set};
+use holm::inspect::machine::{Machine, Place, Set, position};
 use holm::model::namespace::Namespace;
 use std::collections::HashMap;
 
@@ -16,6 +16,7 @@ A row is a set of processes with the same eight namespaces.
 /// One row an isolation set, one column a kind.
 pub(crate) fn print(machine: &Machine, _: &ArgMatches, screen: &Screen) -> Done {
     let sets = machine.sets();
+    let host = Namespace::ALL.map(|kind| machine.host(kind));
     let mut users: HashMap<Place, Vec<usize>> = HashMap::new();
     for (number, set) in sets.iter().enumerate() {
         for place in set.namespaces.iter().flatten() {
@@ -30,7 +31,10 @@ pub(crate) fn print(machine: &Machine, _: &ArgMatches, screen: &Screen) -> Done 
     let rows = sets.iter().enumerate().map(|(number, set)| {
         let mut row = vec![letters(number)];
         row.extend(
-            Namespace::ALL.into_iter().zip(set.namespaces).map(|(kind, place)| cell(machine, kind, place, &users)),
+            Namespace::ALL
+                .into_iter()
+                .zip(set.namespaces)
+                .map(|(kind, place)| cell(host[position(kind)], place, &users)),
         );
         row.extend([set.processes.len().to_string(), leader(screen, machine, set)]);
         row
@@ -38,10 +42,10 @@ pub(crate) fn print(machine: &Machine, _: &ArgMatches, screen: &Screen) -> Done 
     Ok(table(screen, &heading, &rows.collect::<Vec<_>>()) + "\n" + LEGEND)
 }
 
-fn cell(machine: &Machine, kind: Namespace, place: Option<Place>, users: &HashMap<Place, Vec<usize>>) -> String {
+fn cell(host: Option<Place>, place: Option<Place>, users: &HashMap<Place, Vec<usize>>) -> String {
     match place.map(|place| (place, users[&place].as_slice())) {
         None => "?".to_owned(),
-        Some((place, _)) if machine.host(kind) == Some(place) => "-".to_owned(),
+        Some((place, _)) if host == Some(place) => "-".to_owned(),
         Some((_, [_])) => "own".to_owned(),
         Some((_, sets)) => letters(sets[0]),
     }

@@ -7,6 +7,7 @@ use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Place, Process};
 use holm::inspect::maker::{Maker, maker};
 use holm::inspect::read::inode;
+use holm::model::namespace::Namespace;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -18,17 +19,15 @@ pub(crate) fn process(machine: &Machine, pid: u32) -> Result<&Process, Vec<Fault
     })
 }
 
-/// Who made the namespaces of each process that leads one that isn't the host's.
-pub(crate) fn makers(machine: &Machine) -> HashMap<u32, Maker> {
-    let own = |place: &Place| machine.host(machine.namespaces[*place].kind) != Some(*place);
-    let places = (0..machine.namespaces.len()).filter(own);
-    let mut makers = HashMap::new();
-    let mut asked = std::collections::HashSet::new();
-    for leader in places.filter_map(|place| machine.leader(place)) {
-        if asked.insert(leader.pid) {
-            let found = Open::new(leader).ok().and_then(|open| maker(&open.clues()));
-            makers.extend(found.map(|maker| (leader.pid, maker)));
-        }
+/// Who made each namespace that isn't the host's: who made those of its leader.
+pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
+    let host = Namespace::ALL.map(|kind| machine.host(kind));
+    let (mut makers, mut known) = (HashMap::new(), HashMap::new());
+    for place in (0..machine.namespaces.len()).filter(|&place| !host.contains(&Some(place))) {
+        let Some(leader) = machine.leader(place) else { continue };
+        let ask = || Open::new(leader).ok().and_then(|open| maker(&open.clues()));
+        let found: &Option<Maker> = known.entry(leader.pid).or_insert_with(ask);
+        makers.extend(found.clone().map(|maker| (place, maker)));
     }
     makers
 }

@@ -1,7 +1,6 @@
 //! `holm tree`: namespaces and processes below each other.
 
 use super::Done;
-use super::list::maker;
 use super::screen::{Branches, Ink, Screen};
 use super::table::fold;
 use super::target::{label, makers};
@@ -108,7 +107,7 @@ fn title(screen: &Screen, machine: &Machine, place: Place) -> String {
         (Some(leader), count) => text += &format!(": {} and {} more", label(screen, leader), count - 1),
         (None, _) => text += &format!(": {}", super::places::summary(screen, machine, place)),
     }
-    if found.kind == Namespace::User && machine.host(Namespace::User) != Some(place) {
+    if found.kind == Namespace::User && !found.is_first() {
         text += &leader.and_then(|leader| Open::new(leader).ok()).map(|open| maps(&open)).unwrap_or_default();
     }
     text
@@ -181,7 +180,7 @@ fn by_container(screen: &Screen, machine: &Machine) -> Vec<Node> {
         let other = Namespace::ALL.into_iter().zip(set.namespaces.iter().zip(host));
         let other: Vec<(Namespace, Place)> =
             other.filter_map(|(kind, (own, host))| own.filter(|_| *own != host).map(|own| (kind, own))).collect();
-        let by = other.iter().find_map(|(_, place)| maker(machine, *place, &makers));
+        let by = other.iter().find_map(|(_, place)| makers.get(place));
         let name = by.map_or_else(|| "maker unknown".to_owned(), |by: &Maker| screen.text(by.to_string()));
         let kinds: Vec<&str> = other.iter().map(|(kind, _)| kind.name()).collect();
         let text = format!("own {}", kinds.join(", "));

@@ -1,7 +1,6 @@
 //! `holm why`: all that keeps a namespace alive.
 
 use super::Done;
-use super::list::maker;
 use super::screen::Screen;
 use super::target::{label, makers, namespace};
 use clap::ArgMatches;
@@ -23,7 +22,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         Link::Beyond => ", owned by one that isn't shown to you\n".to_owned(),
         Link::Unread => ", whose owner couldn't be asked for\n".to_owned(),
     };
-    if let Some(maker) = maker(machine, place, &makers(machine)) {
+    if let Some(maker) = makers(machine).get(&place) {
         text += &format!("made by {}\n", screen.text(maker.to_string()));
     }
     text += &match found.processes.len() {

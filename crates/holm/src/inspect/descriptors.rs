@@ -47,7 +47,7 @@ pub(super) fn read(
     let mut questions = Vec::new();
     while let Some(Ok(entry)) = entries.next() {
         let Some(fd) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else { continue };
-        if pid == std::process::id() && proc.own.binary_search(&fd).is_err() {
+        if pid == proc.this && proc.own.binary_search(&fd).is_err() {
             continue;
         }
         // A file system that doesn't answer isn't asked.

@@ -29,6 +29,8 @@ pub(super) struct Proc {
     root: OwnedFd,
     /// The device of all namespaces.
     pub(super) nsfs: (u32, u32),
+    /// This process's pid.
+    pub(super) this: u32,
     /// The descriptors that this process had before: the others are of this reading.
     pub(super) own: Vec<u32>,
 }
@@ -47,13 +49,14 @@ impl Proc {
         if system.f_type != rustix::fs::PROC_SUPER_MAGIC {
             return Err(Error::NotProc);
         }
-        let this = rustix::fs::readlinkat(&root, c"self", Vec::new()).map_err(|_| Error::OtherPids)?;
-        if this.to_bytes() != std::process::id().to_string().as_bytes() {
+        let this = std::process::id();
+        let link = rustix::fs::readlinkat(&root, c"self", Vec::new()).map_err(|_| Error::OtherPids)?;
+        if link.to_bytes() != this.to_string().as_bytes() {
             return Err(Error::OtherPids);
         }
         let namespace = rustix::fs::statat(&root, c"self/ns/user", AtFlags::empty());
         let device = namespace.map_err(Error::Unreadable)?.st_dev;
-        Ok(Proc { root, nsfs: (rustix::fs::major(device), rustix::fs::minor(device)), own })
+        Ok(Proc { root, nsfs: (rustix::fs::major(device), rustix::fs::minor(device)), this, own })
     }
 
     /// Whether it hides processes of others (proc(5), "hidepid"): there is always one with pid 1.
