@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::crowd::Crowd;
 use crate::library::Library;
 use crate::mounts::Mounts;
 use crate::peer::Peer;
@@ -24,6 +25,7 @@ pub(crate) fn document(report: &Report, breaches: &[String]) -> String {
         ("mounts", mounts(&report.mounts)),
         ("library", library(&report.library)),
         ("policy", policy(&report.policy)),
+        ("lists", crowd(&report.crowd)),
         ("system_calls", calls(&report.calls)),
         ("failures", texts(&report.failures)),
         ("over_limit", texts(breaches)),
@@ -104,6 +106,25 @@ fn policy(policy: &Policy) -> Value {
             ("getpid_cpu_ns", call(&costs.plain)),
             ("ioctl_cpu_ns", call(&costs.conditional)),
         ]),
+    }
+}
+
+fn crowd(crowd: &Crowd) -> Value {
+    match crowd {
+        Crowd::Skipped { reason } => Value::object([("not_measured", Value::text(reason))]),
+        Crowd::Measured { few, few_ms, lists } => {
+            let list = |list: &crate::crowd::List| {
+                let mut numbers =
+                    vec![("crowd", Value::Number(list.count as f64)), ("holm_ms", Value::Number(list.holm))];
+                numbers.extend(list.lsns.map(|lsns| ("lsns_ms", Value::Number(lsns))));
+                Value::object(numbers)
+            };
+            Value::object([
+                ("processes", Value::Number(*few as f64)),
+                ("holm_ms", Value::Number(*few_ms)),
+                ("crowds", Value::List(lists.iter().map(list).collect())),
+            ])
+        }
     }
 }
 

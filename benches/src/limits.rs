@@ -2,6 +2,7 @@
 //!
 //! A number that is missing breaks its limit: what wasn't measured isn't kept.
 
+use crate::crowd::Crowd;
 use crate::library::{Calls, Library};
 use crate::mounts::{COUNT, Growth, Mounts};
 use crate::peer::Peer;
@@ -22,11 +23,19 @@ const LIBRARY_RATIO: f64 = 1.15;
 const POLICY_MS: f64 = 0.2;
 /// Of a call that is always allowed, under a filter that allows all.
 const CALL_RATIO: f64 = 1.05;
+/// Of a list of namespaces, for each 100 processes of a machine without a crowd.
+const LIST_FEW_MS: f64 = 6.0;
+/// Of one with the smaller crowd.
+const LIST_MS: f64 = 200.0;
+/// Of that, lsns's time.
+const LIST_PEER_RATIO: f64 = 5.0;
+/// Of that, the time with the larger crowd.
+const LIST_GROWTH: f64 = 2.6;
 
 pub(crate) fn breaches(report: &Report) -> Vec<String> {
     let starts = report.starts.iter().flat_map(|starts| [start_time(starts), peak(starts)]);
     let rest = [throughput(&report.rates), mounts(&report.mounts), library(&report.library)];
-    let rest = rest.into_iter().chain(policy(&report.policy));
+    let rest = rest.into_iter().chain(policy(&report.policy)).chain(crowd(&report.crowd));
     starts.chain(rest).filter_map(Result::err).collect()
 }
 
@@ -94,6 +103,27 @@ fn policy(policy: &Policy) -> [Result<(), String>; 2] {
                 "the filter: getpid takes {ratio:.2} times as long as under the least one, at most {CALL_RATIO} allowed"
             )
         }),
+    ]
+}
+
+fn crowd(crowd: &Crowd) -> Vec<Result<(), String>> {
+    let Crowd::Measured { few, few_ms, lists } = crowd else { return vec![Err("lists: not measured".into())] };
+    let [small, large] = lists.as_slice() else { return vec![Err("lists: not measured".into())] };
+    let allowed = LIST_FEW_MS * (*few as f64 / 100.0).max(1.0);
+    let growth = large.holm / small.holm;
+    let peer = small.lsns.map_or(Err("lists by lsns: not measured".to_owned()), |lsns| {
+        let ratio = lsns / small.holm;
+        keep(ratio >= LIST_PEER_RATIO, || format!("lsns: {ratio:.1} times a list's time, {LIST_PEER_RATIO} wanted"))
+    });
+    vec![
+        keep(*few_ms <= allowed, || format!("a list of {few} processes: {few_ms:.1} ms, at most {allowed:.1} allowed")),
+        keep(small.holm <= LIST_MS, || {
+            format!("a list with a crowd of {}: {:.0} ms, at most {LIST_MS} allowed", small.count, small.holm)
+        }),
+        keep(growth < LIST_GROWTH, || {
+            format!("a list of twice as many: {growth:.2} times, less than {LIST_GROWTH} wanted")
+        }),
+        peer,
     ]
 }
 
@@ -170,11 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_slow_or_grows_too_fast_is_a_breach() {
+        use crate::crowd::List;
+        let measured = |few_ms, small, large, lsns| {
+            let list = |count, holm| List { count, holm, lsns: Some(lsns) };
+            Crowd::Measured { few: 200, few_ms, lists: vec![list(2000, small), list(4000, large)] }
+        };
+        assert!(crowd(&measured(12.0, 200.0, 500.0, 1000.0)).iter().all(Result::is_ok));
+        assert!(crowd(&measured(12.1, 201.0, 530.0, 999.0)).iter().all(Result::is_err));
+    }
+
+    #[test]
     fn what_was_not_measured_is_a_breach() {
         assert!(throughput(&[]).is_err());
         assert!(mounts(&Mounts::Skipped { reason: String::new() }).is_err());
         assert!(library(&Library::Skipped { reason: String::new() }).is_err());
         assert!(policy(&Policy::Skipped { reason: String::new() })[0].is_err());
+        assert!(crowd(&Crowd::Skipped { reason: String::new() })[0].is_err());
         assert!(peak(&Starts { user_id: 0, series: Vec::new() }).is_err());
     }
 }

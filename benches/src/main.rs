@@ -8,6 +8,7 @@
 //! to by `--check`.
 
 mod arguments;
+mod crowd;
 mod host;
 mod interleave;
 mod json;
@@ -102,6 +103,7 @@ fn run_sections(scratch: &Scratch, field: Field, options: &Options) -> Report {
     let mounts = mounts::measure(scratch.path(), options.runs, &mut failures);
     let library = library::measure(scratch.path(), options.runs, &mut failures);
     let policy = policy::measure(scratch.path(), &field.subjects, options.runs, &mut failures);
+    let crowd = crowd::measure(scratch.path(), options.runs, &mut failures);
     let calls = system_calls::count(scratch.path(), &field.subjects, &mut failures);
     Report {
         host: host::describe(&field),
@@ -111,6 +113,7 @@ fn run_sections(scratch: &Scratch, field: Field, options: &Options) -> Report {
         mounts,
         library,
         policy,
+        crowd,
         calls,
         failures,
     }

@@ -1,5 +1,6 @@
 //! All that was measured. It is printed by `table` or `json` and judged by `limits`.
 
+use crate::crowd::Crowd;
 use crate::host::Host;
 use crate::library::Library;
 use crate::mounts::Mounts;
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     pub(crate) mounts: Mounts,
     pub(crate) library: Library,
     pub(crate) policy: Policy,
+    pub(crate) crowd: Crowd,
     pub(crate) calls: SystemCalls,
     /// What failed to run, with what it said.
     pub(crate) failures: Vec<String>,

@@ -11,6 +11,7 @@ use std::process::Command;
 /// The C programs: name, source, and what the compiler is told besides.
 const PROGRAMS: &[(&str, &str, &[&str])] = &[
     ("calls", include_str!("../calls.c"), &[]),
+    ("crowd", include_str!("../crowd.c"), &[]),
     ("floor", include_str!("../floor.c"), &[]),
     ("meter", include_str!("../meter.c"), &[]),
     ("true", include_str!("../true.c"), &["-nostdlib"]),

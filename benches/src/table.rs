@@ -1,5 +1,6 @@
 //! The report for a reader: one table a section, on the standard output.
 
+use crate::crowd::Crowd;
 use crate::library::Library;
 use crate::mounts::{COUNT, Mounts};
 use crate::peer::Peer;
@@ -16,6 +17,7 @@ pub(crate) fn print(report: &Report) {
     print_mounts(&report.mounts);
     print_library(&report.library);
     print_policy(&report.policy);
+    print_crowd(&report.crowd);
     print_calls(&report.calls);
 }
 
@@ -113,6 +115,22 @@ fn print_policy(policy: &Policy) {
             println!("{:<10}{:>9}{:>9}{:>9}", "", "default", "least", "none");
             for (name, call) in [("getpid", &costs.plain), ("ioctl", &costs.conditional)] {
                 println!("{name:<10}{:>9.1}{:>9.1}{:>9.1}", call.policy, call.least, call.none);
+            }
+        }
+    }
+}
+
+fn print_crowd(crowd: &Crowd) {
+    match crowd {
+        Crowd::Skipped { reason } => println!("\nLists of namespaces: NOT MEASURED: {reason}"),
+        Crowd::Measured { few, few_ms, lists } => {
+            println!("\nLists of namespaces, median ms; without a crowd the machine has {few} processes");
+            println!("{:<10}{:>9}{:>9}{:>9}", "crowd", "holm", "lsns", "x holm");
+            println!("{:<10}{few_ms:>9.3}{:>9}{:>9}", "none", "-", "-");
+            for list in lists {
+                let lsns = list.lsns.map_or("-".to_owned(), |lsns| format!("{lsns:.1}"));
+                let ratio = list.lsns.map_or("-".to_owned(), |lsns| format!("{:.2}", lsns / list.holm));
+                println!("{:<10}{:>9.1}{lsns:>9}{ratio:>9}", list.count, list.holm);
             }
         }
     }
