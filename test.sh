@@ -11,7 +11,7 @@ step packages
 missing=()
 # Those of the second line are what tests run inside.
 for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
-    git make nodejs python3 libpython3.11-testsuite debootstrap skopeo umoci buildah docker-registry; do
+    git make nodejs python3 libpython3.11-testsuite debootstrap mmdebstrap skopeo umoci buildah docker-registry; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -32,6 +32,17 @@ if [ ! -e "$debian" ]; then
     tar --create --numeric-owner --one-file-system --directory "$root" --file "$debian.new" .
     rm -rf "$root"
     mv "$debian.new" "$debian"
+fi
+
+step "a root that mmdebstrap makes, with its packages"
+packages=$PWD/target/packages.tar
+if [ ! -e "$packages" ]; then
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+    # No device nodes, and the packages stay: the test builds its root of them.
+    SOURCE_DATE_EPOCH=1700000000 mmdebstrap --quiet --mode=root --variant=minbase \
+        --skip=output/dev,cleanup/apt/cache,essential/unlink "$release" "$packages.new.tar" "$mirror"
+    mv "$packages.new.tar" "$packages"
 fi
 
 step user

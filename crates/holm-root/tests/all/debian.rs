@@ -1,7 +1,8 @@
 //! Roots of packages that are made up here: their scripts are run by this machine's own dpkg, which one of them holds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -71,7 +72,8 @@ impl Place {
 
     fn add(&mut self, name: &str, file: PathBuf) {
         let mut sha256 = [0; 32];
-        sha256[..name.len()].copy_from_slice(name.as_bytes());
+        let known = name.len().min(sha256.len());
+        sha256[..known].copy_from_slice(&name.as_bytes()[..known]);
         let package = Package {
             name: name.to_owned(),
             version: "1.0".to_owned(),
@@ -364,4 +366,94 @@ fn a_build_that_is_interrupted_leaves_nothing() {
         assert!(!place.at("store/draft").exists(), "{stage}");
         assert!(place.store("store").all().unwrap().is_empty(), "{stage}");
     }
+}
+
+/// What an archive has of a path: kind, mode, owner, and content or where it leads.
+type Entry = (u8, u32, u64, u64, Vec<u8>);
+
+fn entries(archive: impl std::io::Read) -> BTreeMap<PathBuf, Entry> {
+    let mut found = BTreeMap::new();
+    let mut links = Vec::new();
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path: PathBuf = entry.path().unwrap().components().filter(|part| part.as_os_str() != ".").collect();
+        let header = entry.header();
+        let (mode, uid, gid) = (header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap());
+        let target = entry.link_name().unwrap().map(|link| link.into_owned());
+        let mut content = Vec::new();
+        match (header.entry_type(), target) {
+            (tar::EntryType::Link, Some(of)) => {
+                links.push((path, of.components().filter(|part| part.as_os_str() != ".").collect::<PathBuf>()));
+                continue;
+            }
+            (_, Some(target)) => content.extend_from_slice(target.as_os_str().as_encoded_bytes()),
+            (_, None) => drop(entry.read_to_end(&mut content).unwrap()),
+        }
+        let kind = entry.header().entry_type().as_byte();
+        let mode = if kind == b'2' { 0 } else { mode };
+        found.insert(path, (kind, mode, uid, gid, content));
+    }
+    for (path, of) in links {
+        let target = found[&of].clone();
+        found.insert(path, target);
+    }
+    found
+}
+
+/// What differs on purpose; `docs/roots/debian.md` has the reasons.
+fn is_intended(path: &str) -> bool {
+    let exact = [
+        "dev",
+        "etc/fstab",
+        "etc/hostname",
+        "etc/resolv.conf",
+        "etc/shells",
+        "etc/apt/sources.list",
+        "var/lib/apt/extended_states",
+        "var/lib/dpkg/arch",
+    ];
+    let backup =
+        ["var/lib/dpkg/", "var/cache/debconf/"].iter().any(|at| path.starts_with(at)) && path.ends_with("-old");
+    exact.contains(&path) || backup || ["var/lib/apt/lists/", "var/cache/apt/"].iter().any(|at| path.starts_with(at))
+}
+
+#[test]
+fn a_root_is_what_mmdebstrap_makes_of_the_same_packages() {
+    let named = std::env::var_os("HOLM_PACKAGES").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/packages.tar").into());
+    if !testkit::is_root() {
+        // The owners that scripts give are root's to give.
+        return;
+    }
+    if !path.exists() {
+        return testkit::skip("there is no target/packages.tar: test.sh makes it");
+    }
+    let mut place = Place { directory: tempfile::tempdir().unwrap(), packages: Vec::new() };
+    let theirs = entries(fs::File::open(path).unwrap());
+    for (path, (.., content)) in &theirs {
+        if path.extension().is_some_and(|end| end == "deb") {
+            let file = place.at(path.file_name().unwrap().to_str().unwrap());
+            fs::write(&file, content).unwrap();
+            let said = Command::new("dpkg-deb").arg("--field").arg(&file).output().unwrap();
+            let said = String::from_utf8(said.stdout).unwrap();
+            let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+            place.add(&field("Package:"), file);
+            let package = &mut place.packages.last_mut().unwrap().package;
+            (package.version, package.architecture) = (field("Version:"), field("Architecture:"));
+            (package.priority, package.section) = (field("Priority:"), field("Section:"));
+        }
+    }
+    place.build("store").unwrap();
+    let mut ours = Vec::new();
+    place.store("store").export("made", &mut ours).unwrap();
+    let ours = entries(ours.as_slice());
+    let all: BTreeSet<&PathBuf> = theirs.keys().chain(ours.keys()).collect();
+    let differs = |path: &&PathBuf| theirs.get(*path) != ours.get(*path) && !is_intended(path.to_str().unwrap());
+    let shown = |path: &PathBuf| {
+        let facts = |entry: Option<&Entry>| entry.map(|(kind, mode, uid, gid, _)| (*kind, *mode, *uid, *gid));
+        format!("{}: {:?}, {:?}", path.display(), facts(theirs.get(path)), facts(ours.get(path)))
+    };
+    let differences: Vec<String> = all.into_iter().filter(differs).map(|path| shown(path)).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(ours.len() > 3000, "{}", ours.len());
 }
