@@ -453,7 +453,7 @@ fn a_root_is_what_mmdebstrap_makes_of_the_same_packages() {
         let facts = |entry: Option<&Entry>| entry.map(|(kind, mode, uid, gid, _)| (*kind, *mode, *uid, *gid));
         format!("{}: {:?}, {:?}", path.display(), facts(theirs.get(path)), facts(ours.get(path)))
     };
-    let differences: Vec<String> = all.into_iter().filter(differs).map(|path| shown(path)).collect();
+    let differences: Vec<String> = all.into_iter().filter(differs).map(shown).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(ours.len() > 3000, "{}", ours.len());
 }
