@@ -89,7 +89,12 @@ fn select(wish: &Wish, matches: &ArgMatches, cache: &Path, teller: &mut Teller) 
         Some(path) => {
             let failed = |cause: String| vec![wrong(format!("cannot use --lock {}: {cause}", path.display()))];
             let text = String::from_utf8(content::read(path).map_err(failed)?);
-            Selection::from_lock(&text.map_err(|_| failed("it is not UTF-8".to_owned()))?).map_err(refused)?
+            let locked = Selection::from_lock(&text.map_err(|_| failed("it is not UTF-8".to_owned()))?);
+            let locked = locked.map_err(refused)?;
+            if !locked.is_of(&wish.suite) {
+                return Err(failed(format!("it is not of {}", wish.suite)));
+            }
+            locked
         }
         None => {
             let tell = &mut |progress| teller.tell(progress);

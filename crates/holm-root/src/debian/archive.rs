@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -93,6 +94,11 @@ pub fn resolve(
 }
 
 impl Selection {
+    /// Whether it is of this suite.
+    pub fn is_of(&self, suite: &str) -> bool {
+        self.archives.iter().any(|stand| stand.archive.suite == suite)
+    }
+
     /// Downloads the packages into the cache; those that are there are checked again.
     ///
     /// # Errors
@@ -157,12 +163,12 @@ async fn said(wish: &Wish, fetcher: &Fetcher<'_>) -> Result<Vec<Said>, Error> {
     let ask = async |archives: Vec<Archive>| {
         fetcher.begin(Stage::Release, archives.len() as u64);
         let many = archives.len().max(1);
-        let one = async |archive| {
-            let said = release(wish, archive, fetcher, now).await?;
+        let one = async |(archive, keyring): (Archive, Rc<Keyring>)| {
+            let said = release(wish, archive, &keyring, fetcher, now).await?;
             fetcher.step(1);
             Ok(said)
         };
-        stream::iter(archives).map(one).buffered(many).try_collect::<Vec<Said>>().await
+        stream::iter(with_keys(archives)?).map(one).buffered(many).try_collect::<Vec<Said>>().await
     };
     let mut found = ask(source::of_host(wish)?).await?;
     // Another's archive can have a suite of the same name.
@@ -173,9 +179,25 @@ async fn said(wish: &Wish, fetcher: &Fetcher<'_>) -> Result<Vec<Said>, Error> {
     ask(source::usual(wish)).await
 }
 
+/// Archives with their keys, each keyring read once.
+fn with_keys(archives: Vec<Archive>) -> Result<Vec<(Archive, Rc<Keyring>)>, Error> {
+    let mut all: Vec<(Archive, Rc<Keyring>)> = Vec::new();
+    for archive in archives {
+        let known = all.iter().find(|(other, _)| other.trust == archive.trust).map(|(_, keyring)| Rc::clone(keyring));
+        let keyring = known.map_or_else(|| Keyring::read(&archive.trust).map(Rc::new), Ok)?;
+        all.push((archive, keyring));
+    }
+    Ok(all)
+}
+
 /// What one archive says, if it is signed, of the suite and of the time that it must be of.
-async fn release(wish: &Wish, archive: Archive, fetcher: &Fetcher<'_>, now: SystemTime) -> Result<Said, Error> {
-    let keyring = Keyring::read(&archive.trust)?;
+async fn release(
+    wish: &Wish,
+    archive: Archive,
+    keyring: &Keyring,
+    fetcher: &Fetcher<'_>,
+    now: SystemTime,
+) -> Result<Said, Error> {
     let url = archive.file("InRelease");
     let (url, text) = match fetcher.small(&url, RELEASE).await? {
         Some(bytes) => {
@@ -184,7 +206,7 @@ async fn release(wish: &Wish, archive: Archive, fetcher: &Fetcher<'_>, now: Syst
             let text = keyring.open(&signed, now).map_err(untrusted)?;
             (url, text)
         }
-        None => apart(wish, &archive, &keyring, fetcher, now).await?,
+        None => apart(wish, &archive, keyring, fetcher, now).await?,
     };
     let said = Said { archive, url, text };
     let moment = match wish.origin {

@@ -165,8 +165,13 @@ impl Keyring {
 }
 
 fn listed(mut words: Vec<String>, none: &str) -> String {
+    const SHOWN: usize = 3;
     words.dedup();
-    if words.is_empty() { none.to_owned() } else { words.join(", ") }
+    match words.len() {
+        0 => none.to_owned(),
+        count if count > SHOWN => format!("{} and {} more", words[..SHOWN].join(", "), count - SHOWN),
+        _ => words.join(", "),
+    }
 }
 
 /// Whether this key made the signature; an error says why it doesn't count, though it names this key.

@@ -169,6 +169,7 @@ fn a_lock_file_pins_the_packages() {
     archive.add("tool", "1:4", "", b"new tool").publish(&place.key);
     let locked = Selection::from_lock(&text).unwrap();
     assert_eq!(locked, selection);
+    assert!(locked.is_of("sane") && !locked.is_of("other"));
     let files = place.fetch(&locked).unwrap();
     assert_eq!(fs::read(&files[3].file).unwrap(), b"tool");
     assert_eq!(locked.to_lock().unwrap(), text);
