@@ -9,9 +9,10 @@ step() { printf '\n== %s\n' "$*"; }
 
 step packages
 missing=()
-# Those of the second line are what tests run inside.
+# Those from the second line on are what tests run inside, or beside.
 for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
-    git make nodejs python3 libpython3.11-testsuite debootstrap mmdebstrap skopeo umoci buildah docker-registry; do
+    git make nodejs python3 libpython3.11-testsuite perl vim openssl curl ca-certificates tzdata debootstrap \
+    mmdebstrap skopeo umoci buildah docker-registry; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

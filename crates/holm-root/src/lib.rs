@@ -2,8 +2,8 @@
 //!
 //! - [`closure`] answers "what must be there for this program to start?" by reading ELF files. Nothing is
 //!   executed: running a file's own loader, as `ldd` does, hands control to whoever wrote the file.
-//! - [`programs`] copies such a closure into a directory and keeps it in a cache, so that the second start costs
-//!   some stat calls.
+//! - [`programs`] adds what programs open while they run, by named rules, and copies all into a directory that it keeps
+//!   in a cache, so that the second start costs some stat calls.
 //! - [`store`] keeps whole roots under names, from directories, archives and images, each content once.
 //! - [`image`] reads images: layouts, archives and what registries have.
 //! - [`changes`] keeps what sandboxes changed: to compare, to apply to the host's files, to make a root of.
