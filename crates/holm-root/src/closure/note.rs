@@ -45,5 +45,7 @@ pub(crate) fn parse<H: FileHeader<Endian = Endianness>>(
 fn features(text: &[u8]) -> Vec<Vec<OsString>> {
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     let all: Vec<Feature> = text.get(..end).and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
-    all.into_iter().map(|feature| feature.soname.into_iter().map(OsString::from).collect()).collect()
+    // A path would be no DT_SONAME, and could lead anywhere.
+    let names = |feature: Feature| feature.soname.into_iter().filter(|name| !name.contains('/')).map(OsString::from);
+    all.into_iter().map(|feature| names(feature).collect()).collect()
 }

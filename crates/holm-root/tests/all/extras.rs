@@ -48,6 +48,9 @@ fn what_an_object_says_that_it_opens_comes_along() {
                   {"feature":"b","soname":["libb.so"]},{"feature":"c","soname":["libnowhere.so"]}]"#;
     let elf = Elf::program().needs("libmain.so").runpath(lib.to_str().unwrap());
     root.elf("/bin/app", &elf);
+    let path = root.at("/elsewhere.so").display().to_string();
+    root.elf("/elsewhere.so", &Elf::library("elsewhere.so"));
+    let json = &json.replace("libnowhere.so", &path);
     root.elf("/lib/libmain.so", &Elf::library("libmain.so").opens(json).runpath("$ORIGIN"));
     root.elf("/lib/liba.so", &Elf::library("liba.so").needs("libc.so").runpath("$ORIGIN"));
     for name in ["libalso.so", "libb.so", "libc.so"] {
@@ -63,6 +66,7 @@ fn what_an_object_says_that_it_opens_comes_along() {
     assert_eq!(because("/libb.so").as_deref(), Some(&*opened));
     assert_eq!(because("/libc.so"), Some(lib.join("liba.so").display().to_string()));
     assert_eq!(because("/libalso.so"), None, "one library for each feature is enough");
+    assert_eq!(because("/elsewhere.so"), None, "a path is no name of a library");
 }
 
 #[test]
