@@ -167,6 +167,10 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
         }
         Error::Taken { name } => format!("holm root rm {name} makes room; or give another name"),
         Error::InUse { .. } => "it can be removed when that has ended".to_owned(),
+        Error::Damaged { path, .. } if path.ends_with("about.json") => {
+            let name = path.parent().and_then(Path::file_name).unwrap_or_default().display();
+            format!("holm drop {name} removes the changes")
+        }
         Error::Damaged { path, .. } if path.extension().is_some_and(|end| end == "json") => {
             let name = path.file_stem().unwrap_or_default().display();
             format!("holm root rm {name} removes it; import the root again")

@@ -142,7 +142,7 @@ fn a_damaged_file_is_named_and_can_be_dropped() {
     place.runs("true");
     let about = place.0.join("store/changes/try/about.json");
     fs::write(&about, "{").expect("it is ours");
-    place.fails(&["diff", "try"], "about.json");
+    place.fails(&["diff", "try"], "hint: holm drop try removes the changes");
     place.fails(&["run", "--overlay=try", "true"], "about.json");
     fs::write(&about, fs::read(&about).map(|_| "").expect("it is ours")).expect("it is ours");
     place.does(&["drop", "try"]);
