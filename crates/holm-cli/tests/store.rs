@@ -78,6 +78,20 @@ fn what_goes_in_comes_out_and_is_stored_once() {
 }
 
 #[test]
+fn names_and_links_of_any_bytes_come_out_as_they_went_in() {
+    let store = Store::new("names");
+    let long = store.0.join("made").join(std::ffi::OsStr::from_bytes(&[0xed; 120]));
+    fs::create_dir_all(&long).expect("scratch is ours");
+    fs::write(long.join("file"), "text").expect("scratch is ours");
+    symlink("a//b/./c", long.join("slashes")).expect("scratch is ours");
+    symlink("x".repeat(300), long.join("far")).expect("scratch is ours");
+    let id = |said: String| said.split(' ').nth(1).map(str::to_owned);
+    let first = id(store.does(&["root", "import", "made", "one"]));
+    store.does(&["root", "export", "one", "one.tar"]);
+    assert_eq!(id(store.does(&["root", "import", "one.tar", "two"])), first);
+}
+
+#[test]
 fn roots_that_differ_share_their_files() {
     let store = Store::new("share");
     let made = store.directory();

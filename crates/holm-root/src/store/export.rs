@@ -44,7 +44,6 @@ fn put(
     item: &Item,
     facts: &Facts,
 ) -> io::Result<()> {
-    let path = Path::new(OsStr::from_bytes(inside));
     let mut header = Header::new_gnu();
     header.set_mode(facts.mode);
     header.set_uid(facts.uid.into());
@@ -59,26 +58,22 @@ fn put(
             archive.append_pax_extensions(names.iter().map(|(name, value)| (name.as_str(), *value)))?;
         }
     }
-    let mut plain = |mut header: Header, kind| {
-        header.set_entry_type(kind);
-        header.set_cksum();
-        archive.append_data(&mut header, path, io::empty())
-    };
+    name(archive, &mut header.as_old_mut().name, EntryType::GNULongName, inside)?;
     match item {
-        Item::Directory(_) => plain(header, EntryType::Directory),
-        Item::Fifo(_) => plain(header, EntryType::Fifo),
+        Item::Directory(_) => plain(archive, header, EntryType::Directory),
+        Item::Fifo(_) => plain(archive, header, EntryType::Fifo),
         Item::Device { device, .. } => {
             header.set_device_major(device.major)?;
             header.set_device_minor(device.minor)?;
-            plain(header, if device.block { EntryType::Block } else { EntryType::Char })
+            plain(archive, header, if device.block { EntryType::Block } else { EntryType::Char })
         }
         Item::Link { text, .. } => {
-            header.set_entry_type(EntryType::Symlink);
-            archive.append_link(&mut header, path, OsStr::from_bytes(text))
+            name(archive, &mut header.as_old_mut().linkname, EntryType::GNULongLink, text)?;
+            plain(archive, header, EntryType::Symlink)
         }
         Item::Hard { of } => {
-            header.set_entry_type(EntryType::Link);
-            archive.append_link(&mut header, path, OsStr::from_bytes(of))
+            name(archive, &mut header.as_old_mut().linkname, EntryType::GNULongLink, of)?;
+            plain(archive, header, EntryType::Link)
         }
         Item::File { size, .. } => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -88,9 +83,38 @@ fn put(
             }
             header.set_entry_type(EntryType::Regular);
             header.set_size(*size);
-            archive.append_data(&mut header, path, file.take(*size))
+            header.set_cksum();
+            archive.append(&header, file.take(*size))
         }
     }
+}
+
+/// A member without content.
+fn plain(archive: &mut Builder<impl Write>, mut header: Header, kind: EntryType) -> io::Result<()> {
+    header.set_entry_type(kind);
+    header.set_cksum();
+    archive.append(&header, io::empty())
+}
+
+/// Writes a name or a link's text into its field of a header, byte for byte; a longer one goes before the header, in a
+/// member of its own (tar(5), "GNU tar Archives"). The crate's own way changes texts such as `a//b`, and refuses a long
+/// name that does not begin with UTF-8.
+fn name(archive: &mut Builder<impl Write>, field: &mut [u8], long: EntryType, bytes: &[u8]) -> io::Result<()> {
+    if bytes.len() > field.len() {
+        let mut header = Header::new_gnu();
+        header.set_path("././@LongLink")?;
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(bytes.len() as u64 + 1);
+        header.set_entry_type(long);
+        header.set_cksum();
+        archive.append(&header, bytes.chain(&b"\0"[..]))?;
+    }
+    let length = bytes.len().min(field.len());
+    field[..length].copy_from_slice(&bytes[..length]);
+    Ok(())
 }
 
 fn attributes(facts: &Facts) -> io::Result<Vec<(String, &[u8])>> {
