@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use stores::{Store, said, there};
 use testkit::{Scratch, holm, is_root, skip};
@@ -303,6 +303,38 @@ fn a_full_or_read_only_disk_is_told_and_leaves_the_store_as_it_was() {
     assert!(said.contains("cannot unpack made/large: no space left on device"), "{said}");
     assert!(said.contains("store/lock: read-only file system"), "{said}");
     assert!(printed.contains("small: as stored\nlock\nnames\npool\nrecipes\nroots\nversion\n"), "{printed}");
+}
+
+#[test]
+fn a_directory_is_stored_without_more_space_where_blocks_can_be_shared() {
+    if !is_root() {
+        return;
+    }
+    let store = Store::new("clone");
+    if !Path::new("/usr/sbin/mkfs.btrfs").exists() {
+        return skip("there is no mkfs.btrfs");
+    }
+    let line = "set -e; truncate -s 256M disk && mkfs.btrfs -q disk && mkdir at && mount -o loop disk at && cd at && mkdir made && \
+                head -c 40000000 /dev/urandom > made/large && sync && used() { df --output=used -k . | tail -n 1; } && before=$(used) && \
+                export HOLM_STORE=$PWD/store && \"$HOLM\" root import made one && sync && echo $(($(used) - before)) && \
+                echo changed >> made/large && \"$HOLM\" root verify";
+    let done = elsewhere(&store, line);
+    let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{printed}{}", said(&done));
+    let more: Vec<i64> = printed.lines().filter_map(|line| line.parse().ok()).collect();
+    assert!(more.len() == 1 && more[0] < 10_000, "{printed}");
+    assert!(printed.ends_with("one: as stored\n"), "{printed}");
+}
+
+#[test]
+fn an_image_of_a_file_system_is_told_from_an_archive() {
+    let store = Store::new("file-system");
+    fs::write(store.0.join("a.squashfs"), [b"hsqs".as_slice(), &[0; 4092]].concat()).expect("scratch is ours");
+    let said = store.fails(&["root", "import", "a.squashfs", "a"], "it is an image of a file system (squashfs)");
+    assert!(said.contains("hint: unsquashfs -d DIR a.squashfs, or as root mount -o loop,ro a.squashfs DIR"), "{said}");
+    let erofs = [&[0; 1024], [0xe2, 0xe1, 0xf5, 0xe0].as_slice(), &[0; 3068]].concat();
+    fs::write(store.0.join("a.erofs"), erofs).expect("scratch is ours");
+    store.fails(&["root", "import", "a.erofs", "a"], "it is an image of a file system (erofs)");
 }
 
 #[test]

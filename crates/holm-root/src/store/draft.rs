@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
@@ -33,9 +33,14 @@ impl<'p> Source<'p> {
     /// A directory or archive at `path`, as it turns out.
     ///
     /// # Errors
-    /// There is neither.
+    /// There is neither, or the file is an image of a file system.
     pub fn find(path: &'p Path, limits: Limits) -> Result<Source<'p>, Error> {
         let kind = fs::metadata(path).map_err(Error::io("read", path))?.file_type();
+        if kind.is_file()
+            && let Some(form) = file_system(path).map_err(Error::io("read", path))?
+        {
+            return Err(Error::FileSystem { path: path.to_owned(), form });
+        }
         match kind.is_dir() {
             true => Ok(Source::Directory(path)),
             false if kind.is_file() || kind.is_fifo() => Ok(Source::Archive(path, limits)),
@@ -61,6 +66,15 @@ impl<'p> Source<'p> {
             Source::Image(image, _) => image.source.clone(),
         }
     }
+}
+
+/// The form of a file system's image, by its magic number: no tar archive has one there.
+fn file_system(path: &Path) -> io::Result<Option<&'static str>> {
+    const FORMS: [(&str, usize, &[u8]); 2] = [("squashfs", 0, b"hsqs"), ("erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0])];
+    let mut start = Vec::new();
+    File::open(path)?.take(2048).read_to_end(&mut start)?;
+    let form = FORMS.iter().find(|(_, at, magic)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    Ok(form.map(|(name, ..)| *name))
 }
 
 /// A root in the making; its directory is removed unless it was renamed.

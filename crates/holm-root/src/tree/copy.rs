@@ -63,7 +63,7 @@ impl Copy<'_> {
             FileType::RegularFile => {
                 let mut file = self.open(path, &status)?;
                 facts.attributes = attributes(file.as_fd(), &mut self.tree.left_out)?;
-                self.tree.file(path, facts, modified, |sink: &mut Sink| io::copy(&mut file, sink).map(drop))?;
+                self.tree.file(path, facts, modified, |sink: &mut Sink| sink.whole(&mut file))?;
             }
             FileType::Symlink => {
                 let text = readlinkat(&self.source, path, Vec::new())?.into_bytes();

@@ -1,7 +1,7 @@
 //! The content of a file in the making: written, hashed, and with holes where whole blocks are zero.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,24 @@ impl Sink {
             left -= now;
         }
         self.skip(count)
+    }
+
+    /// Takes all of a file: as another name for the same blocks (FICLONE, ioctl_ficlone(2)) where the file system can, else as a copy.
+    pub(super) fn whole(&mut self, source: &mut File) -> io::Result<()> {
+        if rustix::fs::ioctl_ficlone(&self.file, &*source).is_err() {
+            return io::copy(source, self).map(drop);
+        }
+        // What was cloned counts, whatever becomes of the source meanwhile.
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => {
+                    self.hash.update(&buffer[..count]);
+                    self.length += count as u64;
+                }
+            }
+        }
     }
 
     fn skip(&mut self, count: u64) -> io::Result<()> {
