@@ -311,13 +311,13 @@ fn explain_says_what_is_weaker() {
     };
     let default = weaker(&[]);
     for (option, origin) in [
-        (&["--share", "net"][..], "--share"),
+        (&["--share", "net"][..], "--share net"),
         (&["--cap-add", "net_raw"], "--cap-add"),
-        (&["--seccomp", "none"], "--seccomp"),
+        (&["--seccomp", "none"], "--seccomp none"),
         (&["--allow-userns"], "--allow-userns"),
         (&["--new-privs"], "--new-privs"),
-        (&["--proc", "full"], "--proc"),
-        (&["--sys", "ro"], "--sys"),
+        (&["--proc", "full"], "--proc full"),
+        (&["--sys", "ro"], "--sys ro"),
         (&["--bind-rw", "/tmp"], "--bind-rw /tmp"),
         (&["--env-all"], "--env-all"),
     ] {
