@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use testkit::{much, random::Random};
 
-/// Kills a command after a random time, or lets it end before.
+/// Kills a command after a random time, or lets it end before; and waits until whoever works for it has ended: they have
+/// its output, too.
 fn kill(mut command: Command, random: &mut Random, most: u64) {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     std::thread::sleep(Duration::from_micros(random.below(most as usize) as u64));
     let _ = child.kill();
-    child.wait().expect("it is ours");
+    child.wait_with_output().expect("it is ours");
 }
 
 /// Waits until nobody writes the changes: an ordinary user's commands run in a namespace, which ends right after holm.
