@@ -255,13 +255,12 @@ fn wait(shell: &mut Child) -> Option<String> {
     }
 }
 
-#[test]
-fn every_page_shows_what_happens() {
-    let pages = all_pages();
+/// What differs on these pages, so many of which are run at once.
+fn run_pages(pages: &[Page], at_once: usize) -> Vec<String> {
     let (left, wrong) = (Mutex::new(pages.iter()), Mutex::new(Vec::new()));
     let next = || left.lock().expect("no thread panics with it").next();
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(page) = next() {
                     let found = run_page(page);
@@ -270,7 +269,15 @@ fn every_page_shows_what_happens() {
             });
         }
     });
-    let wrong = wrong.into_inner().expect("no thread panics with it");
+    wrong.into_inner().expect("no thread panics with it")
+}
+
+#[test]
+fn every_page_shows_what_happens() {
+    // What looks at the whole machine holds namespaces open while it looks: others would see that.
+    let (see, others) = all_pages().into_iter().partition::<Vec<_>, _>(|page| page.name.starts_with("see/"));
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let wrong = [run_pages(&others, processors), run_pages(&see, 1)].concat();
     assert!(wrong.is_empty(), "{} differ\n\n{}", wrong.len(), wrong.join("\n"));
 }
 
