@@ -55,7 +55,7 @@ fn enter() -> Result<(), Vec<Fault>> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    holm::run::enter_ranges().map(drop).map_err(|error| {
+    holm::run::enter_ranges().map_err(|error| {
         let message = format!("cannot use the ranges of ids: {}", holm::model::text::cause(&error));
         vec![Fault {
             message,

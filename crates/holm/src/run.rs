@@ -3,7 +3,7 @@
 mod ranges;
 mod usage;
 
-pub use ranges::{Ranges, enter_ranges};
+pub use ranges::enter_ranges;
 pub use usage::{Counted, Usage};
 
 use crate::error::Error;

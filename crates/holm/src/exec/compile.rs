@@ -41,12 +41,13 @@ pub(crate) fn compile(
     let lowest = plan.launch.descriptors.iter().copied().max().unwrap_or(2).max(2) + 1;
     let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, lowest);
     let control = above(control).map_err(at)?;
+    // Above the control socket: what is below it the init closes.
+    let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, control.as_raw_fd() + 1);
     let init = above(init::file().map_err(at)?.as_fd()).map_err(at)?;
     let proc = match plan.launch.own_pids {
         true => None,
         false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
     };
-    // Above the control socket: what is below it the init closes.
     let held = plan.launch.held.map(|number| crate::sys::process::borrow(number).ok_or(Errno::BADF).and_then(above));
     let held = held.transpose().map_err(at)?;
     compiler.fixed = vec![control.as_raw_fd(), init.as_raw_fd()];

@@ -7,37 +7,33 @@ use crate::host::Host;
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
+use crate::spec::filesystem::Root;
 use crate::spec::identity::Maps;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-/// Whether a process is root of its own ids now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ranges {
-    /// It is user 0 and group 0 of a user namespace, and the ranges are the ids from 1 on.
-    Entered,
-    /// There are no ranges, or nobody to map them: nothing was done.
-    None,
-}
-
 /// Enters a user namespace in which this process is root of its own ids and of its ranges in /etc/subuid and
 /// /etc/subgid (subuid(5)).
 ///
 /// In it the process can give its files to any of these ids, and read and remove what belongs to them; it has no more
-/// rights over anything else than before. There is no way back. A sandbox that is started then needs
+/// rights over anything else than before. Where there are no ranges, or nobody to map them, nothing is done. There is no way back. A sandbox that is started then needs
 /// [`Maps::Listed`](crate::spec::identity::Maps::Listed) with the ids that are there.
 ///
 /// # Errors
-/// The process has other threads (EINVAL, unshare(2)); the machine allows no user namespaces; newuidmap(1) or
+/// A list of ranges can't be read; the process has other threads (EINVAL, unshare(2)); the machine allows no user namespaces; newuidmap(1) or
 /// newgidmap(1) refuses: then no id is mapped, and the process can do nothing useful any more.
-pub fn enter_ranges() -> io::Result<Ranges> {
+pub fn enter_ranges() -> io::Result<()> {
     let mut spec = Spec::new("");
+    spec.root = Root::Empty;
     spec.identity.maps = Maps::Subordinate;
     let host = Host::probe(&spec);
-    let (Some(users), Some(groups)) = (&host.newuidmap, &host.newgidmap) else { return Ok(Ranges::None) };
+    if let Some((_, errno)) = host.unread.first() {
+        return Err(io::Error::from(*errno));
+    }
+    let (Some(users), Some(groups)) = (&host.newuidmap, &host.newgidmap) else { return Ok(()) };
     if host.subuid.is_empty() || host.subgid.is_empty() {
-        return Ok(Ranges::None);
+        return Ok(());
     }
     let mut script = String::from("read -r go || exit 1");
     for (helper, maps) in [(users, around(host.uid, 0, &host.subuid)), (groups, around(host.gid, 0, &host.subgid))] {
@@ -58,7 +54,7 @@ pub fn enter_ranges() -> io::Result<Ranges> {
     let mapped = waiting.wait()?;
     told?;
     match mapped.success() {
-        true => Ok(Ranges::Entered),
+        true => Ok(()),
         false => Err(io::Error::other("newuidmap or newgidmap has refused the ranges in /etc/subuid or /etc/subgid")),
     }
 }

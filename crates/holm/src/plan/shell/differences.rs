@@ -54,6 +54,7 @@ impl Script<'_> {
                 ),
                 (launch.wait_all, "all ends with the program: sh can't wait for what others have started"),
                 (!launch.own_pids, "what the program leaves behind goes on; holm's init finds and ends it"),
+                (launch.held.is_some(), "no lock is held: others may use or remove the kept changes meanwhile"),
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
             Act::Execute(name) => {
