@@ -24,7 +24,7 @@ struct Places {
 }
 
 impl Places {
-    /// Starts it; `None` where this kernel lets nobody make user namespaces.
+    /// Starts it.
     fn new(name: &str) -> Places {
         let scratch = Scratch::new(name);
         let mut command = Command::new("unshare");

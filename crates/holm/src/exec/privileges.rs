@@ -1,5 +1,6 @@
 //! Ids and capabilities of the program (credentials(7), capabilities(7)). Runs in the child: nothing here allocates.
 
+use crate::model::id::OVERFLOW;
 use crate::spec::policy::NewPrivileges;
 use rustix::io::{Errno, Result};
 use rustix::thread::{
@@ -19,7 +20,6 @@ pub(crate) fn take_ids(uid: u32, gid: u32) -> Result<()> {
 /// Becomes user 0 and group 0, where the own ids aren't mapped: they are shown as the overflow id then
 /// (user_namespaces(7)). Where 0 isn't mapped either, they stay.
 pub(crate) fn take_mapped_ids() -> Result<()> {
-    const OVERFLOW: u32 = 65_534;
     if rustix::process::geteuid().as_raw() != OVERFLOW {
         return Ok(());
     }

@@ -5,7 +5,6 @@
 
 use super::found::Finds;
 use super::machine::{Holder, Place, position};
-use super::process::number;
 use super::read::Proc;
 use crate::model::namespace::Namespace;
 use crate::sys::namespace as ask;
@@ -15,7 +14,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A descriptor whose namespace must be asked for.
 struct Question {
@@ -94,9 +93,15 @@ fn ask_all(proc: &Proc, of: &Process<'_>, questions: &[Question], finds: &mut Fi
     for &Question { fd, asked } in questions {
         match asked {
             Asked::Socket(inode) => {
-                let known = finds.sockets.get(&inode).cloned();
-                let told = known.unwrap_or_else(|| ask_socket(proc, process.as_fd(), fd, inode, finds));
-                finds.sockets.insert(inode, told.clone());
+                let told = match finds.sockets.get(&inode) {
+                    Some(known) => known.clone(),
+                    // Another process that has it may be one that can be asked.
+                    None => {
+                        let Some(told) = ask_socket(proc, process.as_fd(), fd, inode, finds) else { continue };
+                        finds.sockets.insert(inode, told.clone());
+                        told
+                    }
+                };
                 if let Some(place) = told.namespace.filter(|&place| Some(place) != own) {
                     finds.hold(place, Holder::Socket { pid, fd });
                 }
@@ -128,20 +133,20 @@ fn told(answer: Result<Place>, finds: &mut Finds) -> Option<Place> {
     answer.ok()
 }
 
-fn ask_socket(proc: &Proc, process: BorrowedFd<'_>, fd: u32, inode: u64, finds: &mut Finds) -> Told {
+fn ask_socket(proc: &Proc, process: BorrowedFd<'_>, fd: u32, inode: u64, finds: &mut Finds) -> Option<Told> {
     // By now the number may be open on something else: requests of one kind of file mean other things to others.
     let same = |about: &Stat| FileType::from_raw_mode(about.st_mode) == FileType::Socket && about.st_ino == inode;
     let copy = match duplicate(process, fd, same) {
         Ok(copy) => copy,
         Err(errno) => {
             told(Err(errno), finds);
-            return Told::default();
+            return None;
         }
     };
     let namespace = ask::of_socket(copy.as_fd()).and_then(|file| finds.take(file));
     let namespace = told(namespace, finds);
     let namespaces = peek(copy.as_fd()).into_iter().filter_map(|file| finds.take(proc.reopen(file).ok()?).ok());
-    Told { namespace, in_flight: namespaces.collect() }
+    Some(Told { namespace, in_flight: namespaces.collect() })
 }
 
 fn ask_tun(process: BorrowedFd<'_>, fd: u32) -> Result<OwnedFd> {
@@ -205,8 +210,6 @@ impl Proc {
         if (rustix::fs::major(device), rustix::fs::minor(device)) != self.nsfs {
             return Err(Errno::INVAL);
         }
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&path) as u32;
-        let own = openat(self, c"self/fd", super::process::DIRECTORY, Mode::empty())?;
-        openat(own, number(fd).as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        openat(self, format!("self/fd/{}", path.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     }
 }

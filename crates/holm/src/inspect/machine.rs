@@ -158,13 +158,6 @@ pub struct Unread {
     pub hidden: bool,
 }
 
-impl Unread {
-    /// Whether everything could be read.
-    pub fn is_nothing(&self) -> bool {
-        *self == Unread::default()
-    }
-}
-
 /// The place of a kind in [`Namespace::ALL`].
 pub fn position(kind: Namespace) -> usize {
     Namespace::ALL.iter().position(|one| *one == kind).unwrap_or_default()

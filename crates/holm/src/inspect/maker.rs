@@ -2,6 +2,7 @@
 //!
 //! It is a guess: a process chooses its own arguments, and who may make control groups chooses their names.
 
+use crate::sys::init::NAME as INIT;
 use std::fmt;
 
 /// Who made it.
@@ -69,12 +70,10 @@ pub struct Clues {
     pub arguments: Vec<String>,
 }
 
-/// The text of the link to the program of holm's own pid 1.
-const INIT: &str = "/memfd:holm-init (deleted)";
-
 /// Who made the namespaces of a process; `None` if nothing tells.
 pub fn maker(clues: &Clues) -> Option<Maker> {
-    if clues.program == INIT {
+    // The link to the program of holm's own pid 1.
+    if clues.program.strip_prefix("/memfd:").and_then(|rest| rest.strip_suffix(" (deleted)")) == INIT.to_str().ok() {
         return Some(made(Tool::Holm, ""));
     }
     let paths = || clues.groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
@@ -144,10 +143,8 @@ fn application(clues: &Clues) -> Option<Maker> {
     let program = base(&clues.program);
     let has = |start: &str| clues.arguments.iter().skip(1).any(|argument| argument.starts_with(start));
     // The processes of Chromium's kind, and of Firefox's, that it isolates.
-    if has("--type=")
-        && (has("--type=zygote") || has("--type=renderer") || has("--type=gpu-process") || has("--type=utility"))
-        || has("-contentproc")
-    {
+    let kinds = ["--type=zygote", "--type=renderer", "--type=gpu-process", "--type=utility", "-contentproc"];
+    if kinds.into_iter().any(has) {
         return Some(made(Tool::Browser, &program));
     }
     let zeroth = clues.arguments.first().map(|zeroth| base(zeroth)).unwrap_or_default();

@@ -94,13 +94,7 @@ fn threads(proc: &Proc, directory: BorrowedFd<'_>, pid: u32, process: &[Option<P
     for tid in numbers(tasks.as_fd()).into_iter().filter(|tid| *tid != pid) {
         let Ok(thread) = openat(&tasks, number(tid).as_c_str(), DIRECTORY, Mode::empty()) else { continue };
         let Ok(links) = openat(&thread, c"ns", DIRECTORY, Mode::empty()) else { continue };
-        for (link, process) in LINKS.iter().zip(process) {
-            match namespace(links.as_fd(), link, finds) {
-                Ok(place) if Some(place) != *process => finds.hold(place, Holder::Thread { pid, tid }),
-                _ => {}
-            }
-        }
-        for (link, kind) in FOR_CHILDREN {
+        for (link, kind) in LINKS.into_iter().zip(Namespace::ALL).chain(FOR_CHILDREN) {
             match namespace(links.as_fd(), link, finds) {
                 Ok(place) if Some(place) != process[position(kind)] => finds.hold(place, Holder::Thread { pid, tid }),
                 _ => {}

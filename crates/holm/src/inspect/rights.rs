@@ -2,6 +2,8 @@
 
 use super::detail::Credentials;
 use super::machine::{Link, Machine, Place, Process};
+use crate::model::capability::Capability;
+use crate::model::id::OVERFLOW;
 use crate::model::namespace::Namespace;
 
 /// Which rule says what a process may do.
@@ -31,11 +33,9 @@ pub struct Rights {
 }
 
 /// Every capability that this crate knows.
-const ALL: u64 = (1 << 41) - 1;
+const ALL: u64 = (1 << Capability::COUNT) - 1;
 /// How deep user namespaces are nested (user_namespaces(7)).
 const DEEPEST: usize = 33;
-/// The id that stands for those without one of their own (user_namespaces(7), "Unmapped user and group IDs").
-const OVERFLOW: u32 = 65_534;
 
 /// What `process`, which acts with `credentials`, may do in the namespace at `place`.
 pub fn rights(machine: &Machine, process: &Process, credentials: &Credentials, place: Place) -> Rights {

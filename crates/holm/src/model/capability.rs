@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Capability(u8);
 
 /// In the order of their numbers, from 0 on (linux/capability.h).
-const NAMES: [&str; 41] = [
+const NAMES: [&str; Capability::COUNT] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -52,6 +52,8 @@ const NAMES: [&str; 41] = [
 ];
 
 impl Capability {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 41;
     /// May make namespaces' mounts, host names and more.
     pub const SYS_ADMIN: Capability = Capability(21);
     /// May change a root by chroot(2).

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The id that stands for those without one of their own (user_namespaces(7), "Unmapped user and group IDs").
+pub(crate) const OVERFLOW: u32 = 65_534;
+
 /// `count` ids from `inside` on in the new user namespace are the ids from `outside` on in the parent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdMap {

@@ -2,6 +2,7 @@
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, Result, write};
+use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 #[path = "../../init/flags.rs"]
@@ -11,12 +12,15 @@ pub(crate) mod wire;
 
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/holm-init"));
 
+/// The file's name, as `/proc/PID/exe` of the init tells it (memfd_create(2)).
+pub(crate) const NAME: &CStr = c"holm-init";
+
 /// Makes the file: executable (memfd_create(2), `MFD_EXEC`), close-on-exec, sealed against every change.
 pub(crate) fn file() -> Result<OwnedFd> {
     let wanted = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = match memfd_create(c"holm-init", wanted | MemfdFlags::EXEC) {
+    let file = match memfd_create(NAME, wanted | MemfdFlags::EXEC) {
         // Before Linux 6.3 the flag is unknown and every such file is executable.
-        Err(Errno::INVAL) => memfd_create(c"holm-init", wanted)?,
+        Err(Errno::INVAL) => memfd_create(NAME, wanted)?,
         other => other?,
     };
     let mut rest = PROGRAM;
