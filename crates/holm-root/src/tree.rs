@@ -204,11 +204,11 @@ impl Tree {
 
     /// Removes what is at a path, if anything is.
     pub(crate) fn remove(&mut self, path: &[u8]) -> Result<()> {
-        let (above, name) = split(path);
-        match reach::existing(self.root.as_fd(), above) {
-            Ok(parent) => self.clear(parent.as_fd(), name),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
-            Err(error) => Err(error),
+        // What is removed may be a link on the way that was remembered.
+        self.recent = None;
+        match self.existing(path) {
+            Ok((parent, name)) => self.clear(parent.as_fd(), name),
+            Err(error) => layer::absent(error),
         }
     }
 
@@ -363,7 +363,11 @@ impl Tree {
         let before = self.notes.get(&ino).filter(|_| directory);
         for name in before.iter().flat_map(|note| note.facts.attributes.keys()) {
             if self.owners.sets(name) && !facts.attributes.contains_key(name) {
-                fremovexattr(file, name.as_slice())?;
+                match fremovexattr(file, name.as_slice()) {
+                    // The note may be of something that is gone, whose number this got.
+                    Ok(()) | Err(Errno::NODATA) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         for (name, value) in facts.attributes.iter().filter(|(name, _)| self.owners.sets(name)) {

@@ -20,6 +20,7 @@ impl Tree {
 
     /// Hides what lower layers have at `path`.
     pub(crate) fn hide(&mut self, path: &[u8]) -> Result<()> {
+        self.recent = None;
         match self.existing(path) {
             Ok((parent, name)) => self.hide_entry(parent.as_fd(), name).map(drop),
             Err(error) => absent(error),
@@ -28,6 +29,7 @@ impl Tree {
 
     /// Hides what lower layers have in the directory `path`.
     pub(crate) fn hide_all_in(&mut self, path: &[u8]) -> Result<()> {
+        self.recent = None;
         match reach::existing(self.root.as_fd(), path) {
             Ok(directory) => self.hide_below(directory.as_fd()).map(drop),
             Err(error) => absent(error),
@@ -60,7 +62,6 @@ impl Tree {
         let directory = openat(parent, name, DIRECTORY, Mode::empty())?;
         let left = self.hide_below(directory.as_fd())?;
         if !own && !left {
-            self.recent = None;
             unlinkat(parent, name, AtFlags::REMOVEDIR)?;
         }
         Ok(own || left)
@@ -75,8 +76,8 @@ impl Tree {
     }
 }
 
-/// What isn't there needs no hiding.
-fn absent(error: Errno) -> Result<()> {
+/// What isn't there needs no hiding and no removing.
+pub(super) fn absent(error: Errno) -> Result<()> {
     match error {
         Errno::NOENT | Errno::NOTDIR => Ok(()),
         error => Err(error),
