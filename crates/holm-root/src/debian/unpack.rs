@@ -83,16 +83,21 @@ pub(super) fn unpack(
     for turn in [Turn::First, Turn::Second] {
         let mut later = Vec::new();
         let work = |hand: &mut Tree, at| one(hand, packages, at, &claims, turn);
-        round(tree, &order, &work, &mut |at, made| match made {
-            Some(unpacked) => {
-                all[at] = Some(unpacked);
-                done(packages[at].package.size)
-            }
-            None => {
-                later.push(at);
-                true
-            }
-        })?;
+        // Who has a path first counts among the last ones: so it is not left to chance which that is.
+        let together = if turn == Turn::First { order.len().max(1) } else { 1 };
+        for some in order.chunks(together) {
+            round(tree, some, &work, &mut |at, made| match made {
+                Some(unpacked) => {
+                    all[at] = Some(unpacked);
+                    done(packages[at].package.size)
+                }
+                None => {
+                    later.push(at);
+                    true
+                }
+            })?;
+        }
+        later.sort_unstable();
         order = later;
     }
     let mut all: Vec<Unpacked> = all.into_iter().flatten().collect();
