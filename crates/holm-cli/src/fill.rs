@@ -286,6 +286,7 @@ impl Fill {
             self.spec.origins.set(Wish::Root, format!("{}root", typed.place));
             let origin = values::origin(&typed.place, "root", root);
             self.programs = None;
+            self.held = None;
             self.spec.root = match (root.as_bytes(), Asked::parse(root, &origin)) {
                 (b"host", _) => Root::Host,
                 (b"none", _) => Root::Empty,
