@@ -6,6 +6,7 @@ use holm::inspect::read::read;
 use holm::model::namespace::Namespace;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use testkit::{Scratch, is_root, skip};
 
 /// A namespace that is kept alive: in which way, which one, and what holds it.
@@ -14,6 +15,13 @@ struct Kept {
     kind: String,
     inode: u64,
     held: String,
+}
+
+/// What is there. One reading at a time: what another one holds open is a holder, too.
+fn look() -> Machine {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    read().expect("/proc is there")
 }
 
 /// The fixture, while it runs.
@@ -80,7 +88,7 @@ fn holders(machine: &Machine, place: Place) -> Vec<String> {
 #[test]
 fn namespaces_are_found_in_every_place_that_keeps_them_alive() {
     let places = Places::new("places");
-    let machine = read().expect("/proc is there");
+    let machine = look();
     let mut wrong = Vec::new();
     for Kept { way, kind, inode, held } in &places.kept {
         if kind == "skipped" {
@@ -102,7 +110,7 @@ fn namespaces_are_found_in_every_place_that_keeps_them_alive() {
 #[test]
 fn relations_lead_to_owners_and_parents() {
     let places = Places::new("relations");
-    let machine = read().expect("/proc is there");
+    let machine = look();
     let pid = places.child.id();
     let user = machine.process(pid).and_then(|process| process.namespace(Namespace::User)).expect("it is ours");
     for kept in places.kept.iter().filter(|kept| ["thread", "descriptor", "bound", "socket"].contains(&&*kept.way)) {
@@ -131,7 +139,7 @@ fn two_readings_of_the_same_are_the_same() {
         }
         found
     };
-    let (one, other) = (read().expect("/proc is there"), read().expect("/proc is there"));
+    let (one, other) = (look(), look());
     assert_eq!(of(&one), of(&other));
     assert!(one.namespaces.is_sorted_by_key(|found| (found.kind, found.inode)));
     assert!(one.processes.is_sorted_by_key(|process| process.pid));
@@ -139,7 +147,7 @@ fn two_readings_of_the_same_are_the_same() {
 
 #[test]
 fn what_an_ordinary_user_may_not_see_is_counted() {
-    let machine = read().expect("/proc is there");
+    let machine = look();
     if is_root() {
         assert!(!machine.unread.without_process && machine.unread.mounts == 0, "{:?}", machine.unread);
     } else {
@@ -150,7 +158,7 @@ fn what_an_ordinary_user_may_not_see_is_counted() {
 #[test]
 fn a_process_that_ended_is_not_taken_for_another() {
     let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
-    let machine = read().expect("/proc is there");
+    let machine = look();
     let mut process = machine.process(child.id()).expect("it runs").clone();
     assert!(Open::new(&process).is_ok());
     process.start -= 1;
