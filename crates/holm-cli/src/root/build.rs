@@ -147,8 +147,7 @@ fn say(metadata: &Metadata, json: bool) -> Done {
         let event = serde_json::json!({ "event": "stored", "root": metadata });
         return Ok(format!("{event}\n"));
     }
-    let notes = super::lacks(metadata).into_iter().map(|line| format!("note: {line}\n"));
-    Ok(format!("{} {}\n", metadata.name, metadata.id) + &notes.collect::<String>())
+    Ok(super::told(metadata))
 }
 
 fn text(matches: &ArgMatches, id: &str) -> Option<String> {

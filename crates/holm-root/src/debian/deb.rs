@@ -8,16 +8,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
-use liblzma::stream::Stream;
-use ruzstd::decoding::StreamingDecoder;
+
+use crate::unpack::decoder::{Frames, fast_xz};
 
 const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
 /// There are three members, and a few whose names begin with `_` at most.
 const MOST: usize = 32;
-/// A decoder may use so many bytes: more than `xz -9` and `zstd --ultra` need.
-const MEMORY: u64 = 256 << 20;
 
 /// The compression of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +98,8 @@ impl Deb {
         Ok(match part.form {
             Form::Plain => Box::new(piece),
             Form::Gzip => Box::new(MultiGzDecoder::new(piece)),
-            Form::Xz => Box::new(XzDecoder::new_stream(piece, Stream::new_stream_decoder(MEMORY, 0)?)),
-            Form::Zstd => {
-                Box::new(StreamingDecoder::new_with_max_window_size(piece, MEMORY / 2).map_err(io::Error::other)?)
-            }
+            Form::Xz => Box::new(fast_xz(piece)?),
+            Form::Zstd => Box::new(Frames::new(piece)),
         })
     }
 }

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use super::package::Package;
 use super::relation::{self, Bound, Relation};
-use super::release::parse_hash;
 use super::version;
 use crate::deb822::{self, Paragraph};
+use crate::store::listing::parse_hash;
 
 /// One package of an index.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,10 @@
 //! The indexes of archives: downloaded, checked, decompressed.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
-use ruzstd::decoding::StreamingDecoder;
 
 use super::archive::Said;
 use super::error::Error;
@@ -15,6 +13,7 @@ use super::index::near;
 use super::progress::Stage;
 use super::release::{Listed, Release};
 use super::wish::ARCHITECTURE;
+use crate::unpack::decoder::{Frames, fast_xz};
 
 /// An index whose size isn't told may become so many bytes.
 const MOST: u64 = 1 << 30;
@@ -94,9 +93,9 @@ fn of(archive: usize, said: &Said, release: &Release<'_>) -> Result<Vec<Index>, 
 fn decode(file: &Path, form: &str, plain: Option<Listed>) -> io::Result<String> {
     let file = File::open(file)?;
     let source: Box<dyn Read> = match form {
-        ".xz" => Box::new(XzDecoder::new_multi_decoder(file)),
+        ".xz" => Box::new(fast_xz(file)?),
         ".gz" => Box::new(MultiGzDecoder::new(file)),
-        ".zst" => Box::new(StreamingDecoder::new(file).map_err(io::Error::other)?),
+        ".zst" => Box::new(Frames::new(BufReader::new(file))),
         _ => Box::new(file),
     };
     let most = plain.map_or(MOST, |plain| plain.size);
@@ -107,4 +106,19 @@ fn decode(file: &Path, form: &str, plain: Option<Listed>) -> io::Result<String> 
     }
     // Old packages have names of people in other encodings.
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    #[test]
+    fn an_index_in_several_frames_is_read_to_its_end() {
+        let scratch = testkit::Scratch::new("index-frames");
+        let path = scratch.join("Packages.zst");
+        let frame = |text: &[u8]| compress_to_vec(text, CompressionLevel::Fastest);
+        std::fs::write(&path, [frame(b"Package: a\n\n"), frame(b"Package: b\n")].concat()).expect("scratch is ours");
+        assert_eq!(decode(&path, ".zst", None).expect("it is whole"), "Package: a\n\nPackage: b\n");
+    }
 }

@@ -13,11 +13,10 @@ use super::index::is_path;
 use super::keyring::Trust;
 use super::package::Package;
 use super::relation::{is_name, is_word};
-use super::release::parse_hash;
 use super::source::Archive;
 use super::version::is_version;
 use super::wish::is_address;
-use crate::store::listing::hex;
+use crate::store::listing::{hex, parse_hash};
 
 /// Of the form.
 const VERSION: u32 = 1;

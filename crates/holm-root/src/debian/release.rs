@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::keyring::SLACK;
 use crate::deb822::{self, Field, Paragraph};
+use crate::store::listing::parse_hash;
 
 /// A file below the suite's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,20 +124,6 @@ fn one(line: &str) -> Option<(&str, Listed)> {
     let (hash, size, path) = (words.next()?, words.next()?, words.next()?);
     let listed = Listed { size: size.parse().ok()?, sha256: parse_hash(hash)? };
     (words.next().is_none()).then_some((path, listed))
-}
-
-/// A SHA-256 in hexadecimal.
-pub(super) fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    let value = |digit: u8| char::from(digit).to_digit(16);
-    let mut hash = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok()?;
-    }
-    Some(hash)
 }
 
 /// A date of RFC 5322 in universal time: `Sat, 11 Jul 2026 10:16:37 UTC`.

@@ -7,7 +7,7 @@ use oci_spec::image::{Arch, Descriptor, ImageIndex, ImageManifest, MediaType, Os
 use serde::de::DeserializeOwned;
 
 use super::LAYERS;
-use crate::store::listing::{Hash, unhex};
+use crate::store::listing::{Hash, parse_hash};
 
 /// A document may have so many bytes.
 pub(super) const MOST: u64 = 4 << 20;
@@ -30,8 +30,7 @@ pub(super) enum Document {
 pub(super) fn digest(text: &str) -> Result<Hash, String> {
     let hex =
         text.strip_prefix("sha256:").filter(|hex| hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-    let hash = hex.and_then(unhex).and_then(|bytes| bytes.try_into().ok());
-    hash.ok_or_else(|| format!("{text:?} is no SHA-256 digest"))
+    hex.and_then(parse_hash).ok_or_else(|| format!("{text:?} is no SHA-256 digest"))
 }
 
 /// Reads JSON.

@@ -111,8 +111,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    let pair = |pair: &[u8]| u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok();
     digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(pair).collect())?
+}
+
+/// A SHA-256 in hexadecimal.
+pub(crate) fn parse_hash(text: &str) -> Option<Hash> {
+    unhex(text)?.try_into().ok()
 }
 
 /// A name on one line, without blanks.
@@ -177,7 +183,7 @@ fn entry(line: &str) -> Option<(Vec<u8>, Item)> {
         "p" => Item::Fifo(Facts::default()),
         "f" => {
             let size = next()?.parse().ok()?;
-            let hash = unhex(next()?)?.try_into().ok()?;
+            let hash = parse_hash(next()?)?;
             Item::File { facts: Facts::default(), size, hash }
         }
         "l" => Item::Link { facts: Facts::default(), text: unescape(next()?)? },
