@@ -10,8 +10,10 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use holm::Spec;
 use holm::model::capability::Capability;
@@ -36,6 +38,8 @@ pub(super) const WAITING: &str = "/var/lib/dpkg/holm.ci";
 const LINES: usize = 30;
 /// More lines a script may print without an end than this are cut.
 const LINE: u64 = 64 << 10;
+/// How often it is asked whether to go on while scripts say nothing.
+const ASK: Duration = Duration::from_millis(200);
 
 /// What a sandbox may do with its own files.
 const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETFCAP"];
@@ -67,23 +71,43 @@ pub(super) fn configure(
     let mut child = spec.spawn().map_err(Failed::Start)?;
     let mut said = VecDeque::new();
     if let Some(output) = child.stdout.take() {
-        let mut output = BufReader::new(output);
-        let mut line = Vec::new();
-        while std::io::Read::take(&mut output, LINE).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        // Read in a thread: a script that says nothing can be stopped, too. It ends with the last that can write.
+        let (sender, lines) = sync_channel(LINES);
+        std::thread::spawn(move || read_lines(output, &sender));
+        loop {
+            let line = match lines.recv_timeout(ASK) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             if !done(line.starts_with(b"Setting up ")) {
                 child.kill().map_err(|error| Failed::Script(error.to_string()))?;
                 break;
+            }
+            if line.is_empty() {
+                continue;
             }
             if said.len() == LINES {
                 said.pop_front();
             }
             said.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
-            line.clear();
         }
     }
     match child.wait() {
         Ok(exit) if exit.success() => Ok(()),
         _ => Err(Failed::Script(Vec::from(said).join("\n"))),
+    }
+}
+
+/// Sends what is written line by line, with the lines' ends, until its end or until nobody wants more.
+fn read_lines(output: impl Read, sender: &SyncSender<Vec<u8>>) {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = Vec::new();
+        let read = output.by_ref().take(LINE).read_until(b'\n', &mut line);
+        if !matches!(read, Ok(1..)) || sender.send(line).is_err() {
+            return;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::Command;
 use holm_root::debian::archive::Selection;
 use holm_root::debian::build::{Error, Recipe};
 use holm_root::debian::package::{Fetched, Package};
+use holm_root::debian::progress::{Progress, Stage};
 use holm_root::programs::{self, Wanted};
 use holm_root::store::{Metadata, Store};
 use tempfile::TempDir;
@@ -356,8 +357,7 @@ fn a_build_that_is_interrupted_leaves_nothing() {
     let recipe = Recipe::new(&Selection { archives: Vec::new(), packages }, None);
     for stage in ["Unpack", "Configure", "Store"] {
         let writer = place.store("store").write().unwrap();
-        let mut stop = |progress: holm_root::debian::progress::Progress| match format!("{:?}", progress.stage) == stage
-        {
+        let mut stop = |progress: Progress| match format!("{:?}", progress.stage) == stage {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
@@ -366,6 +366,30 @@ fn a_build_that_is_interrupted_leaves_nothing() {
         assert!(!place.at("store/draft").exists(), "{stage}");
         assert!(place.store("store").all().unwrap().is_empty(), "{stage}");
     }
+}
+
+#[test]
+fn a_script_that_says_nothing_can_be_interrupted() {
+    let Some(mut place) = Place::new() else { return };
+    let tree = place.tree("silent", "");
+    script(&tree.join("DEBIAN/postinst"), "while :; do :; done");
+    place.pack("silent", "none");
+    let packages = place.packages.iter().map(|fetched| fetched.package.clone()).collect();
+    let recipe = Recipe::new(&Selection { archives: Vec::new(), packages }, None);
+    let writer = place.store("store").write().unwrap();
+    let mut last = (0, std::time::Instant::now());
+    let mut stop = |progress: Progress| {
+        if progress.stage != Stage::Configure || progress.done != last.0 {
+            last = (progress.done, std::time::Instant::now());
+        }
+        match last.1.elapsed().as_millis() > 1500 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let stopped = recipe.build(&writer, &place.packages, "made", "packages", &mut stop);
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    assert!(!place.at("store/draft").exists());
 }
 
 /// What an archive has of a path: kind, mode, owner, and content or where it leads.
