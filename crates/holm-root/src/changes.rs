@@ -29,7 +29,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, Stat, Uid};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, Stat, Uid, flock};
 use rustix::time::{ClockId, clock_gettime};
 
 pub use about::{About, Ids, Marks, Place, Root, Text};
@@ -131,19 +131,19 @@ impl Store {
     /// # Errors
     /// There are none of that name; what they are of is gone, or another directory by now; something can't be read.
     pub fn compare(&self, about: &About, renames: Renames) -> Result<Vec<Comparison>, Error> {
-        let mut compared = Vec::new();
-        for place in &about.places {
-            let upper = self.changes_of(&about.name).join(format!("{}{UPPER}", place.key));
-            let base = self.base(about, place);
-            let same = |found: &fs::Metadata| place.inode == 0 || found.ino() == place.inode;
-            if !fs::metadata(&base).map_err(Error::io("read", &base)).map(|found| same(&found))? {
-                let cause = "it is another directory than the changes are of".to_owned();
-                return Err(Error::Damaged { path: base, cause });
-            }
-            let layers = (Layer::open(&upper, Some(about.marks))?, Layer::open(&base, None)?);
-            compared.push(Comparison::new(about, place, layers, renames)?);
+        about.places.iter().map(|place| self.compare_place(about, place, renames)).collect()
+    }
+
+    fn compare_place(&self, about: &About, place: &Place, renames: Renames) -> Result<Comparison, Error> {
+        let upper = self.changes_of(&about.name).join(format!("{}{UPPER}", place.key));
+        let base = self.base(about, place);
+        let same = |found: &fs::Metadata| place.inode == 0 || found.ino() == place.inode;
+        if !fs::metadata(&base).map_err(Error::io("read", &base)).map(|found| same(&found))? {
+            let cause = "it is another directory than the changes are of".to_owned();
+            return Err(Error::Damaged { path: base, cause });
         }
-        Ok(compared)
+        let layers = (Layer::open(&upper, Some(about.marks))?, Layer::open(&base, None)?);
+        Comparison::new(about, place, layers, renames)
     }
 
     /// The directory that a place's changes are of.
@@ -444,6 +444,8 @@ impl Changes {
     fn discard(&self) -> Result<(), Error> {
         let (path, above) = (self.directory(), self.store.changes_directory());
         let parent = open_directory(&above)?;
+        // Two that remove at once would remove each other's.
+        flock(&parent, FlockOperation::LockExclusive).map_err(Error::io("lock", &above))?;
         let _ = DirBuilder::new().mode(0o700).create(above.join(".gone"));
         let gone = above.join(".gone").join(format!("{}-{}", self.name, std::process::id()));
         fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;

@@ -41,7 +41,8 @@ impl Changes {
         let writer = self.store.clone().write()?;
         let mut draft = writer.begin()?;
         let listing = lay_out(&self.store, &about, &mut draft.tree)?;
-        for comparison in self.store.compare(&about, Renames::Expanded)?.iter().filter(|one| one.place.key == "root") {
+        for place in about.places.iter().filter(|place| place.key == "root") {
+            let comparison = &self.store.compare_place(&about, place, Renames::Expanded)?;
             let mut make = Make { comparison, about: &about, listing: &listing, links: HashMap::new(), left: limit() };
             for change in &comparison.changes {
                 let made = make.change(&mut draft.tree, change);
