@@ -11,7 +11,6 @@ use clap::ArgMatches;
 use holm_root::changes::{About, Renames};
 use holm_root::store::{Error, Store};
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,10 +44,7 @@ pub(crate) fn run(command: &str, matches: &ArgMatches) -> ExitCode {
         }
     };
     match done {
-        Ok(bytes) => match std::io::stdout().write_all(&bytes) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => report::own(&format!("cannot print: {}", holm::model::text::cause(&error))),
-        },
+        Ok(bytes) => report::printed(&bytes),
         Err(faults) => report::faults(&faults),
     }
 }
@@ -80,20 +76,9 @@ fn meant(paths: &[PathBuf], path: &Path) -> bool {
 }
 
 fn list(store: &Store, json: bool) -> Done {
-    let (mut known, mut faults) = (Vec::new(), Vec::new());
-    for (_, found) in store.all_changes().map_err(failed)? {
-        match found {
-            Ok(about) => known.push(about),
-            Err(error) => faults.push(stored::fault(&error, "")),
-        }
-    }
-    let text = if json { crate::root::pretty(&known)? } else { print::table(&known) };
-    if faults.is_empty() {
-        return Ok(text.into_bytes());
-    }
-    // What can be listed is.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Err(faults)
+    let all = store.all_changes().map_err(failed)?;
+    crate::root::listed(all, |known| if json { crate::root::pretty(&known) } else { Ok(print::table(known)) })
+        .map(String::into_bytes)
 }
 
 /// Makes a stored root of them.

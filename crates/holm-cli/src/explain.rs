@@ -32,7 +32,7 @@ fn actor(actor: Actor) -> &'static str {
 fn table(plan: &Plan) -> String {
     let mut text = String::from("Nothing is done. These steps would be:\n\n");
     for (place, step) in plan.steps().iter().enumerate() {
-        text += &format!("{:3}. {}\n", place + 1, report::plain(&step.act.to_string()));
+        text += &format!("{:3}. {}\n", place + 1, report::plain(step.act.to_string()));
         let origin =
             if step.origin.is_empty() { String::new() } else { format!(" (from {})", report::plain(&step.origin)) };
         text += &format!("     {}: {}{origin}\n", actor(step.actor), step.why);

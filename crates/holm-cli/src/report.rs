@@ -63,6 +63,15 @@ pub(crate) fn hint(text: &str) {
     print(&format!("hint: {}\n", short(text)));
 }
 
+/// Prints what was asked for.
+pub(crate) fn printed(bytes: &[u8]) -> ExitCode {
+    use std::io::Write;
+    match std::io::stdout().write_all(bytes) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => own(&format!("cannot print: {}", holm::model::text::cause(&error))),
+    }
+}
+
 /// Where standard error takes nothing, the exit code still tells.
 fn print(text: &str) {
     use std::io::Write;
@@ -70,7 +79,7 @@ fn print(text: &str) {
 }
 
 /// Without control characters: names come from anywhere.
-pub(crate) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: impl AsRef<std::ffi::OsStr>) -> String {
     let mut shown = String::new();
     // A string takes everything.
     let _ = holm::model::text::escape(text.as_ref(), &mut shown);

@@ -38,10 +38,7 @@ pub(crate) fn root(matches: &ArgMatches) -> ExitCode {
         _ => return ExitCode::from(125),
     };
     match done {
-        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => report::own(&format!("cannot print: {}", holm::model::text::cause(&error))),
-        },
+        Ok(text) => report::printed(text.as_bytes()),
         Err(faults) => report::faults(&faults),
     }
 }
@@ -129,14 +126,20 @@ fn lacks(metadata: &Metadata) -> Vec<String> {
 }
 
 fn list(store: &Store, json: bool) -> Done {
+    let all = store.all().map_err(failed)?;
+    listed(all, |known| if json { pretty(&known) } else { Ok(table(known)) })
+}
+
+/// Those that could be read, as text. Where one couldn't, the others are printed and it is what is wrong.
+pub(crate) fn listed<T>(all: Vec<(String, Result<T, Error>)>, text: impl FnOnce(&[T]) -> Done) -> Done {
     let (mut known, mut faults) = (Vec::new(), Vec::new());
-    for (_, found) in store.all().map_err(failed)? {
+    for (_, found) in all {
         match found {
-            Ok(metadata) => known.push(metadata),
+            Ok(one) => known.push(one),
             Err(error) => faults.push(stored::fault(&error, "")),
         }
     }
-    let text = if json { pretty(&known)? } else { table(&known) };
+    let text = text(&known)?;
     if faults.is_empty() {
         return Ok(text);
     }

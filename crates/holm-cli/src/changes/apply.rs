@@ -63,7 +63,7 @@ fn make(application: &Application<'_>, doing: Doing, text: &mut String) -> Resul
         *text += &line(step);
     }
     for (path, why) in &application.left {
-        *text += &format!("left     {}: {why}\n", report::plain(&path.display().to_string()));
+        *text += &format!("left     {}: {why}\n", report::plain(path));
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ fn line(step: &Step<'_>) -> String {
         Act::Remove => "removed  ",
     };
     let without = step.without.map_or(String::new(), |without| format!(": {without}"));
-    format!("{word}{}{without}\n", report::plain(&step.path.display().to_string()))
+    format!("{word}{}{without}\n", report::plain(&step.path))
 }
 
 /// A path at which nothing has changed that could be applied.

@@ -48,7 +48,7 @@ fn each(compared: &[Comparison], meant: impl Fn(&Path) -> bool) -> impl Iterator
 fn line(comparison: &Comparison, change: &Change) -> String {
     let spot = change.after.as_ref().or(change.before.as_ref());
     let slash = if spot.is_some_and(|spot| spot.kind().is_dir()) { "/" } else { "" };
-    let path = shown(comparison.inside(&change.path).as_os_str()) + slash;
+    let path = report::plain(comparison.inside(&change.path).as_os_str()) + slash;
     let with = |details: Vec<String>| match details.is_empty() {
         true => String::new(),
         false => format!(": {}", details.join(", ")),
@@ -58,7 +58,7 @@ fn line(comparison: &Comparison, change: &Change) -> String {
         What::Deleted => format!("deleted  {path}"),
         What::Changed(aspects) => format!("changed  {path}{}", with(details(comparison, change, aspects))),
         What::Renamed(from, aspects) => {
-            let mut all = vec![format!("from {}", shown(from.as_os_str()))];
+            let mut all = vec![format!("from {}", report::plain(from.as_os_str()))];
             all.extend(details(comparison, change, aspects));
             format!("renamed  {path}{}", with(all))
         }
@@ -71,7 +71,7 @@ fn added(comparison: &Comparison, spot: Option<&Spot>) -> Vec<String> {
     let mut all = Vec::new();
     match spot.kind() {
         FileType::Symlink => {
-            let text = comparison.link(spot).map(|text| shown(OsStr::from_bytes(&text)));
+            let text = comparison.link(spot).map(|text| report::plain(OsStr::from_bytes(&text)));
             all.push(format!("a link to {}", text.unwrap_or_else(|_| "?".to_owned())));
         }
         FileType::RegularFile | FileType::Directory => {}
@@ -108,14 +108,6 @@ fn kind(kind: FileType) -> &'static str {
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
         FileType::Unknown => "something unknown",
     }
-}
-
-/// A name without control characters.
-fn shown(name: &OsStr) -> String {
-    let mut text = String::new();
-    // A string takes everything.
-    let _ = holm::model::text::escape(name, &mut text);
-    text
 }
 
 /// `[{"path", "change", "kind", "aspects", "from", "link", "before", "after"}]`; paths are as in a listing, so that no byte
@@ -179,7 +171,7 @@ fn tamed(bytes: &[u8]) -> String {
         let (line, end) = line.strip_suffix(b"\n").map_or((line, ""), |line| (line, "\n"));
         for (place, part) in line.split(|byte| *byte == b'\t').enumerate() {
             text.push_str(if place == 0 { "" } else { "\t" });
-            text += &shown(OsStr::from_bytes(part));
+            text += &report::plain(OsStr::from_bytes(part));
         }
         text.push_str(end);
     }
@@ -200,7 +192,7 @@ fn hunks(comparison: &Comparison, change: &Change) -> Vec<u8> {
         (Ok(before), Ok(after)) => (before, after),
         (Err(cause), _) | (_, Err(cause)) => return format!("  {cause}\n").into_bytes(),
     };
-    let path = shown(comparison.inside(&change.path).as_os_str());
+    let path = report::plain(comparison.inside(&change.path).as_os_str());
     let name = |spot: &Option<Spot>, side: &str| match file(spot) {
         true => format!("{side}{path}"),
         false => "/dev/null".to_owned(),

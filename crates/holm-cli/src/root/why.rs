@@ -32,8 +32,8 @@ pub(super) fn show(store: &Store, matches: &ArgMatches) -> Done {
     }
     let mut rows = vec![["PATH", "BECAUSE"].map(str::to_owned)];
     let shown = contents.entries.iter().filter(|entry| entry.kind != Kind::Dir);
-    rows.extend(shown.map(|entry| [spelled(entry), report::plain(&entry.because.to_string_lossy())]));
-    let notes = contents.notes.iter().map(|note| format!("note: {}\n", report::plain(&note.to_string())));
+    rows.extend(shown.map(|entry| [spelled(entry), report::plain(&entry.because)]));
+    let notes = contents.notes.iter().map(|note| format!("note: {}\n", report::plain(note.to_string())));
     Ok(columns(&rows) + &notes.collect::<String>())
 }
 
@@ -48,9 +48,7 @@ fn stored(store: &Store, name: &str, json: bool) -> Done {
         return pretty(&serde_json::json!({ "entries": reasons.iter().map(entry).collect::<Vec<_>>() }));
     }
     let mut rows = vec![["PATH", "BECAUSE"].map(str::to_owned)];
-    rows.extend(
-        reasons.iter().map(|(path, because)| [path, because].map(|part| report::plain(&part.to_string_lossy()))),
-    );
+    rows.extend(reasons.iter().map(|(path, because)| [path, because].map(report::plain)));
     Ok(columns(&rows))
 }
 
@@ -64,5 +62,5 @@ fn kind(entry: &Entry) -> (&'static str, Option<String>) {
 
 fn spelled(entry: &Entry) -> String {
     let path = entry.path.to_string_lossy();
-    report::plain(&kind(entry).1.map_or(path.to_string(), |target| format!("{path} -> {target}")))
+    report::plain(kind(entry).1.map_or(path.to_string(), |target| format!("{path} -> {target}")))
 }

@@ -1,5 +1,6 @@
 //! The machine as JSON; docs/reference/see.md is its description.
 
+use super::Done;
 use holm::inspect::machine::{Holder, Link, Machine, Place, Process, Unread};
 use holm::inspect::maker::Maker;
 use holm::model::namespace::Namespace;
@@ -10,21 +11,17 @@ use std::collections::HashMap;
 pub(crate) const VERSION: u32 = 1;
 
 /// The namespaces at `places` and the processes in them.
-pub(crate) fn document(machine: &Machine, places: &[Place], makers: &HashMap<Place, Maker>) -> Result<String, String> {
+pub(crate) fn document(machine: &Machine, places: &[Place], makers: &HashMap<Place, Maker>) -> Done {
     let namespaces: Vec<Value> = places.iter().map(|&place| namespace(machine, place, makers)).collect();
     let shown =
         |process: &&Process| process.namespaces.iter().flatten().any(|place| places.binary_search(place).is_ok());
     let processes: Vec<Value> = machine.processes.iter().filter(shown).map(|one| process(machine, one)).collect();
-    pretty(&json!({
+    crate::root::pretty(&json!({
         "version": VERSION,
         "namespaces": namespaces,
         "processes": processes,
         "unread": unread(&machine.unread),
     }))
-}
-
-pub(crate) fn pretty(value: &Value) -> Result<String, String> {
-    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| format!("cannot print: {error}"))
 }
 
 fn namespace(machine: &Machine, place: Place, makers: &HashMap<Place, Maker>) -> Value {

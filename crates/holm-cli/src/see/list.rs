@@ -37,7 +37,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     };
     let places: Vec<Place> = (0..machine.namespaces.len()).filter(wanted).collect();
     if matches.get_flag("json") {
-        return json::document(machine, &places, &makers).map_err(|message| vec![fault(message, "")]);
+        return json::document(machine, &places, &makers);
     }
     let row = |place: &Place| columns.iter().map(|column| cell(screen, machine, *place, column, &makers)).collect();
     let rows: Vec<Vec<String>> = places.iter().map(row).collect();

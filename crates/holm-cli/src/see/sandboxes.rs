@@ -5,7 +5,7 @@
 
 use super::screen::Screen;
 use super::table::table;
-use super::{Done, fault, json};
+use super::{Done, json};
 use crate::{arguments, limits};
 use clap::ArgMatches;
 use holm::inspect::detail::Open;
@@ -45,7 +45,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     let sandboxes: Vec<Sandbox<'_>> =
         machine.processes.iter().filter(is_init).map(|init| sandbox(machine, init)).collect();
     if matches.get_flag("json") {
-        return document(&sandboxes).map_err(|message| vec![fault(message, "")]);
+        return document(&sandboxes);
     }
     let row = |one: &Sandbox<'_>| {
         let asked = |what: fn(&Asked) -> String| {
@@ -115,7 +115,7 @@ fn asked(words: &[String]) -> Option<Asked> {
     })
 }
 
-fn document(sandboxes: &[Sandbox<'_>]) -> Result<String, String> {
+fn document(sandboxes: &[Sandbox<'_>]) -> Done {
     let one = |one: &Sandbox<'_>| {
         serde_json::json!({
             "pid": one.init.pid,
@@ -130,7 +130,7 @@ fn document(sandboxes: &[Sandbox<'_>]) -> Result<String, String> {
         })
     };
     let sandboxes: Vec<serde_json::Value> = sandboxes.iter().map(one).collect();
-    json::pretty(&serde_json::json!({ "version": json::VERSION, "sandboxes": sandboxes }))
+    crate::root::pretty(&serde_json::json!({ "version": json::VERSION, "sandboxes": sandboxes }))
 }
 
 #[cfg(test)]

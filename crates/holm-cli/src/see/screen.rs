@@ -1,6 +1,5 @@
 //! What standard output can show: colours, how many columns, and which letters.
 
-use holm::model::text::escape;
 use rustix::termios::tcgetwinsize;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -61,9 +60,7 @@ impl Screen {
 
     /// Text that anybody may have written, as it can be shown.
     pub(crate) fn text(&self, text: impl AsRef<OsStr>) -> String {
-        let mut shown = String::new();
-        // A string takes everything.
-        let _ = escape(text.as_ref(), &mut shown);
+        let shown = crate::report::plain(text);
         if self.unicode || shown.is_ascii() {
             return shown;
         }
