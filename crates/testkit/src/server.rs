@@ -47,15 +47,24 @@ struct State {
     ended: bool,
 }
 
+/// What a test answers to the head of a request, given the server's address; nothing is never sent.
+type Answering = Box<dyn Fn(&str, &str) -> Vec<u8> + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     end: Condvar,
+    answering: Option<Answering>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the server is dropped.
+    fn wait(&self) {
+        drop(self.end.wait_while(self.state(), |state| !state.ended));
     }
 }
 
@@ -72,9 +81,22 @@ impl Server {
     /// # Panics
     /// Loopback has no free port.
     pub fn start() -> Server {
+        Server::sharing(Shared::default())
+    }
+
+    /// Starts one that answers each request, whose head `answer` gets with the server's `ADDRESS:PORT`, by the bytes that
+    /// this returns; without any the connection stays open.
+    ///
+    /// # Panics
+    /// Loopback has no free port.
+    pub fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + Sync + 'static) -> Server {
+        Server::sharing(Shared { answering: Some(Box::new(answer)), ..Shared::default() })
+    }
+
+    fn sharing(shared: Shared) -> Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let own = Arc::clone(&shared);
         let thread = std::thread::spawn(move || accept(&listener, &own));
         Server { address, shared, thread: Some(thread) }
@@ -83,6 +105,11 @@ impl Server {
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its `ADDRESS:PORT`.
+    pub fn at(&self) -> String {
+        self.address.to_string()
     }
 
     /// Gives a path, which begins with a slash, a content.
@@ -146,19 +173,20 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().unwrap_or(Ok(String::new()))?;
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut from = None;
-    for line in lines {
-        let line = line?.to_ascii_lowercase();
-        if line.is_empty() {
-            break;
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    while reader.read_line(&mut head)? > 2 {}
+    if let Some(answer) = &shared.answering {
+        let bytes = answer(&head, &stream.local_addr()?.to_string());
+        if bytes.is_empty() {
+            shared.wait();
         }
-        if let Some(range) = line.strip_prefix("range: bytes=") {
-            from = range.trim_end_matches('-').parse::<usize>().ok();
-        }
+        return stream.write_all(&bytes);
     }
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let lower = head.to_ascii_lowercase();
+    let range = lower.lines().find_map(|line| line.strip_prefix("range: bytes="));
+    let from = range.and_then(|range| range.trim_end_matches('-').parse::<usize>().ok());
     let (content, other) = {
         let mut state = shared.state();
         state.requests.push(Request { path: path.clone(), from });
@@ -170,8 +198,7 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         (state.files.get(&path).cloned(), other)
     };
     if other == Some(Answer::Silence) {
-        let state = shared.state();
-        drop(shared.end.wait_while(state, |state| !state.ended));
+        shared.wait();
         return Ok(());
     }
     stream.write_all(&response(content.as_deref(), from, other))
@@ -214,4 +241,14 @@ fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer
         None => ("200", String::new()),
     };
     [head(status, &(length + &range)), body].concat()
+}
+
+/// An answer with this body.
+pub fn ok(body: &[u8]) -> Vec<u8> {
+    promising(body.len(), body)
+}
+
+/// An answer that promises so many bytes and sends these.
+pub fn promising(length: usize, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(), body].concat()
 }

@@ -2,20 +2,20 @@
 
 use crate::archives::file;
 use crate::layout::{Layout, archives};
-use crate::server::{Answer, Server, blob, ok, promising};
 use crate::stores::{Store, said, there};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
 use testkit::holm;
+use testkit::server::{Server, ok, promising};
 
-fn status(line: &str) -> Answer {
-    Answer::from(format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
+fn status(line: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
 }
 
 /// What is tried in vain, with what is said of it.
 fn refused(store: &Store, server: &Server, words: &str) -> String {
-    let said = store.fails(&["root", "pull", &format!("{}/web", server.at), "web"], words);
+    let said = store.fails(&["root", "pull", &format!("{}/web", server.at()), "web"], words);
     assert_eq!(store.does(&["root", "ls", "--json"]), "[]\n", "{words}");
     assert!(!there(&store.path().join("draft")), "{words}");
     said
@@ -23,7 +23,7 @@ fn refused(store: &Store, server: &Server, words: &str) -> String {
 
 /// A registry that answers everything in the same way.
 fn always(line: &'static str) -> Server {
-    Server::new(move |_, at| status(&line.replace("HERE", at)))
+    Server::answering(move |_, at| status(&line.replace("HERE", at)))
 }
 
 #[test]
@@ -58,19 +58,13 @@ fn what_a_registry_answers_is_told_with_what_would_help() {
 }
 
 /// A registry with one image, whose only layer is sent as `layer` says.
-fn with_layer(path: &Path, layer: impl Fn(&[u8]) -> Answer + Send + 'static) -> Server {
+fn with_layer(path: &Path, layer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Server {
     let layout = Layout::new(path, &archives(&[vec![file("note", "x")]]));
-    let manifest = blob(&layout, &layout.finish());
-    let bytes = blob(&layout, &layout.manifest["layers"][0]);
+    let (bytes, served) = (layout.read(&layout.manifest["layers"][0]), layout.served());
     let name = layout.manifest["layers"][0]["digest"].as_str().expect("it has one").to_owned();
-    let path = path.to_owned();
-    Server::new(move |request, _| {
-        let at = request.split(' ').nth(1).unwrap_or_default();
-        match at.rsplit('/').next().unwrap_or_default() {
-            "latest" => ok(&manifest),
-            digest if digest == name => layer(&bytes),
-            digest => ok(&fs::read(path.join("blobs/sha256").join(&digest[7..])).unwrap_or_default()),
-        }
+    Server::answering(move |request, _| match request.split(' ').nth(1).unwrap_or_default() {
+        at if at.ends_with(&name) => layer(&bytes),
+        at => served(at),
     })
 }
 
@@ -83,10 +77,8 @@ fn a_layer_that_is_not_what_was_promised_is_refused() {
     let chunked = |bytes: &[u8]| {
         let all = [bytes, &[1; 512]].concat();
         let text = String::from_utf8(all.clone()).expect("it is ASCII");
-        Answer::from(format!(
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n",
-            all.len()
-        ))
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n", all.len())
+            .into_bytes()
     };
     refused(&store, &with_layer(&at("chunked"), chunked), "the server sends more than ");
     let other = |bytes: &[u8]| ok(&vec![b'y'; bytes.len()]);
@@ -97,37 +89,37 @@ fn a_layer_that_is_not_what_was_promised_is_refused() {
     refused(&store, &with_layer(&at("gone"), gone), "says 404");
     // What is left of the failures is in nobody's way.
     let server = with_layer(&at("right"), ok);
-    store.does(&["root", "pull", &format!("{}/web", server.at), "web"]);
+    store.does(&["root", "pull", &format!("{}/web", server.at()), "web"]);
     assert_eq!(store.does(&["root", "verify"]), "web: as stored\n");
 }
 
 #[test]
 fn documents_are_bounded_and_checked() {
     let store = Store::new("answers-document");
-    let huge = Server::new(|_, _| ok(&vec![b' '; 5 << 20]));
+    let huge = Server::answering(|_, _| ok(&vec![b' '; 5 << 20]));
     refused(&store, &huge, "a document of more than 4194304 bytes");
-    let none = Server::new(|_, _| ok(b"<html>"));
+    let none = Server::answering(|_, _| ok(b"<html>"));
     refused(&store, &none, "its manifest is damaged");
     let layout = Layout::new(&store.0.join("image"), &[]);
     let (one, other) = (layout.finish(), layout.blob("application/json", b"{}"));
     let index = json!({ "schemaVersion": 2, "manifests": [one] }).to_string();
-    let other = blob(&layout, &other);
-    let swapped = Server::new(move |request, _| match request.contains("/latest ") {
+    let other = layout.read(&other);
+    let swapped = Server::answering(move |request, _| match request.contains("/latest ") {
         true => ok(index.as_bytes()),
         false => ok(&other),
     });
     refused(&store, &swapped, "has another digest");
-    let asked = format!("{}/web@sha256:{}", swapped.at, "0".repeat(64));
+    let asked = format!("{}/web@sha256:{}", swapped.at(), "0".repeat(64));
     store.fails(&["root", "pull", &asked, "web"], "its manifest has another digest");
 }
 
 #[test]
 fn a_registry_that_says_nothing_is_given_up() {
     let store = Store::new("answers-silent");
-    let silent = Server::new(|_, _| Answer::from(""));
+    let silent = Server::answering(|_, _| Vec::new());
     // It takes half a minute, and ends by itself.
     let mut command = std::process::Command::new(holm());
-    command.args(["root", "pull", &format!("{}/web", silent.at)]).env("HOLM_STORE", store.path());
+    command.args(["root", "pull", &format!("{}/web", silent.at())]).env("HOLM_STORE", store.path());
     let done = command.output().expect("it starts");
     assert_eq!(done.status.code(), Some(125));
     assert!(said(&done).contains("cannot pull "), "{}", said(&done));
@@ -138,7 +130,7 @@ fn a_helper_with_credentials_is_named_and_not_run() {
     let store = Store::new("answers-helper");
     fs::write(store.0.join("config.json"), r#"{"credsStore":"vault"}"#).expect("scratch is ours");
     let server = always("401 Unauthorized\r\nwww-authenticate: Basic realm=\"x\"");
-    let image = format!("{}/web", server.at);
+    let image = format!("{}/web", server.at());
     let mut command = store.holm(&["root", "pull", &image]);
     let done = crate::patience::output(command.env("DOCKER_CONFIG", store.0.path()));
     assert!(said(&done).contains("its password is with the helper vault of "), "{}", said(&done));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use testkit::server::ok;
 
 pub(crate) const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -51,6 +52,22 @@ impl Layout {
         let digest = digest(bytes);
         fs::write(self.path.join("blobs/sha256").join(&digest[7..]), bytes).expect("scratch is ours");
         json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+    }
+
+    /// The bytes of a blob that a descriptor names.
+    pub(crate) fn read(&self, descriptor: &Value) -> Vec<u8> {
+        let digest = descriptor["digest"].as_str().expect("it has one");
+        fs::read(self.path.join("blobs/sha256").join(&digest[7..])).expect("it is there")
+    }
+
+    /// What a registry answers that has this image alone, as `web:latest`, to a request for a path.
+    pub(crate) fn served(&self) -> impl Fn(&str) -> Vec<u8> + Send + Sync + 'static {
+        let (manifest, blobs) = (self.read(&self.finish()), self.path.join("blobs/sha256"));
+        move |at| match at.strip_prefix("/v2/web/blobs/sha256:").map(|hex| fs::read(blobs.join(hex))) {
+            None if at == "/v2/web/manifests/latest" => ok(&manifest),
+            Some(Ok(bytes)) => ok(&bytes),
+            _ => b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec(),
+        }
     }
 
     /// Writes configuration and manifest; the descriptor of the manifest.

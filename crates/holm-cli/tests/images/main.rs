@@ -10,7 +10,6 @@ mod layout;
 #[expect(dead_code, reason = "nothing here is left running in the background")]
 mod patience;
 mod registry;
-mod server;
 mod start;
 #[path = "../stores/mod.rs"]
 mod stores;

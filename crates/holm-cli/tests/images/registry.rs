@@ -3,12 +3,14 @@
 use crate::archives::file;
 use crate::layout::{Layout, archives};
 use crate::patience::{output, within};
-use crate::server::{Answer, Server, blob, ok};
 use crate::stores::Store;
 use crate::tools::line;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use testkit::server::{Server, ok};
 use testkit::skip;
 
 /// A registry of this test, killed when dropped.
@@ -84,30 +86,29 @@ fn an_image_is_pulled_once_and_started_from_the_store() {
     store.fails(&["root", "pull", &format!("{at}:v1"), "again"], "connection refused");
 }
 
+/// The answer of a registry whose own token server is to be asked.
+fn wants_token(server: &str) -> Vec<u8> {
+    let realm = format!("www-authenticate: Bearer realm=\"http://{server}/token\",service=\"s\"");
+    format!("HTTP/1.1 401 Unauthorized\r\n{realm}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
+}
+
 #[test]
 fn a_token_is_got_with_the_callers_credentials() {
     let store = Store::new("pull-token");
     let layout = Layout::new(&store.0.join("image"), &archives(&[vec![file("note", "x")]]));
-    let manifest = blob(&layout, &layout.finish());
-    let path = layout.path.clone();
-    let server = Server::new(move |request, server| {
+    let served = layout.served();
+    let server = Server::answering(move |request, server| {
         let has = |text: &str| request.lines().any(|line| line.eq_ignore_ascii_case(text));
         match request.split(' ').nth(1).unwrap_or_default() {
             at if at.starts_with("/token?") => match has("authorization: Basic bWU6aGlkZGVu") {
                 true if at.contains("scope=repository%3Aweb%3Apull") => ok(br#"{"token":"granted"}"#),
-                _ => Answer::from("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"),
+                _ => b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec(),
             },
-            _ if !has("authorization: Bearer granted") => Answer::from(format!(
-                "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer realm=\"http://{server}/token\",service=\"s\"\r\ncontent-length: 0\r\n\r\n"
-            )),
-            "/v2/web/manifests/latest" => ok(&manifest),
-            at => match at.strip_prefix("/v2/web/blobs/sha256:") {
-                Some(hex) => ok(&fs::read(path.join("blobs/sha256").join(hex)).unwrap_or_default()),
-                None => Answer::from("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
-            },
+            _ if !has("authorization: Bearer granted") => wants_token(server),
+            at => served(at),
         }
     });
-    let image = format!("{}/web", server.at);
+    let image = format!("{}/web", server.at());
     let pull = |config: &str, host: &str| {
         fs::write(store.0.join("config.json"), config.replace("HOST", host)).expect("scratch is ours");
         output(
@@ -122,10 +123,52 @@ fn a_token_is_got_with_the_callers_credentials() {
     assert!(said(&none).contains("says 403") && said(&none).contains("hint: podman login"), "{}", said(&none));
     let elsewhere = pull(r#"{"auths":{"HOST":{"auth":"bWU6aGlkZGVu"}}}"#, "other.example");
     assert_eq!(elsewhere.status.code(), Some(125), "credentials of others are not used");
-    let damaged = pull(r#"{"auths":{"HOST":{"auth":"%"}}}"#, &server.at);
+    let damaged = pull(r#"{"auths":{"HOST":{"auth":"%"}}}"#, &server.at());
     assert!(said(&damaged).contains("no base64 of USER:PASSWORD"), "{}", said(&damaged));
-    let done = pull(r#"{"auths":{"HOST":{"auth":"bWU6aGlkZGVu"}}}"#, &server.at);
+    let done = pull(r#"{"auths":{"HOST":{"auth":"bWU6aGlkZGVu"}}}"#, &server.at());
     assert_eq!(done.status.code(), Some(0), "{}", said(&done));
     assert!(!said(&done).contains("hidden"));
     assert_eq!(store.does(&["root", "verify"]), "web: as stored\n");
+}
+
+/// A registry whose tokens are good for so many requests each, and how many tokens it has given.
+fn forgetful(layout: &Layout, uses: usize) -> (Server, Arc<AtomicUsize>) {
+    let given = Arc::new(AtomicUsize::new(0));
+    let (served, count, left) = (layout.served(), Arc::clone(&given), AtomicUsize::new(0));
+    let server = Server::answering(move |request, server| {
+        let at = request.split(' ').nth(1).unwrap_or_default();
+        if at.starts_with("/token?") {
+            left.store(uses, Ordering::Relaxed);
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            return ok(format!(r#"{{"token":"t{number}"}}"#).as_bytes());
+        }
+        let wanted = format!("authorization: bearer t{}\r\n", count.load(Ordering::Relaxed));
+        let good = request.to_ascii_lowercase().contains(&wanted);
+        let used = |left: usize| left.checked_sub(1);
+        match good && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, used).is_ok() {
+            true => served(at),
+            false => wants_token(server),
+        }
+    });
+    (server, given)
+}
+
+#[test]
+fn a_token_that_expires_on_the_way_is_got_again() {
+    let store = Store::new("pull-expired");
+    let layout = Layout::new(&store.0.join("image"), &archives(&[vec![file("note", "x")]]));
+    let (server, given) = forgetful(&layout, 1);
+    store.does(&["root", "pull", &format!("{}/web", server.at()), "web"]);
+    assert_eq!(given.load(Ordering::Relaxed), 3, "one each for manifest, configuration and layer");
+    assert_eq!(store.does(&["root", "verify"]), "web: as stored\n");
+}
+
+#[test]
+fn a_token_that_is_never_good_is_not_asked_for_again_and_again() {
+    let store = Store::new("pull-never");
+    let layout = Layout::new(&store.0.join("image"), &archives(&[vec![file("note", "x")]]));
+    let (server, given) = forgetful(&layout, 0);
+    let said = store.fails(&["root", "pull", &format!("{}/web", server.at()), "web"], "the registry says 401");
+    assert!(said.contains("hint: podman login"), "{said}");
+    assert_eq!(given.load(Ordering::Relaxed), 1);
 }

@@ -13,10 +13,11 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::ops::Deref;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderValue, RANGE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -67,6 +68,18 @@ impl From<Error> for Failure {
     }
 }
 
+/// What a server wants to see with each request. It is sent to no host that a server leads to.
+pub(crate) trait Authority {
+    /// What is sent now.
+    fn header(&self) -> Option<HeaderValue>;
+    /// Gets another one, after `sent` was answered 401 with these headers.
+    fn renew<'a>(
+        &'a self,
+        sent: Option<HeaderValue>,
+        headers: &'a HeaderMap,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+}
+
 /// Who downloads.
 pub(crate) struct Fetcher<'p> {
     client: reqwest::Client,
@@ -74,7 +87,7 @@ pub(crate) struct Fetcher<'p> {
     patience: Patience,
     progress: RefCell<&'p mut dyn FnMut(Progress)>,
     stage: Cell<Progress>,
-    authorization: Option<HeaderValue>,
+    authority: Option<&'p dyn Authority>,
 }
 
 impl<'p> Fetcher<'p> {
@@ -92,12 +105,12 @@ impl<'p> Fetcher<'p> {
             status: None,
         })?;
         let stage = Cell::new(Progress { stage: Stage::Release, done: 0, total: 0 });
-        Ok(Fetcher { client, cache: files, patience, progress: RefCell::new(progress), stage, authorization: None })
+        Ok(Fetcher { client, cache: files, patience, progress: RefCell::new(progress), stage, authority: None })
     }
 
-    /// Sends this with each request, but to no host that a server leads to.
-    pub(crate) fn authorized(self, authorization: Option<HeaderValue>) -> Fetcher<'p> {
-        Fetcher { authorization, ..self }
+    /// Sends what `authority` has with each request.
+    pub(crate) fn authorized(self, authority: &'p dyn Authority) -> Fetcher<'p> {
+        Fetcher { authority: Some(authority), ..self }
     }
 
     /// Begins a stage of so many bytes or items.
@@ -283,15 +296,14 @@ impl<'p> Fetcher<'p> {
 
     /// Asks for a file from an offset on; an answer that isn't one is a failure.
     async fn get(&self, url: &str, from: u64) -> Result<Response, Failure> {
-        let mut request = self.client.get(url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        let sent = self.authority.and_then(Authority::header);
+        let mut response = self.send(url, from, sent.clone()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(authority) = self.authority
+        {
+            authority.renew(sent, response.headers()).await?;
+            response = self.send(url, from, authority.header()).await?;
         }
-        if from > 0 {
-            request = request.header(RANGE, format!("bytes={from}-"));
-        }
-        let answer = self.patient(url, request.send()).await?;
-        let response = answer.map_err(|error| Failure::Passing(failed(url, causes(&error)), None))?;
         let status = response.status();
         let error = Error::Download {
             url: url.to_owned(),
@@ -310,6 +322,18 @@ impl<'p> Fetcher<'p> {
             status if status.is_server_error() => Err(Failure::Passing(error, wait())),
             _ => Err(Failure::Final(error)),
         }
+    }
+
+    async fn send(&self, url: &str, from: u64, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
+        let mut request = self.client.get(url);
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if from > 0 {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        let answer = self.patient(url, request.send()).await?;
+        answer.map_err(|error| Failure::Passing(failed(url, causes(&error)), None))
     }
 
     async fn chunk(

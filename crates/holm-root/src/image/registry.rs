@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use oci_spec::image::Descriptor;
@@ -21,7 +22,8 @@ use super::document::{self, Document, Documents, MOST, digest};
 use super::files::Part;
 use super::layout::checked;
 use super::{Image, Name};
-use crate::debian::fetch::{Fetcher, Patience, Wanted, causes};
+use crate::debian::error::Error as Refused;
+use crate::debian::fetch::{Authority, Fetcher, Patience, Wanted, causes};
 use crate::store::listing::Hash;
 use crate::store::{Error, Store};
 
@@ -116,6 +118,25 @@ impl Documents for Registry<'_> {
     }
 }
 
+impl Authority for Registry<'_> {
+    fn header(&self) -> Option<HeaderValue> {
+        self.authorization.borrow().clone()
+    }
+
+    fn renew<'a>(
+        &'a self,
+        sent: Option<HeaderValue>,
+        headers: &'a HeaderMap,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + 'a>> {
+        Box::pin(async move {
+            self.authorize(sent, headers).await.map_err(|error| match error {
+                Error::Pull { cause, status, .. } => Refused::Download { url: self.base.to_string(), cause, status },
+                error => Refused::Download { url: self.base.to_string(), cause: error.to_string(), status: None },
+            })
+        })
+    }
+}
+
 impl Registry<'_> {
     fn new(name: &Name, transport: Transport) -> Result<Registry<'_>, Error> {
         let failed = |cause: String| Error::Pull { image: name.to_string(), cause, status: None };
@@ -169,15 +190,15 @@ impl Registry<'_> {
         wanted.dedup_by_key(|one| one.sha256);
         let mut silent = |_| {};
         let fetcher = Fetcher::new(cache, Patience::default(), &mut silent).map_err(|error| self.fetched(error))?;
-        let fetcher = fetcher.authorized(self.authorization.borrow().clone());
+        let fetcher = fetcher.authorized(self);
         let paths = self.runtime.block_on(fetcher.files(&wanted)).map_err(|error| self.fetched(error))?;
         let path = |hash: &Hash| wanted.iter().position(|one| one.sha256 == *hash).map(|at| paths[at].clone());
         Ok(hashes.iter().filter_map(path).collect())
     }
 
-    fn fetched(&self, error: crate::debian::error::Error) -> Error {
+    fn fetched(&self, error: Refused) -> Error {
         match error {
-            crate::debian::error::Error::Download { cause, status, .. } => {
+            Refused::Download { cause, status, .. } => {
                 let status = status.and_then(|status| StatusCode::from_u16(status).ok());
                 self.answered(cause, status)
             }
@@ -189,10 +210,11 @@ impl Registry<'_> {
     async fn get(&self, url: Url) -> Result<Vec<u8>, Error> {
         let slow = |_| self.failed(format!("the registry takes more than {} s for a document", LONGEST.as_secs()));
         let work = async {
-            let mut answer = self.ask(url.clone()).await?;
-            if answer.status() == StatusCode::UNAUTHORIZED && self.authorization.borrow().is_none() {
-                self.authorize(answer.headers()).await?;
-                answer = self.ask(url).await?;
+            let sent = self.header();
+            let mut answer = self.ask(url.clone(), sent.clone()).await?;
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                self.authorize(sent, answer.headers()).await?;
+                answer = self.ask(url, self.header()).await?;
             }
             match answer.status() {
                 StatusCode::OK => self.body(answer).await,
@@ -202,9 +224,9 @@ impl Registry<'_> {
         tokio::time::timeout(LONGEST, work).await.map_err(slow)?
     }
 
-    async fn ask(&self, url: Url) -> Result<Response, Error> {
+    async fn ask(&self, url: Url, authorization: Option<HeaderValue>) -> Result<Response, Error> {
         let mut request = self.client.get(url).header(ACCEPT, KINDS);
-        if let Some(value) = self.authorization.borrow().as_ref() {
+        if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
         request.send().await.map_err(|error| self.failed(causes(&error)))
@@ -222,8 +244,12 @@ impl Registry<'_> {
         Ok(bytes)
     }
 
-    /// Gets what a registry that has answered 401 wants to see.
-    async fn authorize(&self, headers: &HeaderMap) -> Result<(), Error> {
+    /// Gets what a registry wants to see that has answered 401 to `sent`.
+    async fn authorize(&self, sent: Option<HeaderValue>, headers: &HeaderMap) -> Result<(), Error> {
+        if self.header() != sent {
+            // Another request has got it meanwhile.
+            return Ok(());
+        }
         let refused = |cause: String| self.answered(cause, Some(StatusCode::UNAUTHORIZED));
         let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let texts: Vec<&str> = texts.collect();
