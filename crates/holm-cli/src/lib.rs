@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
         Some(("root", matches)) => root::root(matches),
+        Some(("diff", matches)) if see::compares(matches) => see::run(see::COMPARE, matches),
         Some((command @ ("diff" | "apply" | "commit" | "drop"), matches)) => changes::run(command, matches),
         Some(("generate", matches)) => generate::generate(matches),
         Some((name, matches)) => see::command(name).map_or(ExitCode::from(125), |show| see::run(show, matches)),

@@ -31,6 +31,14 @@ type Done = Result<String, Vec<Fault>>;
 /// What makes text of a reading.
 type Show = fn(&Machine, &ArgMatches, &Screen) -> Done;
 
+/// What `holm diff` shows of two processes.
+pub(crate) const COMPARE: Show = compare::print;
+
+/// Whether `holm diff` is to compare two processes.
+pub(crate) fn compares(matches: &ArgMatches) -> bool {
+    compare::processes(matches).is_some()
+}
+
 /// The command of this name, if it is one of these.
 pub(crate) fn command(name: &str) -> Option<Show> {
     Some(match name {
@@ -40,7 +48,6 @@ pub(crate) fn command(name: &str) -> Option<Show> {
         "matrix" => matrix::print,
         "why" => why::print,
         "caps" => caps::print,
-        "compare" => compare::print,
         _ => return None,
     })
 }

@@ -53,7 +53,7 @@ fn a_name_with_control_characters_does_not_reach_the_terminal() {
         &["matrix"],
         &["why", &own],
         &["caps", &pid, &own],
-        &["compare", &pid, &pid],
+        &["diff", &pid, &pid],
     ] {
         let (text, ..) = see(arguments);
         assert!(text.contains("\\u{1b}[2J\\n\\xff\\u{202e}"), "{arguments:?}: {text}");
@@ -112,7 +112,7 @@ fn a_tree_shows_pids_on_both_sides_and_maps() {
     assert!(text.lines().any(|line| line.contains("pid 4") && line.ends_with(&pids)), "{pids}: {text}");
     let (text, ..) = see(&["tree", "--by", "process"]);
     assert!(text.contains(&format!("{pids}: other pid")), "{text}");
-    let (text, ..) = see(&["compare", &std::process::id().to_string(), &inside.pid()]);
+    let (text, ..) = see(&["diff", &std::process::id().to_string(), &inside.pid()]);
     assert!(text.ends_with("shared: cgroup, ipc, time, mnt\n"), "{text}");
 }
 

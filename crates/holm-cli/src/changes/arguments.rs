@@ -10,7 +10,8 @@ Examples:
   holm diff -p try src                           in src, line by line
   holm apply try src                             write the changes in src back to the host
   holm commit try --to web                       make a stored root of what it did to its root
-  holm drop try                                  forget all of it";
+  holm drop try                                  forget all of it
+  holm diff 4242 1                               two processes: which namespaces differ, and what that isolates";
 
 pub(crate) fn commands() -> [Command; 4] {
     [diff(), apply(), commit(), drop()]
@@ -18,7 +19,7 @@ pub(crate) fn commands() -> [Command; 4] {
 
 fn diff() -> Command {
     Command::new("diff")
-        .about("Shows what a sandbox changed; without a name, which changes are kept")
+        .about("Shows what a sandbox changed; without a name, which changes are kept; of two pids, what isolates them")
         .after_help(EXAMPLES)
         .arg(name())
         .arg(paths("Only what is at or below these paths"))

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 /// All of them.
 pub(crate) fn commands() -> Vec<Command> {
-    vec![list(), sandboxes(), tree(), matrix(), why(), caps(), compare()]
+    vec![list(), sandboxes(), tree(), matrix(), why(), caps()]
 }
 
 fn list() -> Command {
@@ -78,19 +78,8 @@ fn why() -> Command {
 fn caps() -> Command {
     Command::new("caps")
         .about("Shows what a process may do in a namespace, and the rule that says so")
-        .arg(pid("pid", "PID"))
+        .arg(Arg::new("pid").value_name("PID").required(true).value_parser(value_parser!(u32)).help("A process"))
         .arg(namespace())
-}
-
-fn compare() -> Command {
-    Command::new("compare")
-        .about("Shows which namespaces of two processes differ, and what each difference isolates")
-        .arg(pid("pid", "PID"))
-        .arg(pid("other", "PID"))
-}
-
-fn pid(id: &'static str, value: &'static str) -> Arg {
-    Arg::new(id).value_name(value).required(true).value_parser(value_parser!(u32)).help("A process")
 }
 
 fn namespace() -> Arg {

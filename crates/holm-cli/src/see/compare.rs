@@ -1,17 +1,35 @@
-//! Two processes side by side: which of the eight namespaces differ, and what each difference isolates.
+//! `holm diff PID PID`, two processes side by side: which of the eight namespaces differ, and what each difference isolates.
 
-use super::Done;
 use super::screen::{Ink, Screen};
 use super::table::fold;
 use super::target::{label, process};
+use super::{Done, fault};
 use clap::ArgMatches;
 use holm::inspect::machine::Machine;
 use holm::model::namespace::Namespace;
+use std::ffi::OsString;
+
+/// The two processes that `holm diff` is to compare: its words are two numbers and nothing else.
+pub(crate) fn processes(matches: &ArgMatches) -> Option<(u32, u32)> {
+    let name = matches.get_one::<OsString>("name").into_iter();
+    let words: Vec<_> = name.chain(matches.get_many::<OsString>("path").into_iter().flatten()).collect();
+    let [one, other] = words[..] else { return None };
+    Some((number(one)?, number(other)?))
+}
+
+fn number(word: &OsString) -> Option<u32> {
+    let word = word.to_str()?;
+    if word.bytes().all(|byte| byte.is_ascii_digit()) { word.parse().ok() } else { None }
+}
 
 /// What differs between the namespaces of two processes.
 pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) -> Done {
-    let named = |name: &str| process(machine, matches.get_one::<u32>(name).copied().unwrap_or_default());
-    let (one, other) = (named("pid")?, named("other")?);
+    if let Some(flag) = ["patch", "json"].into_iter().find(|flag| matches.get_flag(flag)) {
+        let message = format!("cannot show two processes with --{flag}: it is for the changes of a sandbox");
+        return Err(vec![fault(message, "holm diff PID PID takes no option")]);
+    }
+    let (one, other) = processes(matches).expect("the command was chosen by them");
+    let (one, other) = (process(machine, one)?, process(machine, other)?);
     let (first, second) = (label(screen, one), label(screen, other));
     let (mut text, mut shared) = (String::new(), Vec::new());
     for kind in Namespace::ALL {
