@@ -4,8 +4,10 @@
 //! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
 //! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
 //!
-//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT HELD" as decimal numbers, the time in milliseconds or 0, the
-//! first step of the parent to wait for or 0, the step that is this program, and a descriptor to keep or 0; "STEP RESOURCE SOFT HARD" for each limit of
+//! A detached sandbox has no owner. Its first process waits at a door, a listening socket, and becomes the program itself.
+//!
+//! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT HELD DOOR" as decimal numbers, the time in milliseconds or 0, the
+//! first step of the parent to wait for or 0, the step that is this program, and a descriptor to keep or 0, and the door or 0; "STEP RESOURCE SOFT HARD" for each limit of
 //! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, get ready to
 //! reap, start the program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's
 //! records (the table in wire.rs).
@@ -41,6 +43,7 @@ const PRCTL: usize = 157;
 const CLOCK_GETTIME: usize = 228;
 const EXIT_GROUP: usize = 231;
 const OPENAT: usize = 257;
+const ACCEPT4: usize = 288;
 const SIGNALFD4: usize = 289;
 const PRLIMIT64: usize = 302;
 const PIDFD_SEND_SIGNAL: usize = 424;
@@ -53,6 +56,7 @@ const SIGCONT: usize = 18;
 const SIGSTOP: usize = 19;
 const ENOENT: i32 = 2;
 const EINTR: isize = -4;
+const ECONNABORTED: isize = -103;
 const EACCES: i32 = 13;
 const ENOTDIR: i32 = 20;
 const TIOCSCTTY: usize = 0x540e;
@@ -83,6 +87,8 @@ struct Task {
     own_step: u32,
     /// A descriptor that stays open until the end, or 0.
     held: usize,
+    /// Where to wait to be started, or 0.
+    door: usize,
     /// When the program's time is over, on the clock of `now`; 0 is never.
     deadline: usize,
     /// The program's limits, as text.
@@ -98,8 +104,8 @@ extern "C" fn main(stack: *const usize) -> ! {
     must(&task, PRCTL, [4, 0, 0, 0, 0, 0]); // PR_SET_DUMPABLE: nobody inside may trace us
     call(PRCTL, [15, c"holm-init".as_ptr() as usize, 0, 0, 0, 0]); // PR_SET_NAME
     must(&task, FCNTL, [task.control, 2, 1, 0, 0, 0]); // F_SETFD, FD_CLOEXEC
-    if task.held != 0 {
-        must(&task, FCNTL, [task.held, 2, 1, 0, 0, 0]);
+    for own in [task.held, task.door].into_iter().filter(|own| *own != 0) {
+        must(&task, FCNTL, [own, 2, 1, 0, 0, 0]);
     }
     // A caller that ignores SIGCHLD hands that down even to cleared handlers (clone(2), CLONE_CLEAR_SIGHAND), and then no
     // end of a child would be told (wait(2)).
@@ -112,6 +118,9 @@ extern "C" fn main(stack: *const usize) -> ! {
         wait_for_parent(&task);
     }
     let signals = children_signals(&task);
+    if task.door != 0 {
+        wait_at_door(task);
+    }
     let program = start(&task);
     send(&task, Record::new(wire::STARTED, 0, 0));
     call(CLOSE_RANGE, [0, task.control - 1, 0, 0, 0, 0]);
@@ -121,12 +130,12 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes nine numbers, a text, and as many paths as the fifth number says.
+    // SAFETY: as the caller says; the library passes ten numbers, a text, and as many paths as the fifth number says.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
         let mut text = *argv.add(1);
-        let mut numbers = [0usize; 9];
+        let mut numbers = [0usize; 10];
         for number in &mut numbers {
             *number = take_number(&mut text);
         }
@@ -138,6 +147,7 @@ unsafe fn task(stack: *const usize) -> Task {
             awaited: numbers[6] as u32,
             own_step: numbers[7] as u32,
             held: numbers[8],
+            door: numbers[9],
             deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
             limits: *argv.add(2),
             paths: core::slice::from_raw_parts(argv.add(3), numbers[4]),
@@ -157,16 +167,53 @@ fn children_signals(task: &Task) -> usize {
 /// Waits until the parent has done its last steps; without one it is all over.
 fn wait_for_parent(task: &Task) {
     send(task, Record::new(wire::NEED, task.awaited, 0));
+    if !hears_go(task.control) {
+        exit(125);
+    }
+}
+
+/// Whether the next record is `GO`.
+fn hears_go(socket: usize) -> bool {
     let mut bytes = [0u8; wire::LENGTH];
     loop {
-        let got = call(RECVFROM, [task.control, bytes.as_mut_ptr() as usize, wire::LENGTH, 0, 0, 0]);
-        if got == wire::LENGTH as isize && Record::from_bytes(bytes).kind == wire::GO {
-            return;
-        }
+        let got = call(RECVFROM, [socket, bytes.as_mut_ptr() as usize, wire::LENGTH, 0, 0, 0]);
         if got != EINTR {
+            return got == wire::LENGTH as isize && Record::from_bytes(bytes).kind == wire::GO;
+        }
+    }
+}
+
+/// Waits until the parent lets go and somebody starts it, then becomes the program.
+///
+/// The parent is left only once it has said that it knows of us: whoever waits here is written down somewhere.
+fn wait_at_door(mut task: Task) -> ! {
+    must(&task, SETSID, [0; 6]);
+    if task.flags & flags::TERMINAL != 0 {
+        must(&task, IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
+    }
+    send(&task, Record::new(wire::HELD, 0, 0));
+    if !hears_go(task.control) {
+        exit(125);
+    }
+    call(CLOSE, [task.control, 0, 0, 0, 0, 0]);
+    loop {
+        let caller = call(ACCEPT4, [task.door, 0, 0, 0x80000, 0, 0]); // SOCK_CLOEXEC
+        if caller >= 0 {
+            task.control = caller as usize;
+            if hears_go(task.control) {
+                break;
+            }
+            call(CLOSE, [task.control, 0, 0, 0, 0, 0]);
+        } else if caller != EINTR && caller != ECONNABORTED {
             exit(125);
         }
     }
+    send(&task, Record::new(wire::STARTED, 0, 0));
+    if let Some([errno, step]) = plain_signals(&task, 0).or_else(|| limit(task.limits)) {
+        fail(&task, step as u32, errno);
+    }
+    let errno = execute(&task);
+    fail(&task, task.step, errno)
 }
 
 /// The number that `text` begins with; `text` then begins behind the space after it.
@@ -244,27 +291,37 @@ fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
     exit(127)
 }
 
+/// Makes a call; notes its errno if it fails.
+#[inline(always)]
+fn make(errno: &mut i32, number: usize, arguments: [usize; 6]) {
+    if let failed @ -4095..0 = call(number, arguments) {
+        *errno = -failed as i32;
+    }
+}
+
 /// Takes session, terminal and signals apart from the init's; errno and step if that fails.
 #[inline(always)]
 fn prepare(task: &Task) -> Option<[i32; 2]> {
     let mut errno = 0;
-    let mut make = |number: usize, arguments: [usize; 6]| {
-        if let failed @ -4095..0 = call(number, arguments) {
-            errno = -failed as i32;
-        }
-    };
     if task.flags & flags::TERMINAL != 0 {
-        make(SETPGID, [0; 6]);
+        make(&mut errno, SETPGID, [0; 6]);
         let group = call(GETPID, [0; 6]) as i32;
-        make(IOCTL, [0, TIOCSPGRP, &raw const group as usize, 0, 0, 0]);
+        make(&mut errno, IOCTL, [0, TIOCSPGRP, &raw const group as usize, 0, 0, 0]);
     } else if task.flags & flags::NEW_SESSION != 0 {
-        make(SETSID, [0; 6]);
+        make(&mut errno, SETSID, [0; 6]);
     }
+    plain_signals(task, errno)
+}
+
+/// Has every signal do what it does by default, and blocks none; errno, or that from before, and step if that fails.
+#[inline(always)]
+fn plain_signals(task: &Task, before: i32) -> Option<[i32; 2]> {
+    let mut errno = before;
     for signal in (1..=64).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
-        make(SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
+        make(&mut errno, SIGACTION, [signal, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
     }
     let none = 0u64;
-    make(SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    make(&mut errno, SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
     (errno != 0).then_some([errno, task.own_step as i32])
 }
 

@@ -1,8 +1,10 @@
 //! Floor 6: the running thing, in the shape of `std::process`.
 
+mod held;
 mod ranges;
 mod usage;
 
+pub use held::{Door, Held, NotStarted};
 pub use ranges::enter_ranges;
 pub use usage::{Counted, Usage};
 
@@ -12,8 +14,9 @@ use crate::exec::parent::{self, Running};
 use crate::exec::watch::Watcher;
 use crate::host::Host;
 use crate::model::denied::Denied;
-use crate::plan::{Plan, Refusal};
+use crate::plan::{Plan, Reason, Refusal};
 use crate::spec::Spec;
+use crate::spec::life::Lifetime;
 use crate::sys::init::wire::{self, Record};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -47,13 +50,22 @@ impl Plan {
     /// # Errors
     /// The step that the kernel refused, after everything done before it was undone; nothing is left behind.
     pub fn spawn(&self) -> Result<Child, Error> {
+        if self.launch.lifetime != Lifetime::Owned {
+            return Err(unfit("cannot own a detached sandbox: it is held, and then let go"));
+        }
         let start = Instant::now();
-        let running = parent::spawn(self).map_err(|stop| Error::new(self, stop))?;
+        let running = parent::spawn(self, None).map_err(|stop| Error::new(self, stop))?;
         let Running { pidfd, pid, control, terminal, watcher, pipes, groups } = running;
         let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
         let life = Life { start, groups, watcher, program: None, overtime: false, usage: None };
         Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, life })
     }
+}
+
+/// A plan that is carried out in another way.
+fn unfit(message: &str) -> Error {
+    let reason = Reason { message: message.to_owned(), origin: String::new(), hint: String::new() };
+    Refusal { reasons: vec![reason] }.into()
 }
 
 impl Plan {

@@ -2,24 +2,31 @@
 //! descriptor, mount, process or control group.
 
 use holm::model::namespace::Namespace;
+use holm::plan::Plan;
+use holm::run::Door;
 use holm::spec::filesystem::{Access, Content, Entry, Missing, Operation, Source, Upper, Writes};
 use holm::spec::identity::{Maps, User};
-use holm::spec::life::{Stdio, Terminal};
+use holm::spec::life::{Lifetime, Stdio, Terminal};
 use holm::spec::namespaces::{Keep, TimeOffsets};
 use holm::{Error, Spec};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use testkit::{Scratch, Traces};
 
 const EIO: i32 = 5;
 
 fn fail_each_step(spec: &Spec) -> usize {
+    fail_each(spec, |plan| plan.spawn().err())
+}
+
+fn fail_each(spec: &Spec, start: impl Fn(&Plan) -> Option<Error>) -> usize {
     let plan = spec.plan().expect("the wish can be planned");
     let steps = plan.steps().len();
     let before = Traces::now();
     for number in 1..=steps {
         let mut plan = plan.clone();
         plan.fail_step(number, EIO);
-        let error = plan.spawn().err().unwrap_or_else(|| panic!("step {number} did not fail"));
+        let error = start(&plan).unwrap_or_else(|| panic!("step {number} did not fail"));
         let Error::Failed(failure) = &error else { panic!("step {number}: {error}") };
         assert_eq!((failure.step, failure.errno), (number, EIO), "{error}");
         let expected = plan.steps()[number - 1].act.to_string();
@@ -91,6 +98,16 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     fail_each_step(&directory);
 
     fail_each_step(&limited());
+
+    let directory = std::fs::File::open(scratch.join("source")).expect("it is there");
+    let mut detached = limited();
+    detached.limits.timeout = None;
+    detached.lifetime = Lifetime::Detached;
+    fail_each(&detached, |plan| {
+        let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
+        std::fs::remove_file(source.join("door")).expect("it was made");
+        plan.hold(door).err()
+    });
 
     let kept = scratch.join("kept");
     std::fs::create_dir(&kept).expect("the scratch directory can be written");

@@ -1,6 +1,6 @@
 //! What the init is told by its arguments, and the program by its own (the table is in init/main.rs).
 
-use super::program::text;
+use super::program::{Inherited, text};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, Step};
@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The arguments: what the init is to do, the paths to try, and the program's own.
-pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>, held: Option<&OwnedFd>) -> Vec<CString> {
+pub(crate) fn list(plan: &Plan, control: &OwnedFd, inherited: &Inherited) -> Vec<CString> {
     let launch = &plan.launch;
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let flags = flags::NEW_SESSION
@@ -18,10 +18,11 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, proc: Option<&OwnedFd>, held:
         | flag(launch.wait_all, flags::WAIT_ALL)
         | flag(launch.new_time, flags::OWN_MEMORY)
         | flag(!launch.own_pids, flags::FOREIGN_PIDS);
-    let [proc, held] = [proc, held].map(|one| one.map_or(0, AsRawFd::as_raw_fd));
+    let Inherited { proc, held, door } = inherited;
+    let [proc, held, door] = [proc, held, door].map(|one| one.as_ref().map_or(0, AsRawFd::as_raw_fd));
     let (control, last, paths) = (control.as_raw_fd(), plan.steps.len(), launch.paths.len());
     let (time, awaited, init) = (milliseconds(plan), awaited(plan), init(plan));
-    let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init} {held}");
+    let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init} {held} {door}");
     let own = ["holm-init".to_owned(), task, resources(plan)].map(|s| CString::new(s).expect("no NUL in it"));
     let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
     own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()
@@ -49,7 +50,8 @@ fn milliseconds(plan: &Plan) -> u64 {
 
 /// The number of the step that is the init.
 fn init(plan: &Plan) -> usize {
-    plan.steps.iter().position(|step| step.act == Act::Init).map_or(0, |place| place + 1)
+    let is_init = |step: &Step| matches!(step.act, Act::Init | Act::WaitAtDoor);
+    plan.steps.iter().position(is_init).map_or(0, |place| place + 1)
 }
 
 /// The first step of the parent that the init waits for; 0 is none.

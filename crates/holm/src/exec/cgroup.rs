@@ -131,6 +131,12 @@ impl Groups {
         usage
     }
 
+    /// Leaves them to others, who will remove them.
+    pub(crate) fn keep(mut self) {
+        self.made.clear();
+        self.changed.clear();
+    }
+
     /// Goes back to where the caller was, if nobody else depends on the change by now.
     fn undo(&mut self) {
         let _moving = MOVING.lock();

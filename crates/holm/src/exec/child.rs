@@ -413,10 +413,8 @@ impl<'a> State<'a> {
         for &(first, last) in gaps {
             crate::sys::process::close_range(first, last)?;
         }
-        let own = [&program.proc, &program.held].map(|one| one.as_ref().map(AsFd::as_fd));
-        let inherited = [Some(control(program))].into_iter().chain(own);
-        let kept = kept.iter().map(|&number| crate::sys::process::borrow(number));
-        for descriptor in inherited.chain(kept).flatten() {
+        let kept = kept.iter().filter_map(|&number| crate::sys::process::borrow(number));
+        for descriptor in std::iter::once(control(program)).chain(program.inherited.iter()).chain(kept) {
             rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
         }
         Ok(())

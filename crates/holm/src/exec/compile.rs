@@ -6,7 +6,7 @@
 use super::cgroup::Groups;
 use super::outside::{Three, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
-use super::program::{Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text};
+use super::program::{Inherited, Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text};
 use super::wall::Wall;
 use super::{Failed, arguments};
 use crate::model::id::lines;
@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
 use crate::spec::filesystem::{Access, Operation, Source, Upper};
+use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
@@ -27,12 +28,13 @@ use std::path::Path;
 
 const SAFE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 
-/// Turns `plan` into a program whose child speaks through `control`. The descriptors returned beside are the child's: they
+/// Turns `plan` into a program whose child speaks through `control`, and which waits at `door` if it is detached. The descriptors returned beside are the child's: they
 /// are to be open at the clone and closed after it.
 pub(crate) fn compile(
     plan: &Plan,
     control: BorrowedFd<'_>,
     stdio: Three,
+    door: Option<BorrowedFd<'_>>,
     groups: &mut Groups,
 ) -> std::result::Result<(Program, Vec<OwnedFd>), Failed> {
     let start = plan.clone_step();
@@ -44,14 +46,19 @@ pub(crate) fn compile(
     // Above the control socket: what is below it the init closes.
     let above = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, control.as_raw_fd() + 1);
     let init = above(init::file().map_err(at)?.as_fd()).map_err(at)?;
-    let proc = match plan.launch.own_pids {
+    let launch = &plan.launch;
+    let proc = match launch.own_pids || launch.lifetime != Lifetime::Owned {
         true => None,
         false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
     };
-    let held = plan.launch.held.map(|number| crate::sys::process::borrow(number).ok_or(Errno::BADF).and_then(above));
-    let held = held.transpose().map_err(at)?;
+    let copy = |kept: Option<BorrowedFd<'_>>| kept.map(above).transpose().map_err(at);
+    let held = match launch.held {
+        Some(number) => Some(crate::sys::process::borrow(number).ok_or(at(Errno::BADF))?),
+        None => None,
+    };
+    let inherited = Inherited { proc, held: copy(held)?, door: copy(door)? };
     compiler.fixed = vec![control.as_raw_fd(), init.as_raw_fd()];
-    compiler.fixed.extend(proc.iter().chain(&held).map(AsRawFd::as_raw_fd));
+    compiler.fixed.extend(inherited.iter().map(|one| one.as_raw_fd()));
     for (place, step) in plan.steps.iter().enumerate() {
         let number = place + 1;
         let injected = plan.fault.filter(|&(step, _)| step == number);
@@ -82,7 +89,7 @@ pub(crate) fn compile(
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
         second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
-        arguments: arguments::list(plan, &handed_over[0], proc.as_ref(), held.as_ref()),
+        arguments: arguments::list(plan, &handed_over[0], &inherited),
         aide: compiler.aide,
         aide_socket,
         environment: arguments::environment(plan),
@@ -90,8 +97,7 @@ pub(crate) fn compile(
         kept: plan.launch.descriptors.clone(),
         steps: compiler.steps,
         control: handed_over[0].as_raw_fd(),
-        proc,
-        held,
+        inherited,
         init,
         stdio,
     };
@@ -239,7 +245,7 @@ impl<'a> Compiler<'a> {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
             }
             Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
-            Act::Init => Op::Init,
+            Act::Init | Act::WaitAtDoor => Op::Init,
             Act::OpenNamespace { .. }
             | Act::MakeDirectory(_)
             | Act::Clone(_)

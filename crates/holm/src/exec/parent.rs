@@ -23,7 +23,7 @@ use rustix::net::{
 };
 use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// A running sandbox.
@@ -43,15 +43,16 @@ pub(crate) struct Running {
     pub(crate) groups: Groups,
 }
 
-/// Carries out `plan` until its program runs.
-pub(crate) fn spawn(plan: &Plan) -> std::result::Result<Running, Stop> {
+/// Carries out `plan` until its program runs, or waits at `door`.
+pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::Result<Running, Stop> {
     let clone_step = plan.clone_step();
     let failed = |errno| Stop::Failed(Failed { step: clone_step, errno });
     let kind = SocketType::SEQPACKET;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(failed)?;
     let (inside, pipes) = outside::open_stdio(plan.launch.stdio).map_err(failed)?;
     let mut groups = Groups::default();
-    let (program, child_end) = compile::compile(plan, theirs.as_fd(), inside, &mut groups).map_err(Stop::Failed)?;
+    let (program, child_end) =
+        compile::compile(plan, theirs.as_fd(), inside, door, &mut groups).map_err(Stop::Failed)?;
     drop(theirs);
     if let Some((_, errno)) = plan.fault.filter(|&(step, _)| step == clone_step) {
         return Err(failed(Errno::from_raw_os_error(errno)));
@@ -129,7 +130,7 @@ impl Nursery<'_> {
         loop {
             let Some((record, descriptor)) = self.receive().map_err(&failed)? else { return Err(self.lost()) };
             match (record.kind, descriptor) {
-                (wire::STARTED, _) => started = true,
+                (wire::STARTED | wire::HELD, _) => started = true,
                 (wire::FAILED, _) => {
                     let errno = Errno::from_raw_os_error(record.value);
                     return Err(Stop::Failed(Failed { step: record.step as usize, errno }));

@@ -134,6 +134,22 @@ pub(crate) enum Op {
     Init,
 }
 
+/// Descriptors for the init alone, besides the socket.
+pub(crate) struct Inherited {
+    /// A /proc, for an init that has to end its children itself.
+    pub(crate) proc: Option<OwnedFd>,
+    /// What it keeps open to the end.
+    pub(crate) held: Option<OwnedFd>,
+    /// Where it waits to be started.
+    pub(crate) door: Option<OwnedFd>,
+}
+
+impl Inherited {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [&self.proc, &self.held, &self.door].into_iter().flatten().map(AsFd::as_fd)
+    }
+}
+
 /// Everything the child reads.
 pub(crate) struct Program {
     pub(crate) steps: Vec<(u32, Op)>,
@@ -146,10 +162,7 @@ pub(crate) struct Program {
     pub(crate) namespaces: Vec<OwnedFd>,
     /// The number of the child's end of the socket, above all that are passed on.
     pub(crate) control: i32,
-    /// A /proc, for an init that has to end its children itself.
-    pub(crate) proc: Option<OwnedFd>,
-    /// What the init keeps open to the end.
-    pub(crate) held: Option<OwnedFd>,
+    pub(crate) inherited: Inherited,
     pub(crate) init: OwnedFd,
     /// Restrictions that grow with the root.
     pub(crate) wall: Option<Wall>,

@@ -9,7 +9,7 @@ use crate::model::text::{cause, name};
 use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::{Maps, User};
-use crate::spec::life::{Change, Stdio, Terminal};
+use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Target};
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Denials, NewPrivileges};
@@ -51,6 +51,7 @@ impl std::error::Error for Refusal {}
 pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     let mut found = Found(Vec::new());
     program(spec, host, &mut found);
+    detached(spec, &mut found);
     namespaces(spec, host, &mut found);
     identities(spec, host, &mut found);
     root(spec, host, &mut found);
@@ -126,6 +127,24 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
     }
     if let Some(path) = &spec.directory {
         inside(path, spec.origins.of(Wish::Directory), found);
+    }
+}
+
+/// What only the init of an owned sandbox does.
+fn detached(spec: &Spec, found: &mut Found) {
+    if spec.lifetime == Lifetime::Owned {
+        return;
+    }
+    let time = *spec.namespaces.choice(Namespace::Time) == Choice::New;
+    let wishes = [
+        (spec.wait_all, "wait for every process", ""),
+        (spec.limits.timeout.is_some(), "limit the time", spec.origins.of(Wish::Timeout)),
+        (spec.policy.denials == Denials::Told, "tell what is denied", spec.origins.of(Wish::Denials)),
+        (time, "make a time namespace", spec.origins.of(Wish::Time)),
+        (spec.stdio.contains(&Stdio::Piped), "give the program a pipe", ""),
+    ];
+    for (_, what, origin) in wishes.into_iter().filter(|(wished, ..)| *wished) {
+        found.add(origin, format!("cannot {what}: the sandbox is detached, and nobody would be there to do it"), "");
     }
 }
 
@@ -302,7 +321,7 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
         found.add(spec.origins.of(Wish::Calls), format!("cannot filter system calls: {error}"), "");
     }
     if let (Calls::Filter(_), Ok(Some(filter))) = (&wish.calls, &filter) {
-        let lacking = policy::lacks(filter.instructions(), &spec.limits);
+        let lacking = policy::lacks(filter.instructions(), spec.lifetime, &spec.limits);
         if !lacking.is_empty() {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             let hint = "every sandbox needs these to start, pass signals on and end: allow them";

@@ -7,7 +7,7 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::Root;
 use crate::spec::identity::User;
-use crate::spec::life::{Base, Change, Terminal};
+use crate::spec::life::{Base, Change, Lifetime, Terminal};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use std::ffi::{OsStr, OsString};
@@ -42,10 +42,20 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let why = "an open descriptor is a door that no namespace closes";
     let origin = if spec.descriptors.is_empty() { "" } else { spec.origins.of(Wish::Descriptors) };
     push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);
-    let why = "a small program of its own reaps, forwards signals, ends with the caller, and hides the caller's memory";
-    push(steps, Actor::Child, Act::Init, why, "");
+    let (act, why) = match spec.lifetime {
+        Lifetime::Owned => (
+            Act::Init,
+            "a small program of its own reaps, forwards signals, ends with the caller, and hides the caller's memory",
+        ),
+        Lifetime::Detached => (
+            Act::WaitAtDoor,
+            "a small program of its own, without the caller's memory, that needs the caller no longer",
+        ),
+    };
+    push(steps, Actor::Child, act, why, "");
     super::limits::finish(spec, host, steps);
     let why = match spec.namespaces.choice(Namespace::Pid) {
+        _ if spec.lifetime != Lifetime::Owned => "in place of what waited, so that its pid is the sandbox's",
         Choice::New => "as pid 2: signals it doesn't handle still end it, as they would not end pid 1",
         _ => "as the init's child",
     };
@@ -86,6 +96,7 @@ pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
         descriptors: spec.descriptors.clone(),
         held: spec.held,
         terminal: spec.terminal,
+        lifetime: spec.lifetime,
         wait_all: spec.wait_all,
         own_pids: *spec.namespaces.choice(Namespace::Pid) == Choice::New,
         new_time: *spec.namespaces.choice(Namespace::Time) == Choice::New,

@@ -23,7 +23,7 @@ pub use weaker::Weaker;
 
 use crate::host::Host;
 use crate::spec::Spec;
-use crate::spec::life::{Stdio, Terminal};
+use crate::spec::life::{Lifetime, Stdio, Terminal};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use step::{Act, Actor, Step};
@@ -54,6 +54,7 @@ pub(crate) struct Launch {
     pub(crate) descriptors: Vec<i32>,
     pub(crate) held: Option<i32>,
     pub(crate) terminal: Terminal,
+    pub(crate) lifetime: Lifetime,
     pub(crate) wait_all: bool,
     /// Whether the kernel ends everybody with pid 1, since the pid namespace is new.
     pub(crate) own_pids: bool,

@@ -14,6 +14,7 @@ use crate::model::seccomp::policy::{Opening, Policy};
 use crate::model::seccomp::{ARCHITECTURE, Action, Call, Instruction, TooLong, answer};
 use crate::spec::Spec;
 use crate::spec::filesystem::Writes;
+use crate::spec::life::Lifetime;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -140,14 +141,33 @@ const NEEDED: &[Sysno] = &[
     Sysno::close_range,
 ];
 
-/// The calls that `filter` refuses though no sandbox starts or ends without them, or these limits would not hold.
-pub(super) fn lacks(filter: &[Instruction], limits: &Limits) -> Vec<&'static str> {
+/// Calls of the set-up child after the filter holds, and of what waits at a door and becomes the program.
+const NEEDED_AT_DOOR: &[Sysno] = &[
+    Sysno::close,
+    Sysno::rt_sigaction,
+    Sysno::rt_sigprocmask,
+    Sysno::dup2,
+    Sysno::sendto,
+    Sysno::recvfrom,
+    Sysno::accept4,
+    Sysno::execve,
+    Sysno::fcntl,
+    Sysno::setsid,
+    Sysno::prctl,
+    Sysno::exit_group,
+    Sysno::execveat,
+    Sysno::close_range,
+];
+
+/// The calls that `filter` refuses though no such sandbox starts or ends without them, or these limits would not hold.
+pub(super) fn lacks(filter: &[Instruction], lifetime: Lifetime, limits: &Limits) -> Vec<&'static str> {
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
         !matches!(answer(filter, &call), Action::Allow | Action::Log)
     };
     let for_time = limits.timeout.map(|_| Sysno::clock_gettime);
     let for_resources = limits.resources.first().map(|_| Sysno::prlimit64);
-    let needed = NEEDED.iter().copied().chain(for_time).chain(for_resources);
+    let always = if lifetime == Lifetime::Owned { NEEDED } else { NEEDED_AT_DOOR };
+    let needed = always.iter().copied().chain(for_time).chain(for_resources);
     needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }

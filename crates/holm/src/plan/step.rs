@@ -242,9 +242,11 @@ pub enum Act {
     Descriptors(Vec<i32>),
     /// Becomes the init.
     Init,
+    /// Becomes a small program that waits until somebody starts it by a socket.
+    WaitAtDoor,
     /// Limits what the sandbox may use.
     Limit(Limit),
-    /// Starts the program as the init's child.
+    /// Starts the program: as the init's child, or in place of what waited.
     Execute(OsString),
 }
 
@@ -339,6 +341,7 @@ impl fmt::Display for Act {
             Act::Descriptors(kept) if kept.is_empty() => f.write_str("close descriptors above 2"),
             Act::Descriptors(kept) => write!(f, "close descriptors above 2 but {kept:?}"),
             Act::Init => f.write_str("become a small init"),
+            Act::WaitAtDoor => f.write_str("wait to be started"),
             Act::Limit(limit) => limit.fmt(f),
             Act::Execute(name) => write!(f, "run {}", Shown(Path::new(name))),
         }

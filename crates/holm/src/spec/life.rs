@@ -64,6 +64,17 @@ pub enum Stdio {
     Descriptor(i32),
 }
 
+/// How long a sandbox lives, and who its first process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// As long as its owner: a small init is pid 1, starts the program, and ends with the [`Child`](crate::Child).
+    #[default]
+    Owned,
+    /// Its own: the first process waits at a [`Door`](crate::run::Door) until it is started, and then becomes the program
+    /// itself. It is held first ([`Plan::hold`](crate::plan::Plan)), and then let go.
+    Detached,
+}
+
 /// Whether the program gets a terminal of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Terminal {

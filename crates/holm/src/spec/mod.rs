@@ -12,7 +12,7 @@ pub mod policy;
 
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
-use life::{Environment, Program, Stdio, Terminal};
+use life::{Environment, Lifetime, Program, Stdio, Terminal};
 use limits::Limits;
 use namespaces::Namespaces;
 use origins::Origins;
@@ -61,6 +61,8 @@ pub struct Spec {
     pub inherited_only: bool,
     /// Whether the program gets a terminal of its own.
     pub terminal: Terminal,
+    /// How long the sandbox lives.
+    pub lifetime: Lifetime,
     /// Whether the sandbox goes on after the program until its last process ends.
     pub wait_all: bool,
     /// What it may use.
@@ -88,6 +90,7 @@ impl Spec {
             held: None,
             inherited_only: false,
             terminal: Terminal::default(),
+            lifetime: Lifetime::default(),
             wait_all: false,
             origins: Origins::default(),
             limits: Limits::default(),

@@ -57,6 +57,7 @@ impl Script<'_> {
                 (launch.held.is_some(), "no lock is held: others may use or remove the kept changes meanwhile"),
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
+            Act::WaitAtDoor => vec![(true, "nothing waits: the program is started at once, as a shell's child")],
             Act::Execute(name) => {
                 let odd = launch.environment.iter().any(|(name, _)| !survives(name.as_bytes()));
                 vec![

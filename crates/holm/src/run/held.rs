@@ -1,0 +1,153 @@
+//! A sandbox that is made and not yet started, and outlives who made it.
+//!
+//! Its first process waits at a door: a listening socket in a directory of its maker's, who alone can reach it there. It is
+//! let go once its maker has written down what it is; until then it ends with the maker. Whoever knocks starts it.
+
+use super::unfit;
+use crate::error::Error;
+use crate::exec::cgroup::Groups;
+use crate::exec::parent::{self, Running};
+use crate::plan::Plan;
+use crate::spec::life::Lifetime;
+use crate::sys::init::wire::{self, Record};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, recv, send,
+    socket_with,
+};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+impl Plan {
+    /// Carries the plan of a detached sandbox out up to the point where it waits at `door`.
+    ///
+    /// # Errors
+    /// As [`Plan::spawn`]; a program that can't be started is known only when it is.
+    pub fn hold(&self, door: Door) -> Result<Held, Error> {
+        if self.launch.lifetime == Lifetime::Owned {
+            return Err(unfit("cannot hold a sandbox that is not detached"));
+        }
+        let running = parent::spawn(self, Some(door.0.as_fd())).map_err(|stop| Error::new(self, stop))?;
+        let Running { pidfd, pid, control, terminal, groups, .. } = running;
+        Ok(Held { terminal, pidfd: Some(pidfd), pid, control, groups })
+    }
+}
+
+/// A sandbox that waits. Dropping it ends it; [`Held::let_go`] doesn't.
+#[derive(Debug)]
+pub struct Held {
+    /// The controlling side of its terminal, if it has one of its own (pty(7)).
+    pub terminal: Option<OwnedFd>,
+    /// There until it is let go.
+    pidfd: Option<OwnedFd>,
+    pid: i32,
+    control: OwnedFd,
+    groups: Groups,
+}
+
+impl Held {
+    /// The pid of its first process, which will be the program, in the caller's pid namespace.
+    pub fn id(&self) -> i32 {
+        self.pid
+    }
+
+    /// From now on it needs nobody: it waits until somebody knocks at its door, however long that takes. Its first process,
+    /// a child of this one still, is returned (pidfd_open(2)).
+    ///
+    /// # Errors
+    /// It has ended (EPIPE).
+    pub fn let_go(mut self) -> io::Result<OwnedFd> {
+        send(&self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL)?;
+        std::mem::take(&mut self.groups).keep();
+        self.pidfd.take().ok_or(Errno::CHILD.into())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd
+            && rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).is_ok()
+        {
+            let _ = parent::reap(pidfd);
+        }
+    }
+}
+
+/// Where a detached sandbox waits, and nobody else listens: a socket with a name (unix(7), `SOCK_SEQPACKET`).
+#[derive(Debug)]
+pub struct Door(OwnedFd);
+
+/// Why a sandbox was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// Nobody waits there: it was started already, or has ended.
+    #[error("nobody waits to be started")]
+    Nobody,
+    /// A step failed, and the sandbox has ended with it.
+    #[error("{}", crate::model::text::cause(&io::Error::from_raw_os_error(*errno)))]
+    Failed {
+        /// The step's number in the plan; the last one is the program.
+        step: u32,
+        /// The kernel's answer.
+        errno: i32,
+    },
+    /// The socket failed.
+    #[error(transparent)]
+    Socket(#[from] Errno),
+}
+
+impl Door {
+    /// Makes one named `name` in `directory`, which nobody else may search.
+    ///
+    /// # Errors
+    /// As bind(2): there is such a name (EADDRINUSE), or the directory can't be written.
+    pub fn make(directory: BorrowedFd<'_>, name: &str) -> io::Result<Door> {
+        let door = socket()?;
+        bind(&door, &address(directory, name)?)?;
+        listen(&door, 4)?;
+        Ok(Door(door))
+    }
+
+    /// Starts what waits at the door named `name` in `directory`; returns once the program runs.
+    ///
+    /// # Errors
+    /// See [`NotStarted`].
+    pub fn knock(directory: BorrowedFd<'_>, name: &str) -> Result<(), NotStarted> {
+        let caller = socket()?;
+        match connect(&caller, &address(directory, name)?) {
+            Err(Errno::CONNREFUSED | Errno::NOENT) => return Err(NotStarted::Nobody),
+            done => done?,
+        }
+        let mut began = false;
+        match send(&caller, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL) {
+            Err(Errno::PIPE | Errno::CONNRESET) => return Err(NotStarted::Nobody),
+            sent => sent?,
+        };
+        let mut bytes = [0u8; wire::LENGTH];
+        loop {
+            match recv(&caller, &mut bytes, RecvFlags::empty()) {
+                Err(Errno::INTR) => continue,
+                Ok((wire::LENGTH, _)) => match Record::from_bytes(bytes) {
+                    Record { kind: wire::STARTED, .. } => began = true,
+                    Record { kind: wire::FAILED, step, value } => {
+                        return Err(NotStarted::Failed { step, errno: value });
+                    }
+                    _ => {}
+                },
+                // Not taken in before the first one was the program: nobody was there any more.
+                Err(Errno::CONNRESET) | Ok(_) if !began => return Err(NotStarted::Nobody),
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+fn socket() -> Result<OwnedFd, Errno> {
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// By the descriptor of its directory: an address has room for 107 bytes, and a path is looked up once.
+fn address(directory: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix, Errno> {
+    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
+}
