@@ -7,6 +7,7 @@ pub mod plain;
 
 use holm::model::seccomp::{ARCHITECTURE, Action, Call, Comparison, Condition, Filter, Rule, answer};
 use holm_cli::parsers;
+use holm_root::progress::untold;
 use holm_root::store::{Source, Store};
 use holm_root::unpack::Limits;
 use plain::plain;
@@ -114,11 +115,11 @@ pub fn archive(root: &Root, bytes: &[u8]) {
     let (archive, store) = (root.0.join("archive"), root.0.join("store"));
     let limits = Limits { bytes: 1 << 20, members: 1000 };
     let open = || Store::open(&store).expect("it is the caller's");
-    let writer = open().write().expect("the temporary directory can be written");
     let source = Source::find(&archive, limits).expect("it is a file");
-    if writer.import(source, "fuzz").is_ok() {
+    if open().import(source, "fuzz", &mut untold).is_ok() {
         assert_eq!(open().verify("fuzz").expect("it was stored"), [], "{}", bytes.escape_ascii());
         open().export("fuzz", std::io::sink()).expect("it was stored");
+        let writer = open().write().expect("the temporary directory can be written");
         writer.remove("fuzz").expect("nobody runs in it");
     }
     let left = fs::read_dir(&root.0).expect("it is the caller's").flatten().map(|entry| entry.file_name());

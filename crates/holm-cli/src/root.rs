@@ -10,8 +10,10 @@ use crate::report::{self, Fault};
 use crate::{stored, values};
 use clap::ArgMatches;
 use holm_root::image::{Image, Name, Transport};
-use holm_root::store::{Error, Freed, Metadata, Source, Store};
+use holm_root::progress::{Progress, Stage};
+use holm_root::store::{Error, Freed, Metadata, Source, Store, check_name};
 use holm_root::unpack::Limits;
+use progress::Teller;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -89,8 +91,15 @@ fn pull(store: Store, matches: &ArgMatches) -> Done {
     let limits = limits(matches)?;
     let image = Name::parse(matches.get_one::<String>("image").map_or("", String::as_str)).map_err(failed)?;
     let name = if matches.contains_id("name") { name(matches) } else { image.in_store() };
+    // It would all be fetched for nothing.
+    check_name(&name).map_err(failed)?;
     let transport = if matches.get_flag("insecure") { Transport::Insecure } else { Transport::Secure };
-    stored::pull(store, &image, transport, &name, limits).map(|stored| told(&stored)).map_err(failed)
+    enter()?;
+    let mut teller = Teller::new(matches);
+    teller.tell(Progress { stage: Stage::Registry, done: 0, total: 1 });
+    let image = Image::pull(&image, &store, transport).map_err(failed)?;
+    teller.tell(Progress { stage: Stage::Registry, done: 1, total: 1 });
+    make(&store, Source::Image(&image, limits), &name, teller)
 }
 
 fn import(store: Store, matches: &ArgMatches) -> Done {
@@ -105,14 +114,31 @@ fn import(store: Store, matches: &ArgMatches) -> Done {
         Some(image) => Source::Image(image, limits),
         None => Source::find(&source, limits).map_err(failed)?,
     };
-    let stored = store.write().and_then(|writer| writer.import(source, &name(matches))).map_err(failed)?;
-    Ok(told(&stored))
+    // A directory's files are the caller's, under the caller's own id.
+    if !matches!(source, Source::Directory(_)) {
+        enter()?;
+    }
+    make(&store, source, &name(matches), Teller::new(matches))
+}
+
+/// Stores a root, and tells how far that is.
+fn make(store: &Store, source: Source<'_>, name: &str, mut teller: Teller) -> Done {
+    let made = {
+        let mut tell = teller.until_signal()?;
+        store.import(source, name, &mut tell)
+    };
+    teller.end();
+    stored(&made.map_err(failed)?, teller.is_json())
 }
 
 /// What is said of a root that was stored.
-fn told(stored: &Metadata) -> String {
-    let lacks = lacks(stored).into_iter().map(|line| format!("note: {line}\n"));
-    format!("{} {}\n", stored.name, stored.id) + &lacks.collect::<String>()
+fn stored(metadata: &Metadata, json: bool) -> Done {
+    if json {
+        let event = serde_json::json!({ "event": "stored", "root": metadata });
+        return Ok(format!("{event}\n"));
+    }
+    let lacks = lacks(metadata).into_iter().map(|line| format!("note: {line}\n"));
+    Ok(format!("{} {}\n", metadata.name, metadata.id) + &lacks.collect::<String>())
 }
 
 /// What the files on disk are not, in words.

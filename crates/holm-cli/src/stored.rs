@@ -1,9 +1,8 @@
 //! The store: where it is, roots from it for `--root`, and what is said when it has none.
 
 use crate::report::Fault;
-use holm_root::image::{Image, Name, Transport};
-use holm_root::store::{Error, Held, Metadata, Source, Store};
-use holm_root::unpack::Limits;
+use holm_root::image::{Image, Name};
+use holm_root::store::{Error, Held, Store};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -51,11 +50,16 @@ pub(crate) enum Absent {
 /// `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
 /// store has one of that name or of nearly that name; else a directory that is missing.
 pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option<Held>, Fault> {
-    if let Some(name) = crate::image::named(Path::new(value)) {
-        return image(&name, origin, absent).map(Some);
+    let failed = |error: Error| fault(&error, origin);
+    if let Some(path) = crate::image::named(Path::new(value)) {
+        let id = Image::named(&path).map_err(failed)?.id_name();
+        let words = ["import".as_ref(), "--".as_ref(), value, id.as_ref()];
+        return held_or(&id, words, origin, absent).map(Some);
     }
-    if let Some(name) = value.as_bytes().strip_prefix(b"docker:") {
-        return pulled(OsStr::from_bytes(name), origin, absent).map(Some);
+    if let Some(image) = value.as_bytes().strip_prefix(b"docker:").map(OsStr::from_bytes) {
+        let name = Name::parse(&image.to_string_lossy()).map_err(failed)?.in_store();
+        let words = ["pull".as_ref(), "--".as_ref(), image, name.as_ref()];
+        return held_or(&name, words, origin, absent).map(Some);
     }
     let named = value.as_bytes().strip_prefix(PREFIX).map(OsStr::from_bytes);
     let is_path = value.as_bytes().contains(&b'/') || Path::new(value).exists();
@@ -63,84 +67,41 @@ pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option
         return Ok(None);
     }
     let name = named.unwrap_or(value).to_string_lossy();
+    if named.is_none() && crate::root::build::source(&name).is_some() {
+        let words = ["build".as_ref(), "--".as_ref(), value, value];
+        return held_or(&name, words, origin, absent).map(Some);
+    }
     match open()?.hold(&name) {
         Ok(held) => Ok(Some(held)),
-        Err(Error::Unknown { .. }) if named.is_none() && crate::root::build::source(&name).is_some() => {
-            build(&name, origin, absent)?;
-            open()?.hold(&name).map(Some).map_err(|error| fault(&error, origin))
-        }
         Err(Error::Unknown { name, names }) if named.is_none() && near(&name, &names).is_empty() => Ok(None),
-        Err(error) => Err(fault(&error, origin)),
+        Err(error) => Err(failed(error)),
     }
 }
 
-/// The root of an image, from the store; it is put there if it isn't.
-fn image(name: &Path, origin: &str, absent: Absent) -> Result<Held, Fault> {
-    let failed = |error: Error| fault(&error, origin);
-    let image = Image::named(name).map_err(failed)?;
-    let (store, id) = (open()?, image.id_name());
-    match store.hold(&id) {
+/// A stored root; if it isn't there `holm root` with these words makes it, in a process of its own: that becomes root of the
+/// caller's ids, which this one must not.
+fn held_or(name: &str, words: [&OsStr; 4], origin: &str, absent: Absent) -> Result<Held, Fault> {
+    let store = open()?;
+    match store.hold(name) {
         Err(Error::Unknown { .. }) => {}
-        held => return held.map_err(failed),
+        held => return held.map_err(|error| fault(&error, origin)),
     }
-    may_store(absent, origin, &id, format!("holm root import oci:{} {id}", name.display()))?;
-    let source = Source::Image(&image, Limits::default());
-    store.clone().write().and_then(|writer| writer.import(source, &id)).map_err(failed)?;
-    store.hold(&id).map_err(failed)
-}
-
-/// Builds a root, in a process of its own: it becomes root of the caller's ids, which this one must not.
-fn build(name: &str, origin: &str, absent: Absent) -> Result<(), Fault> {
-    let failed = |message: String, hint: String| Fault { message, origin: origin.to_owned(), hint };
-    let hint = format!("holm root build {name}");
+    let [command, _, source, _] = words.map(|word| word.to_string_lossy());
+    let hint = match command == "import" {
+        true => format!("holm root import {source} {name}"),
+        false => format!("holm root {command} {source}"),
+    };
+    let failed = |message: String| Fault { message, origin: origin.to_owned(), hint };
     if absent == Absent::Refuse {
-        return Err(failed(format!("cannot find root {name}: it is not built yet"), hint));
+        return Err(failed(format!("cannot find root {name}: it is not stored yet")));
     }
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["root", "build", "--", name]).stdin(Stdio::null()).stdout(Stdio::null());
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(failed(format!("cannot build root {name}"), hint)),
-        Err(error) => Err(failed(format!("cannot build root {name}: {}", holm::model::text::cause(&error)), hint)),
+    let mut holm = Command::new("/proc/self/exe");
+    holm.arg("root").args(words).stdin(Stdio::null()).stdout(Stdio::null());
+    match holm.status() {
+        Ok(status) if status.success() => store.hold(name).map_err(|error| fault(&error, origin)),
+        Ok(_) => Err(failed(format!("cannot {command} root {name}"))),
+        Err(error) => Err(failed(format!("cannot {command} root {name}: {}", holm::model::text::cause(&error)))),
     }
-}
-
-/// The root of a registry's image, from the store; it is pulled if it isn't there.
-fn pulled(name: &OsStr, origin: &str, absent: Absent) -> Result<Held, Fault> {
-    let failed = |error: Error| fault(&error, origin);
-    let image = Name::parse(&name.to_string_lossy()).map_err(failed)?;
-    let (store, name) = (open()?, image.in_store());
-    match store.hold(&name) {
-        Err(Error::Unknown { .. }) => {}
-        held => return held.map_err(failed),
-    }
-    may_store(absent, origin, &name, format!("holm root pull {image}"))?;
-    pull(store.clone(), &image, Transport::Secure, &name, Limits::default()).map_err(failed)?;
-    store.hold(&name).map_err(failed)
-}
-
-fn may_store(absent: Absent, origin: &str, name: &str, hint: String) -> Result<(), Fault> {
-    match absent {
-        Absent::Build => Ok(()),
-        Absent::Refuse => {
-            let message = format!("cannot find root {name}: it is not stored yet");
-            Err(Fault { message, origin: origin.to_owned(), hint })
-        }
-    }
-}
-
-/// Stores a registry's image.
-pub(crate) fn pull(
-    store: Store,
-    image: &Name,
-    transport: Transport,
-    name: &str,
-    limits: Limits,
-) -> Result<Metadata, Error> {
-    // It would all be fetched for nothing.
-    holm_root::store::check_name(name)?;
-    let image = Image::pull(image, &store, transport)?;
-    store.write()?.import(Source::Image(&image, limits), name)
 }
 
 /// An error of the store's, with what would help.

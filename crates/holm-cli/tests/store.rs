@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use stores::{Store, said, there};
+use stores::{Store, drafts, said, there};
 use testkit::{Scratch, holm, is_root, skip};
 
 impl Store {
@@ -155,7 +155,7 @@ fn a_hostile_archive_reaches_nothing_outside() {
         match wanted {
             Err(text) => {
                 store.fails(&["root", "import", "a.tar", "a"], text);
-                assert!(!there(&store.path().join("draft")), "{what}: a draft is left");
+                assert!(!drafts(&store), "{what}: a draft is left");
                 assert_eq!(store.does(&["root", "ls", "--json"]), "[]\n", "{what}");
             }
             Ok(inside) => {

@@ -16,7 +16,6 @@ mod lock;
 pub mod package;
 #[doc(hidden)]
 pub mod parsers;
-pub mod progress;
 mod relation;
 mod release;
 mod sbom;

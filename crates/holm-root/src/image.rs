@@ -5,12 +5,14 @@
 //! unpacks them one over the other. Digest, size and content id (`diff_id`) of each blob are checked while it is read,
 //! and a root of which any is wrong is never stored.
 //!
-//! A registry's image is fetched first ([`Image::pull`]): its layers lie in the store's cache then.
+//! Of a registry's image the documents are fetched first ([`Image::pull`]), and its layers while it is unpacked: they go to
+//! the store's cache (`remote`), from where they are read as they come (`coming`).
 //!
 //! Sources: OCI image specification 1.1 ("Image Layout", "Image Manifest", "Image Configuration"), and for the archives
 //! of docker-save(1) the Docker image specification 1.2.
 
 mod account;
+mod coming;
 mod config;
 mod credentials;
 mod docker;
@@ -19,10 +21,14 @@ mod files;
 mod layout;
 mod name;
 mod registry;
+mod remote;
 mod write;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use account::Account;
 pub use config::Config;
@@ -30,17 +36,21 @@ pub use name::Name;
 pub use registry::Transport;
 pub use write::Written;
 
+use crate::progress::{Progress, Stage, Tell};
 use crate::store::Error;
+use crate::store::draft::Draft;
 use crate::store::listing::Hash;
 use crate::tree::Tree;
-use crate::unpack::decoder::{Hashed, decode};
+use crate::unpack::decoder::{Ahead, Digests, decode};
 use crate::unpack::{Form, Limits, Unpack};
+use coming::{Follower, When};
 use files::{Files, Part};
+use remote::{Download, Remote};
 
 /// An image may have so many layers.
 const LAYERS: usize = 256;
 
-/// An image whose layers are at hand.
+/// An image whose documents are at hand; its layers are, too, or a registry has them.
 #[derive(Debug)]
 pub struct Image {
     /// Where it is from, in words.
@@ -50,6 +60,7 @@ pub struct Image {
     /// Of its manifest, or of its configuration where it has none: the same for the same image only.
     id: Hash,
     layers: Vec<Layer>,
+    remote: Option<Remote>,
 }
 
 /// One layer.
@@ -57,10 +68,27 @@ pub struct Image {
 struct Layer {
     /// For messages.
     name: String,
-    bytes: Part,
+    bytes: Bytes,
+    size: u64,
     digest: Option<Hash>,
     /// The digest of what it is once decompressed.
     content: Hash,
+}
+
+/// Where a layer is.
+#[derive(Debug)]
+enum Bytes {
+    Here(Part),
+    /// At this place among those that the registry has.
+    Remote(usize),
+}
+
+/// How unpacking has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done,
+    /// Some of what was read came again, and may be other than before.
+    Again,
 }
 
 impl Image {
@@ -105,20 +133,88 @@ impl Image {
         format!("oci@sha256-{}", crate::store::listing::hex(&self.id))
     }
 
-    /// Unpacks all layers into a tree.
-    pub(crate) fn unpack(&self, tree: &mut Tree, limits: Limits) -> Result<(), Error> {
-        let mut left = Unpack::new(tree, Form::Layer, limits);
+    /// Unpacks all layers into a draft that `begin` makes: a second time, when a server has begun again with a layer.
+    pub(crate) fn unpack(
+        &self,
+        begin: impl Fn() -> Result<Draft, Error>,
+        limits: Limits,
+        tell: Tell<'_>,
+    ) -> Result<Draft, Error> {
+        let Some(remote) = &self.remote else {
+            let mut draft = begin()?;
+            return self.apply(&mut draft.tree, limits, None, tell).map(|()| draft);
+        };
+        for when in [When::Along, When::Whole] {
+            let mut draft = begin()?;
+            if self.fetch(&mut draft.tree, limits, &remote.download(when), tell)? == End::Done {
+                return Ok(draft);
+            }
+        }
+        Err(wrong(Path::new(&self.source), "its registry sent other bytes when it began again"))
+    }
+
+    /// Unpacks all layers while they are downloaded.
+    fn fetch(&self, tree: &mut Tree, limits: Limits, download: &Download<'_>, tell: Tell<'_>) -> Result<End, Error> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| download.run());
+            let applied = self.apply(tree, limits, Some(download), tell);
+            if applied.is_err() {
+                download.stop();
+            }
+            let fetched = thread.join().unwrap_or_else(|_| Err(wrong(Path::new(&self.source), "its download failed")));
+            match (applied, fetched) {
+                (Err(Error::Interrupted), _) => Err(Error::Interrupted),
+                // Whatever was unpacked is not what it should be.
+                (_, Err(error)) => Err(error),
+                (Err(_), Ok(())) if download.came_again() => Ok(End::Again),
+                (applied, Ok(())) => applied.map(|()| End::Done),
+            }
+        })
+    }
+
+    /// Unpacks one layer over the other. The next one is decompressed meanwhile, as far as its first chunks.
+    fn apply(
+        &self,
+        tree: &mut Tree,
+        limits: Limits,
+        download: Option<&Download<'_>>,
+        tell: Tell<'_>,
+    ) -> Result<(), Error> {
+        let total = self.layers.iter().map(|layer| layer.size).sum();
+        let read = Arc::new(AtomicU64::new(0));
+        let mut go_on = || {
+            if let Some(download) = download {
+                tell(download.progress())?;
+            }
+            tell(Progress { stage: Stage::Unpack, done: read.load(Ordering::Relaxed), total })
+        };
+        let mut left = Unpack::new(tree, Form::Layer, limits, &mut go_on);
+        let begin = |layer: &Layer| -> Result<Ahead, Error> {
+            layer.decode(download, Arc::clone(&read)).map_err(Error::unpack(Path::new(&layer.name)))
+        };
+        let mut next = self.layers.first().map(begin).transpose()?;
         for (number, layer) in self.layers.iter().enumerate() {
-            let path = PathBuf::from(&layer.name);
-            let failed = |error| Error::Unpack { path: path.clone(), cause: holm::model::text::cause(&error) };
             if number > 0 {
                 left.next_layer();
             }
-            let mut bytes = Hashed::new(decode(layer.bytes.clone(), layer.digest).map_err(failed)?);
-            left.archive(&mut bytes, &path)?;
-            bytes.check(&layer.content, "content").map_err(failed)?;
+            let stream = next.take();
+            next = self.layers.get(number + 1).map(begin).transpose()?;
+            if let Some(stream) = stream {
+                left.archive(stream, Path::new(&layer.name))?;
+            }
         }
         Ok(())
+    }
+}
+
+impl Layer {
+    fn decode(&self, download: Option<&Download<'_>>, read: Arc<AtomicU64>) -> io::Result<Ahead> {
+        let digests = Digests { source: self.digest, content: Some(self.content) };
+        match (&self.bytes, download) {
+            (Bytes::Here(part), _) => decode(part.clone(), digests, read),
+            (Bytes::Remote(at), Some(download)) => decode(Follower::new(&download.coming[*at]), digests, read),
+            (Bytes::Remote(_), None) => Err(io::Error::other("its registry is not asked")),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod debian;
 pub mod image;
 mod net;
 pub mod programs;
+pub mod progress;
 pub mod store;
 mod tree;
 pub mod unpack;

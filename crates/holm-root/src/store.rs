@@ -12,10 +12,12 @@
 //! | `pool/KEY` | one hard link to each file's content in all roots (`pool`) |
 //! | `recipes/KEY.json` | [`Metadata`] of the root that was made by a recipe, `KEY` its hash (`recipes`) |
 //! | `blobs/files/HASH` | layers of images, as registries sent them (`blobs`) |
-//! | `draft`, `draft.json`, `pool/link` | a root, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
-//! | `dead-N` | such a draft with files of ids that the writer wasn't root of; removed by [`Writer::collect`] |
+//! | `draft-N` | a root in the making, locked while its maker lives; else the next writer removes it |
+//! | `draft`, `draft.json`, `pool/link` | a root that is removed, a name, one more link in the making; at the beginning of a write it was left by a dead writer |
+//! | `dead-N` | a draft with files of ids that the writer wasn't root of; removed by [`Writer::collect`] |
 //!
-//! The order of things when a root is stored: it is made in `draft`; what the pool has is linked from there; all is
+//! The order of things when a root is stored: it is made in `draft-N`, and only then the lock is taken, but for whoever
+//! needs it before: a download doesn't keep others waiting; what the pool has is linked from there; all is
 //! synced to the disk; new content is linked into the pool; the draft is renamed; the name's file is written aside,
 //! synced and renamed. So at any moment a name leads to a whole root, and the pool to whole files. What a kill leaves
 //! behind is removed by the next writer, and roots without a name by [`Writer::collect`].
@@ -28,7 +30,7 @@
 //!
 //! Readers take no lock: what they read is renamed into place whole and never changed.
 
-mod blobs;
+pub(crate) mod blobs;
 mod collect;
 pub(crate) mod draft;
 pub(crate) mod error;
@@ -256,6 +258,7 @@ impl Store {
         self.path.join("pool")
     }
 
+    /// Where a root goes that is removed.
     fn draft(&self) -> PathBuf {
         self.path.join("draft")
     }

@@ -305,9 +305,14 @@ impl Tree {
     }
 
     fn empty(&mut self, path: &[u8]) -> Result<File> {
-        let (parent, name) = self.vacant(path)?;
+        let (parent, name) = self.parent(path)?;
+        self.mark(parent.as_fd(), name)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(&parent, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+        let make = || openat(&parent, name, flags, Mode::from_raw_mode(0o600)).map(File::from);
+        match make() {
+            Err(Errno::EXIST) => self.clear(parent.as_fd(), name).and_then(|()| make()),
+            made => made,
+        }
     }
 
     /// Makes a directory whose facts come later, if at all.

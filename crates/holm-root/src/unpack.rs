@@ -13,6 +13,7 @@ mod layer;
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use crate::store::error::Error;
 use crate::store::listing::{Device, Facts};
 use crate::tree::{Sink, Tree, keeps_attribute};
 use archive::{Archive, Kind, Member};
+use decoder::{Ahead, Watched};
 
 /// What an archive may become at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub(crate) enum Form {
 /// Archives that become one tree, within limits for all of them together.
 pub(crate) struct Unpack<'t> {
     tree: &'t mut Tree,
+    go_on: &'t mut dyn FnMut() -> ControlFlow<()>,
     form: Form,
     limits: Limits,
     left: Limits,
@@ -58,8 +61,14 @@ pub(crate) struct Unpack<'t> {
 }
 
 impl<'t> Unpack<'t> {
-    pub(crate) fn new(tree: &'t mut Tree, form: Form, limits: Limits) -> Unpack<'t> {
-        Unpack { tree, form, limits, left: limits, stream: limits.bytes.saturating_add(1) }
+    /// `go_on` is asked again and again whether to.
+    pub(crate) fn new(
+        tree: &'t mut Tree,
+        form: Form,
+        limits: Limits,
+        go_on: &'t mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Unpack<'t> {
+        Unpack { tree, go_on, form, limits, left: limits, stream: limits.bytes.saturating_add(1) }
     }
 
     /// What comes next is a layer above all there is.
@@ -67,12 +76,12 @@ impl<'t> Unpack<'t> {
         self.tree.next_layer();
     }
 
-    /// Unpacks one archive, `path` in messages, whose bytes [`decode`] gives, and reads them to their end.
-    pub(crate) fn archive(&mut self, bytes: impl Read, path: &Path) -> Result<(), Error> {
-        let whole = |error: io::Error| Error::Unpack { path: path.to_owned(), cause: holm::model::text::cause(&error) };
+    /// Unpacks one archive, `path` in messages, and reads it to its end.
+    pub(crate) fn archive(&mut self, stream: Ahead, path: &Path) -> Result<(), Error> {
+        let whole = Error::unpack(path);
         let limits = self.limits;
         let over = |path: &Path| Error::TooLarge { path: path.to_owned(), limits };
-        let mut archive = Archive::new(bytes.take(self.stream));
+        let mut archive = Archive::new(Watched { stream, go_on: self.go_on }.take(self.stream));
         let mut any = self.form == Form::Layer;
         loop {
             let member = match archive.next() {
@@ -91,7 +100,7 @@ impl<'t> Unpack<'t> {
             };
             made.map_err(|error| match archive.source().limit() {
                 0 => over(&name),
-                _ => Error::Unpack { path: name, cause: holm::model::text::cause(&error) },
+                _ => Error::unpack(&name)(error),
             })?;
         }
         let mut rest = archive.into_source();

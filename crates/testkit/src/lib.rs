@@ -168,8 +168,14 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if std::fs::remove_dir_all(&self.0).is_err() {
-            // overlayfs leaves a directory of mode 000 in its work directory.
-            let _ = Command::new("chmod").args(["-R", "u+rwx"]).arg(&self.0).status();
+            // overlayfs leaves a directory of mode 000 in its work directory, and a store may have files of the caller's ranges of
+            // ids.
+            let _ = match is_root() {
+                true => Command::new("chmod").args(["-R", "u+rwx"]).arg(&self.0).status(),
+                false => {
+                    Command::new("unshare").args(["-r", "--map-auto", "chmod", "-R", "a+rwx"]).arg(&self.0).status()
+                }
+            };
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }

@@ -1,5 +1,6 @@
 //! `holm root` as typed.
 
+use super::progress;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
@@ -23,7 +24,7 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(build())
         .subcommand(
-            Command::new("import")
+            progress::options(Command::new("import")
                 .about("Stores a directory, an archive or an image")
                 .arg(path(
                     "source",
@@ -32,10 +33,10 @@ pub(crate) fn command() -> Command {
                      oci:PATH:TAG for one image of several",
                 ))
                 .arg(name().required(true))
-                .arg(max_size()),
+                .arg(max_size())),
         )
         .subcommand(
-            Command::new("pull")
+            progress::options(Command::new("pull")
                 .about("Stores an image from a registry")
                 .arg(
                     Arg::new("image")
@@ -51,7 +52,7 @@ pub(crate) fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("Speak HTTP, without TLS, also with a registry elsewhere than on loopback"),
                 )
-                .arg(max_size()),
+                .arg(max_size())),
         )
         .subcommand(
             Command::new("export")
@@ -79,8 +80,7 @@ fn build() -> Command {
     let value = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).value_parser(OsStringValueParser::new()).help(help)
     };
-    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    Command::new("build")
+    let command = Command::new("build")
         .about("Makes a root of Debian packages, or of the host's programs, and stores it")
         .after_help(BUILD_EXAMPLES)
         .arg(path("source", "SOURCE", "debian:SUITE, ubuntu:SUITE, or bins:A,B,... for programs of the host"))
@@ -101,9 +101,8 @@ fn build() -> Command {
         .arg(value("keyring", "FILE", "Trust the keys in this file [default: the distribution's]"))
         .arg(value("lock", "FILE", "Take just the packages that this file lists; if there is none, write it"))
         .arg(value("sbom", "FILE", "Write a list of the packages in the form of SPDX 2.3"))
-        .arg(deb().help("With bins: add all files of these installed packages, and what those need"))
-        .arg(flag("quiet", "Don't tell how far it is"))
-        .arg(json().help("Print events as JSON, one a line").conflicts_with("quiet"))
+        .arg(deb().help("With bins: add all files of these installed packages, and what those need"));
+    progress::options(command)
 }
 
 const BUILD_EXAMPLES: &str = "\

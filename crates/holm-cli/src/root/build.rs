@@ -6,16 +6,13 @@ use crate::programs::Asked;
 use crate::report::Fault;
 use crate::{content, stored, values};
 use clap::ArgMatches;
-use holm::signal::Signals;
 use holm_root::debian::archive::{Selection, resolve};
 use holm_root::debian::build::{Error, Recipe};
 use holm_root::debian::error::Error as Unfetched;
 use holm_root::debian::fetch::Patience;
 use holm_root::debian::wish::{Family, Origin, Variant, Wish};
 use holm_root::store::{Metadata, Store};
-use rustix::process::Signal;
 use std::ffi::{OsStr, OsString};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -58,7 +55,7 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
         None => make(store, &selection, recipe, (&name, &typed), &cache, &mut teller)?,
     };
     teller.end();
-    say(&metadata, teller.is_json())
+    super::stored(&metadata, teller.is_json())
 }
 
 /// Stores a root of the host's programs.
@@ -78,7 +75,7 @@ fn programs(store: Store, mut asked: Asked, matches: &ArgMatches) -> Done {
     }
     super::enter()?;
     let metadata = asked.store(store, &name)?;
-    say(&metadata, matches.get_flag("json"))
+    super::stored(&metadata, matches.get_flag("json"))
 }
 
 /// What the lock file says, if there is one; else what the archives have, which then goes into it.
@@ -129,25 +126,9 @@ fn make(
     let fetched = selection.fetch(cache, Patience::default(), &mut |progress| teller.tell(progress));
     let fetched = fetched.map_err(|error| vec![unfetched(&error)])?;
     // Until now a signal ends holm at once, and what was downloaded is found again; a draft is cleared away first.
-    let ending = [Signal::HUP, Signal::INT, Signal::TERM].map(Signal::as_raw);
-    let signals = Signals::take(&ending).map_err(|error| vec![wrong(format!("cannot receive signals: {error}"))])?;
-    let mut tell = |progress| {
-        teller.tell(progress);
-        match signals.next() {
-            Ok(None) => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        }
-    };
+    let mut tell = teller.until_signal()?;
     let writer = store.write().map_err(failed)?;
     recipe.build(&writer, &fetched, name, typed, &mut tell).map_err(|error| vec![unbuilt(&error)])
-}
-
-fn say(metadata: &Metadata, json: bool) -> Done {
-    if json {
-        let event = serde_json::json!({ "event": "stored", "root": metadata });
-        return Ok(format!("{event}\n"));
-    }
-    Ok(super::told(metadata))
 }
 
 fn text(matches: &ArgMatches, id: &str) -> Option<String> {

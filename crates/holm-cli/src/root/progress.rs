@@ -1,26 +1,46 @@
-//! How far a build is, told on the way: bars on a terminal, lines in a pipe, events as JSON, or not at all.
+//! How far the work is, told on the way: bars on a terminal, lines in a pipe, events as JSON, or not at all.
 
-use clap::ArgMatches;
-use holm_root::debian::progress::{Progress, Stage};
-use indicatif::{ProgressBar, ProgressStyle};
+use super::wrong;
+use crate::report::Fault;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use holm::signal::Signals;
+use holm_root::progress::{Progress, Stage};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use rustix::process::Signal;
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// Events of one stage come no faster.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// In which form.
-pub(crate) enum Form {
-    Bars(Option<ProgressBar>),
+enum Form {
+    Bars(MultiProgress),
     Lines,
     Json,
     Quiet,
 }
 
+/// A stage that has begun.
+struct Begun {
+    last: Progress,
+    told: Instant,
+    bar: Option<ProgressBar>,
+}
+
 /// Tells it.
 pub(crate) struct Teller {
     form: Form,
-    last: Option<(Stage, Instant)>,
+    begun: Vec<Begun>,
+}
+
+/// The options of commands that tell it.
+pub(crate) fn options(command: Command) -> Command {
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    command
+        .arg(flag("quiet", "Don't tell how far it is"))
+        .arg(flag("json", "Print events as JSON, one a line").conflicts_with("quiet"))
 }
 
 impl Teller {
@@ -28,10 +48,10 @@ impl Teller {
         let form = match (matches.get_flag("json"), matches.get_flag("quiet")) {
             (true, _) => Form::Json,
             (_, true) => Form::Quiet,
-            _ if std::io::stderr().is_terminal() => Form::Bars(None),
+            _ if std::io::stderr().is_terminal() => Form::Bars(MultiProgress::new()),
             _ => Form::Lines,
         };
-        Teller { form, last: None }
+        Teller { form, begun: Vec::new() }
     }
 
     /// Whether the result is told as an event, too.
@@ -40,37 +60,58 @@ impl Teller {
     }
 
     pub(crate) fn tell(&mut self, progress: Progress) {
-        let new = self.last.is_none_or(|(stage, _)| stage != progress.stage);
-        let due = self.last.is_none_or(|(_, last)| last.elapsed() >= PAUSE);
-        match &mut self.form {
-            Form::Bars(bar) => {
-                let bar = match bar {
-                    Some(bar) if !new => bar,
-                    _ => {
-                        bar.take().inspect(ProgressBar::finish);
-                        bar.insert(begin(progress))
-                    }
-                };
-                bar.set_length(progress.total.max(progress.done));
-                bar.set_position(progress.done);
-            }
-            Form::Lines if new => say(&format!("{}\n", words(progress.stage))),
-            Form::Json if new || due || progress.done == progress.total => {
-                let (stage, done, total) = (word(progress.stage), progress.done, progress.total);
-                let event = serde_json::json!({ "event": "progress", "stage": stage, "done": done, "total": total });
-                // Whoever reads no events any more still wants the root.
-                let _ = writeln!(std::io::stdout(), "{event}");
-            }
-            _ => return,
+        let Some(at) = self.begun.iter().position(|one| one.last.stage == progress.stage) else {
+            return self.begin(progress);
+        };
+        let stage = &mut self.begun[at];
+        if stage.last == progress {
+            return;
         }
-        self.last = Some((progress.stage, Instant::now()));
+        let due = stage.told.elapsed() >= PAUSE || progress.done == progress.total;
+        stage.last = progress;
+        match (&self.form, &stage.bar) {
+            (Form::Bars(_), Some(bar)) => set(bar, progress),
+            (Form::Json, _) if due => {
+                stage.told = Instant::now();
+                event(progress);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, progress: Progress) {
+        let mut bar = None;
+        match &self.form {
+            Form::Bars(bars) => {
+                let new = bars.add(new(progress));
+                set(&new, progress);
+                bar = Some(new);
+            }
+            Form::Lines => say(&format!("{}\n", words(progress.stage))),
+            Form::Json => event(progress),
+            Form::Quiet => {}
+        }
+        self.begun.push(Begun { last: progress, told: Instant::now(), bar });
+    }
+
+    /// The same, until a signal asks holm to end: then the work is to stop, and its traces are removed. Signals do nothing
+    /// else from now on.
+    pub(crate) fn until_signal(&mut self) -> Result<impl FnMut(Progress) -> ControlFlow<()>, Vec<Fault>> {
+        let ending = [Signal::HUP, Signal::INT, Signal::TERM].map(Signal::as_raw);
+        let signals =
+            Signals::take(&ending).map_err(|error| vec![wrong(format!("cannot receive signals: {error}"))])?;
+        Ok(move |progress| {
+            self.tell(progress);
+            match signals.next() {
+                Ok(None) => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        })
     }
 
     /// Nothing more is told.
     pub(crate) fn end(&mut self) {
-        if let Form::Bars(bar) = &mut self.form {
-            bar.take().inspect(ProgressBar::finish);
-        }
+        self.begun.drain(..).filter_map(|stage| stage.bar).for_each(|bar| bar.finish());
     }
 }
 
@@ -78,14 +119,26 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn begin(progress: Progress) -> ProgressBar {
+fn event(progress: Progress) {
+    let (stage, done, total) = (word(progress.stage), progress.done, progress.total);
+    let event = serde_json::json!({ "event": "progress", "stage": stage, "done": done, "total": total });
+    // Whoever reads no events any more still wants the root.
+    let _ = writeln!(std::io::stdout(), "{event}");
+}
+
+fn new(progress: Progress) -> ProgressBar {
     let counted = match progress.stage {
-        Stage::Index | Stage::Packages | Stage::Unpack => "{bytes}/{total_bytes}",
+        Stage::Index | Stage::Packages | Stage::Layers | Stage::Unpack => "{bytes}/{total_bytes}",
         _ => "{pos}/{len}",
     };
     let style = ProgressStyle::with_template(&format!("{{msg:26}} [{{bar:30}}] {counted}"));
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
     ProgressBar::new(progress.total).with_style(style).with_message(words(progress.stage))
+}
+
+fn set(bar: &ProgressBar, progress: Progress) {
+    bar.set_length(progress.total.max(progress.done));
+    bar.set_position(progress.done);
 }
 
 fn words(stage: Stage) -> &'static str {
@@ -94,7 +147,10 @@ fn words(stage: Stage) -> &'static str {
         Stage::Index => "reading the indexes",
         Stage::Choose => "choosing packages",
         Stage::Packages => "downloading packages",
-        Stage::Unpack => "unpacking packages",
+        Stage::Registry => "asking the registry",
+        Stage::Layers => "downloading layers",
+        Stage::Unpack => "unpacking files",
+        Stage::Copy => "copying files",
         Stage::Configure => "configuring packages",
         Stage::Store => "storing the root",
     }
@@ -106,7 +162,10 @@ fn word(stage: Stage) -> &'static str {
         Stage::Index => "index",
         Stage::Choose => "choose",
         Stage::Packages => "packages",
+        Stage::Registry => "registry",
+        Stage::Layers => "layers",
         Stage::Unpack => "unpack",
+        Stage::Copy => "copy",
         Stage::Configure => "configure",
         Stage::Store => "store",
     }

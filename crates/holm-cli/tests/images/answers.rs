@@ -2,7 +2,7 @@
 
 use crate::archives::file;
 use crate::layout::{Layout, archives};
-use crate::stores::{Store, said, there};
+use crate::stores::{Store, drafts, said};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn status(line: &str) -> Vec<u8> {
 fn refused(store: &Store, server: &Server, words: &str) -> String {
     let said = store.fails(&["root", "pull", &format!("{}/web", server.at()), "web"], words);
     assert_eq!(store.does(&["root", "ls", "--json"]), "[]\n", "{words}");
-    assert!(!there(&store.path().join("draft")), "{words}");
+    assert!(!drafts(store), "{words}");
     said
 }
 

@@ -3,7 +3,7 @@
 use crate::archives::{file, link, member};
 use crate::layout::{GZIP, Layout, archives};
 use crate::patience::output;
-use crate::stores::{Store, there};
+use crate::stores::{Store, drafts, there};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -66,7 +66,7 @@ fn hostile_layers_reach_nothing_outside() {
         match wanted {
             Err(text) => {
                 store.fails(&["root", "import", "image", "a"], text);
-                assert!(!there(&store.path().join("draft")), "{what}: a draft is left");
+                assert!(!drafts(&store), "{what}: a draft is left");
                 assert_eq!(store.does(&["root", "ls", "--json"]), "[]\n", "{what}");
             }
             Ok(inside) => {
@@ -319,7 +319,7 @@ fn an_image_that_lies_about_itself_is_refused_and_leaves_the_store_as_it_was() {
         lie(&mut Layout::new(&path, &archives(&[vec![file("a", "x")]])));
         store.fails(&["root", "import", "image", "a"], said);
         store.fails(&["run", "--root", "oci:image", "true"], said);
-        assert!(!there(&store.path().join("draft")), "{what}: a draft is left");
+        assert!(!drafts(&store), "{what}: a draft is left");
         let names = fs::read_dir(store.path().join("names")).expect("it is ours").count();
         let roots = fs::read_dir(store.path().join("roots")).expect("it is ours").count();
         assert_eq!((names, roots), (1, 1), "{what}");

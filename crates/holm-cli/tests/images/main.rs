@@ -7,8 +7,8 @@ mod export;
 mod hostile;
 mod layout;
 #[path = "../patience/mod.rs"]
-#[expect(dead_code, reason = "nothing here is left running in the background")]
 mod patience;
+mod progress;
 mod registry;
 mod start;
 #[path = "../stores/mod.rs"]

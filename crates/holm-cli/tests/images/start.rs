@@ -1,10 +1,10 @@
 //! Programs in roots that were made from images start as the image says, but where an option says otherwise.
 
-use crate::archives::{file, member};
+use crate::archives::{file, member, sum};
 use crate::layout::{Layout, archives};
 use crate::stores::Store;
 use serde_json::{Value, json};
-use testkit::is_root;
+use testkit::{is_root, skip};
 
 const TOOLS: [&str; 6] = ["--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
 
@@ -45,6 +45,32 @@ fn the_image_counts_where_no_option_does() {
     assert_eq!(run(&store, &options), "0:0 /etc mine /root name argument\n");
     assert_eq!(run(&store, &[own, &["sh", "-c", "echo own"]].concat()), "own\n");
     assert_eq!(store.does(&["root", "ls"]).lines().count(), 2, "it is stored once");
+}
+
+#[test]
+fn files_of_an_image_have_their_owners_where_the_caller_has_ranges_of_ids() {
+    let store = image("start-owners", json!({}));
+    let ranges = crate::patience::output(&mut store.holm(&["run", "--user", "root", "--map", "auto", "true"]));
+    if !ranges.status.success() {
+        return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
+    }
+    let mut of_three = member(b'0', "theirs", "", b"x");
+    of_three[108..115].copy_from_slice(b"0000003");
+    of_three[116..123].copy_from_slice(b"0000004");
+    sum(&mut of_three);
+    std::fs::write(store.0.join("a.tar"), &of_three).expect("scratch is ours");
+    Layout::new(&store.0.join("two"), &archives(&[vec![of_three]])).write();
+    for (source, name) in [("two", "image"), ("a.tar", "archive")] {
+        store.does(&["root", "import", source, name]);
+        let shown = store.does(&["root", "show", name, "--json"]);
+        assert!(shown.contains(r#""owners": "kept""#), "{shown}");
+    }
+    let tools = ["--user", "root", "--map", "auto", "--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
+    let owner = ["stat", "-c", "%u:%g", "/theirs"];
+    assert_eq!(store.does(&[&["run", "--root", "store:image"], tools.as_slice(), &owner].concat()), "3:4\n");
+    assert_eq!(store.does(&["root", "verify"]), "archive: as stored\nimage: as stored\n");
+    store.does(&["root", "rm", "image"]);
+    store.does(&["root", "rm", "archive"]);
 }
 
 #[test]

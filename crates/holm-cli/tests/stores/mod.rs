@@ -51,6 +51,12 @@ pub(crate) fn said(done: &Output) -> String {
     String::from_utf8_lossy(&done.stderr).into_owned()
 }
 
+/// Whether a root in the making is there.
+pub(crate) fn drafts(store: &Store) -> bool {
+    let items = fs::read_dir(store.path()).into_iter().flatten().flatten();
+    items.into_iter().any(|item| item.file_name().to_string_lossy().starts_with("draft"))
+}
+
 /// Whether something is at a path; a link counts.
 pub(crate) fn there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, openat, statat
 use super::compare::{Aspect, Change, Comparison, Renames, Spot, What};
 use super::{About, Changes, Root};
 use crate::image::Config;
+use crate::progress::untold;
 use crate::store::error::Error;
 use crate::store::listing::{Facts, Item, Listing};
 use crate::store::{Metadata, Store};
@@ -79,7 +80,7 @@ fn lay_out(store: &Store, about: &About, tree: &mut Tree) -> Result<Listing, Err
         Root::Directory(path) => {
             let failed =
                 |(inside, error): Failed| Error::unpack(&path.path().join(std::ffi::OsStr::from_bytes(&inside)))(error);
-            copy::copy(path.path(), store.path(), tree).map_err(failed)?;
+            copy::copy(path.path(), store.path(), tree, &mut untold).map_err(failed)?;
             Ok(Listing::default())
         }
         Root::Host | Root::Programs(_) => Err(Error::Uncommitted { name: about.name.clone() }),

@@ -27,11 +27,11 @@ use super::indexes;
 use super::kept::Kept;
 use super::keyring::Keyring;
 use super::package::{Fetched, Package};
-use super::progress::{Progress, Stage};
 use super::release::{Moment, Release};
 use super::solve::Solver;
 use super::source::{self, Archive};
 use super::wish::{ARCHITECTURE, Origin, Wish};
+use crate::progress::{Progress, Stage};
 use crate::store::listing::Hash;
 
 /// What an archive says of a suite may have so many bytes.

@@ -17,9 +17,9 @@ use super::archive::{Selection, Stand};
 use super::configure::{self, WAITING, configure};
 use super::database;
 use super::package::{Fetched, Package};
-use super::progress::{Progress, Stage};
 use super::source::Archive;
 use super::unpack::{Unpacked, unpack};
+use crate::progress::{Progress, Stage, Tell};
 use crate::store::draft::{Draft, check_name};
 use crate::store::listing::{Facts, hex};
 use crate::store::{self, Metadata, Writer};
@@ -36,9 +36,6 @@ pub struct Recipe {
     sources: String,
     epoch: Option<i64>,
 }
-
-/// Told again and again; it can have the build stop.
-pub type Tell<'t> = &'t mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// Why no root was made; the store is as it was.
 #[derive(Debug, thiserror::Error)]

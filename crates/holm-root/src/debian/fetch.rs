@@ -22,7 +22,7 @@ use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use super::progress::{Progress, Stage};
+use crate::progress::{Progress, Stage};
 use crate::store::listing::{Hash, hex};
 
 /// How hard to try.
@@ -80,6 +80,25 @@ pub(crate) trait Authority {
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
 }
 
+/// Who reads files while they come; each is named by its place in the list that is wanted.
+pub(crate) trait Follow {
+    /// `file` has so many bytes, perhaps fewer than before: then others may take their place.
+    fn has(&self, at: usize, file: &File, have: u64) -> io::Result<()>;
+    /// `file` is whole, and right.
+    fn whole(&self, at: usize, file: File);
+}
+
+/// Nobody does.
+struct Nobody;
+
+impl Follow for Nobody {
+    fn has(&self, _: usize, _: &File, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn whole(&self, _: usize, _: File) {}
+}
+
 /// Who downloads.
 pub(crate) struct Fetcher<'p> {
     client: reqwest::Client,
@@ -129,8 +148,13 @@ impl<'p> Fetcher<'p> {
 
     /// The files, in the order they are wanted in.
     pub(crate) async fn files(&self, wanted: &[Wanted]) -> Result<Vec<PathBuf>, Error> {
+        self.followed(wanted, &Nobody).await
+    }
+
+    /// The same, while somebody reads them.
+    pub(crate) async fn followed(&self, wanted: &[Wanted], follow: &dyn Follow) -> Result<Vec<PathBuf>, Error> {
         let mut all = stream::iter(wanted.iter().enumerate())
-            .map(|(at, one)| async move { self.file(one).await.map(|path| (at, path)) })
+            .map(|(at, one)| async move { self.file(one, at, follow).await.map(|path| (at, path)) })
             .buffer_unordered(self.patience.connections.max(1));
         let mut found = vec![PathBuf::new(); wanted.len()];
         while let Some(one) = all.next().await {
@@ -160,27 +184,29 @@ impl<'p> Fetcher<'p> {
     }
 
     /// A file in the cache, with the size and hash that it must have.
-    pub(super) async fn file(&self, wanted: &Wanted) -> Result<PathBuf, Error> {
+    async fn file(&self, wanted: &Wanted, at: usize, follow: &dyn Follow) -> Result<PathBuf, Error> {
         let path = self.cache.join(hex(&wanted.sha256));
-        if self.is_cached(&path, wanted)? {
-            self.step(wanted.size.cast_signed());
+        if let Some(file) = self.cached(&path, wanted)? {
+            follow.whole(at, file);
             return Ok(path);
         }
         let part = path.with_extension("part");
-        let mut file = self.lock(&part).await?;
+        let file = self.lock(&part).await?;
         // Whoever held the lock may have got it.
-        if self.is_cached(&path, wanted)? {
+        if let Some(file) = self.cached(&path, wanted)? {
             fs::remove_file(&part).map_err(Error::io("remove", &part))?;
-            self.step(wanted.size.cast_signed());
+            follow.whole(at, file);
             return Ok(path);
         }
-        let mut have = Have::read(&mut file, wanted).map_err(Error::io("read", &part))?;
-        self.step(have.size.cast_signed());
+        let seen = &|file: &File, have| follow.has(at, file, have);
+        let mut begun = Begun::read(file, wanted, seen).map_err(Error::io("read", &part))?;
+        self.step(begun.size.cast_signed());
         let mut missing = None;
         for url in &wanted.urls {
-            match self.again(async |attempt| self.rest(url, wanted, &part, &mut file, &mut have, attempt).await).await {
+            match self.again(async |attempt| self.rest(url, wanted, &part, &mut begun, attempt).await).await {
                 Ok(()) => {
                     fs::rename(&part, &path).map_err(Error::io("write", &path))?;
+                    follow.whole(at, begun.file);
                     return Ok(path);
                 }
                 Err(error @ Error::Download { status: Some(404), .. }) => missing = missing.or(Some(error)),
@@ -190,16 +216,17 @@ impl<'p> Fetcher<'p> {
         Err(missing.unwrap_or_else(|| failed("nothing", "it has no address".to_owned())))
     }
 
-    fn is_cached(&self, path: &Path, wanted: &Wanted) -> Result<bool, Error> {
+    /// A file that is there, whole and right.
+    fn cached(&self, path: &Path, wanted: &Wanted) -> Result<Option<File>, Error> {
         match File::open(path) {
-            Ok(file) => {
-                let right = is_right(file, wanted).map_err(Error::io("read", path))?;
-                if !right {
-                    fs::remove_file(path).map_err(Error::io("remove", path))?;
+            Ok(mut file) => match is_right(&mut file, wanted).map_err(Error::io("read", path))? {
+                true => {
+                    self.step(wanted.size.cast_signed());
+                    Ok(Some(file))
                 }
-                Ok(right)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                false => fs::remove_file(path).map(|()| None).map_err(Error::io("remove", path)),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path)(error)),
         }
     }
@@ -229,8 +256,7 @@ impl<'p> Fetcher<'p> {
         url: &str,
         wanted: &Wanted,
         part: &Path,
-        file: &mut File,
-        have: &mut Have,
+        have: &mut Begun<'_>,
         attempt: &mut u32,
     ) -> Result<(), Failure> {
         let written = |error| Failure::Final(Error::io("write", part)(error));
@@ -238,7 +264,7 @@ impl<'p> Fetcher<'p> {
             let mut response = self.get(url, have.size).await?;
             let resumed = response.status() == StatusCode::PARTIAL_CONTENT && begins(&response) == Some(have.size);
             if !resumed {
-                self.restart(have, file).map_err(written)?;
+                self.restart(have).map_err(written)?;
                 if response.status() == StatusCode::PARTIAL_CONTENT {
                     return Err(Failure::Passing(
                         failed(url, "the server sends another part than was asked for".to_owned()),
@@ -253,14 +279,13 @@ impl<'p> Fetcher<'p> {
             }
             while let Some(chunk) = self.chunk(url, &mut response).await? {
                 if chunk.len() as u64 > wanted.size - have.size {
-                    self.restart(have, file).map_err(written)?;
+                    self.restart(have).map_err(written)?;
                     return Err(Failure::Final(failed(
                         url,
                         format!("the server sends more than {} bytes", wanted.size),
                     )));
                 }
-                file.write_all(&chunk).map_err(written)?;
-                have.add(&chunk);
+                have.write(&chunk).map_err(written)?;
                 self.step(chunk.len() as i64);
                 // It moves on, unless it only gets again what it had before.
                 if have.size > have.most {
@@ -276,7 +301,7 @@ impl<'p> Fetcher<'p> {
         if found != wanted.sha256 {
             let cause = format!("its SHA-256 is {}, the index says {}", hex(&found), hex(&wanted.sha256));
             let old = have.old;
-            self.restart(have, file).map_err(written)?;
+            self.restart(have).map_err(written)?;
             // What was there before may be the wrong part.
             return Err(if old {
                 Failure::Passing(failed(url, cause), None)
@@ -287,11 +312,12 @@ impl<'p> Fetcher<'p> {
         Ok(())
     }
 
-    fn restart(&self, have: &mut Have, file: &mut File) -> io::Result<()> {
+    fn restart(&self, have: &mut Begun<'_>) -> io::Result<()> {
         self.step(-have.size.cast_signed());
-        *have = Have { most: have.most, ..Have::default() };
-        file.set_len(0)?;
-        file.rewind()
+        (have.size, have.hash, have.old) = (0, Sha256::new(), false);
+        (have.seen)(&have.file, 0)?;
+        have.file.set_len(0)?;
+        have.file.rewind()
     }
 
     /// Asks for a file from an offset on; an answer that isn't one is a failure.
@@ -383,48 +409,60 @@ fn check(cache: &Path) -> Result<(), Error> {
     Err(Error::Wish { what: "cache", value: cache.display().to_string(), cause: cause.to_owned() })
 }
 
-/// What there is of a file.
-#[derive(Default)]
-struct Have {
+/// A file of which not all is there.
+struct Begun<'s> {
+    file: File,
     size: u64,
     hash: Sha256,
     /// Some of it was there before.
     old: bool,
     /// So much of it was there once.
     most: u64,
+    /// Is told what there is.
+    seen: &'s dyn Fn(&File, u64) -> io::Result<()>,
 }
 
-impl Have {
-    fn read(file: &mut File, wanted: &Wanted) -> io::Result<Have> {
-        let mut have = Have::default();
+impl<'s> Begun<'s> {
+    fn read(mut file: File, wanted: &Wanted, seen: &'s dyn Fn(&File, u64) -> io::Result<()>) -> io::Result<Begun<'s>> {
         if file.metadata()?.len() > wanted.size {
             file.set_len(0)?;
         }
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                count => have.add(&buffer[..count]),
-            }
-        }
-        (have.old, have.most) = (have.size > 0, have.size);
-        Ok(have)
+        let (size, hash) = sum(&mut file)?;
+        seen(&file, size)?;
+        Ok(Begun { file, size, hash, old: size > 0, most: size, seen })
     }
 
-    fn add(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
         self.size += bytes.len() as u64;
         self.hash.update(bytes);
+        (self.seen)(&self.file, self.size)
+    }
+}
+
+/// Length and hash of what is left of a file.
+fn sum(file: &mut File) -> io::Result<(u64, Sha256)> {
+    let (mut size, mut hash) = (0, Sha256::new());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((size, hash)),
+            count => {
+                size += count as u64;
+                hash.update(&buffer[..count]);
+            }
+        }
     }
 }
 
 /// Whether a file has the size and hash that it must have.
-fn is_right(mut file: File, wanted: &Wanted) -> io::Result<bool> {
+fn is_right(file: &mut File, wanted: &Wanted) -> io::Result<bool> {
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() != wanted.size {
         return Ok(false);
     }
-    let have = Have::read(&mut file, wanted)?;
-    Ok(have.size == wanted.size && Hash::from(have.hash.finalize()) == wanted.sha256)
+    let (size, hash) = sum(file)?;
+    Ok(size == wanted.size && Hash::from(hash.finalize()) == wanted.sha256)
 }
 
 /// Where a part of a file begins, as the server says.

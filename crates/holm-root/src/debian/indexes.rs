@@ -10,9 +10,9 @@ use super::archive::Said;
 use super::error::Error;
 use super::fetch::{Fetcher, Wanted};
 use super::index::near;
-use super::progress::Stage;
 use super::release::{Listed, Release};
 use super::wish::ARCHITECTURE;
+use crate::progress::Stage;
 use crate::unpack::decoder::{Frames, fast_xz};
 
 /// An index whose size isn't told may become so many bytes.

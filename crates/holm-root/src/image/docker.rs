@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{MOST, parse};
 use super::files::Files;
-use super::{Config, Image, LAYERS, Layer, wrong};
+use super::{Bytes, Config, Image, LAYERS, Layer, wrong};
 use crate::store::Error;
 use holm::model::text::cause;
 
@@ -41,11 +41,11 @@ pub(super) fn image(files: &Files, path: &Path, tag: Option<&str>) -> Result<Opt
     }
     let layer = |(name, content): (&String, _)| {
         let bytes = files.find(name).map_err(|error| wrong(format!("its {name} can't be read: {}", cause(&error))))?;
-        Ok(Layer { name: name.clone(), bytes, digest: None, content })
+        Ok(Layer { name: name.clone(), size: bytes.left, bytes: Bytes::Here(bytes), digest: None, content })
     };
     let layers = entry.layers.iter().zip(contents).map(layer).collect::<Result<_, Error>>()?;
     let id = Sha256::digest(&bytes).into();
-    Ok(Some(Image { source: format!("image {}", path.display()), config, id, layers }))
+    Ok(Some(Image { source: format!("image {}", path.display()), config, id, layers, remote: None }))
 }
 
 fn tagged<'e>(entries: &'e [Entry], path: &Path, tag: Option<&str>) -> Result<&'e Entry, Error> {

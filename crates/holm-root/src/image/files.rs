@@ -44,7 +44,7 @@ pub(super) enum Member {
 
 impl Part {
     /// All of a file.
-    pub(super) fn whole(file: File) -> io::Result<Part> {
+    fn whole(file: File) -> io::Result<Part> {
         let left = file.metadata()?.len();
         Ok(Part { file: Arc::new(file), at: 0, left })
     }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{self, Document, Documents, MOST, digest, parse};
 use super::files::{Files, Part};
-use super::{Config, Image, Layer, wrong};
+use super::{Bytes, Config, Image, Layer, wrong};
 use crate::store::Error;
 use crate::store::listing::{Hash, hex};
 use holm::model::text::cause;
@@ -27,7 +27,7 @@ pub(super) fn image(files: &Files, path: &Path, tag: Option<&str>) -> Result<Ima
     let entries = tagged(&index, path, tag)?;
     let (manifest, id) = document::resolve(&Blobs(files), Document::Index(entries), Hash::default()).map_err(wrong)?;
     let config = Blobs(files).document(manifest.config()).map_err(wrong)?;
-    let open = |layer: &Descriptor| Blobs(files).open(layer);
+    let open = |layer: &Descriptor| Blobs(files).open(layer).map(Bytes::Here);
     Image::new(path.display().to_string(), id, &config, manifest.layers(), open).map_err(wrong)
 }
 
@@ -87,7 +87,7 @@ impl Image {
         id: Hash,
         config: &[u8],
         layers: &[Descriptor],
-        mut open: impl FnMut(&Descriptor) -> Result<Part, E>,
+        mut open: impl FnMut(&Descriptor) -> Result<Bytes, E>,
     ) -> Result<Image, E> {
         let (config, contents) = Config::parse(config)?;
         if contents.len() != layers.len() {
@@ -95,9 +95,15 @@ impl Image {
         }
         let layer = |(layer, content): (&Descriptor, Hash)| {
             let name = layer.digest().to_string();
-            Ok(Layer { digest: Some(digest(&name)?), name, bytes: open(layer)?, content })
+            let bytes = open(layer)?;
+            // Who downloads a layer checks its digest.
+            let digest = match bytes {
+                Bytes::Here(_) => Some(digest(&name)?),
+                Bytes::Remote(_) => None,
+            };
+            Ok(Layer { digest, name, bytes, size: layer.size(), content })
         };
         let layers = layers.iter().zip(contents).map(layer).collect::<Result<_, E>>()?;
-        Ok(Image { source: format!("image {source}"), config, id, layers })
+        Ok(Image { source: format!("image {source}"), config, id, layers, remote: None })
     }
 }

@@ -1,13 +1,13 @@
-//! Images from registries (OCI distribution specification 1.1): documents into memory, layers into the store's cache.
+//! Images from registries (OCI distribution specification 1.1): documents into memory, and who may have what.
 //!
 //! Nothing that a registry sends is trusted. A document has at most 4 MiB and comes within a minute; whatever has a
 //! digest must have it. Without TLS only loopback is asked, unless the caller insists, and credentials go to nobody in
 //! clear but there. Where a registry answers 401, it says which token server to ask (RFC 6750, Docker's token
 //! specification) or wants a password at once (RFC 7617).
 
-use std::cell::RefCell;
-use std::path::Path;
+use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oci_spec::image::Descriptor;
@@ -19,11 +19,11 @@ use tokio::runtime::Runtime;
 
 use super::credentials::Credentials;
 use super::document::{self, Document, Documents, MOST, digest};
-use super::files::Part;
 use super::layout::checked;
-use super::{Image, Name};
+use super::remote::Remote;
+use super::{Bytes, Image, Name};
 use crate::debian::error::Error as Refused;
-use crate::debian::fetch::{Authority, Fetcher, Patience, Wanted, causes};
+use crate::debian::fetch::{Authority, Wanted, causes};
 use crate::store::listing::Hash;
 use crate::store::{Error, Store};
 
@@ -44,22 +44,29 @@ pub enum Transport {
 }
 
 /// A registry that is asked for one image.
-struct Registry<'n> {
-    name: &'n Name,
+pub(super) struct Registry {
+    name: Name,
     transport: Transport,
     base: Url,
     runtime: Runtime,
     client: reqwest::Client,
     credentials: Credentials,
-    authorization: RefCell<Option<HeaderValue>>,
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing that is secret.
+        f.debug_struct("Registry").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
 }
 
 impl Image {
-    /// Gets an image from its registry: its layers are in the store's cache then.
+    /// An image from its registry. Its layers are downloaded, into the store's cache, while it is imported.
     ///
     /// # Errors
     /// There is none of that name, it isn't given to this caller, the registry doesn't answer or answers what is wrong;
-    /// the image is none for this machine; the cache can't be written.
+    /// the image is none for this machine; the cache can't be made.
     pub fn pull(name: &Name, store: &Store, transport: Transport) -> Result<Image, Error> {
         // There must be a store, with its mode, for there to be a cache in it.
         drop(store.clone().write()?);
@@ -73,23 +80,24 @@ impl Image {
         let document = Document::parse(&bytes).map_err(|cause| registry.failed(cause))?;
         let (manifest, id) = document::resolve(&registry, document, found).map_err(|cause| cause.told(&registry))?;
         let config = registry.blob(manifest.config())?;
-        let paths = registry.layers(manifest.layers(), cache.path())?;
-        let mut paths = paths.iter();
-        let open = |layer: &Descriptor| {
-            let path = paths.next().ok_or_else(|| Cause::Text("a layer is missing".to_owned()))?;
-            let part = std::fs::File::open(path).and_then(Part::whole);
-            let part = part.map_err(|error| Cause::Error(Error::io("read", path)(error)))?;
-            match part.left == layer.size() {
-                true => Ok(part),
-                false => Err(Cause::Text(format!("its blob {} has another size", layer.digest()))),
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let open = |layer: &Descriptor| -> Result<Bytes, Cause> {
+            let sha256 = digest(layer.digest().as_ref())?;
+            let (urls, size) = (vec![registry.url(&format!("blobs/{}", layer.digest()))?.to_string()], layer.size());
+            let at = wanted.iter().position(|one| (one.sha256, one.size) == (sha256, size)).unwrap_or(wanted.len());
+            if at == wanted.len() {
+                wanted.push(Wanted { urls, size, sha256 });
             }
+            Ok(Bytes::Remote(at))
         };
-        Image::new(name.to_string(), id, &config, manifest.layers(), open).map_err(|cause| cause.told(&registry))
+        let image = Image::new(name.to_string(), id, &config, manifest.layers(), open);
+        let image = image.map_err(|cause| cause.told(&registry))?;
+        Ok(Image { remote: Some(Remote { registry, cache, wanted }), ..image })
     }
 }
 
 /// Why a document can't be had: in words, or as an error.
-enum Cause {
+pub(super) enum Cause {
     Text(String),
     Error(Error),
 }
@@ -100,8 +108,14 @@ impl From<String> for Cause {
     }
 }
 
+impl From<Error> for Cause {
+    fn from(error: Error) -> Cause {
+        Cause::Error(error)
+    }
+}
+
 impl Cause {
-    fn told(self, registry: &Registry<'_>) -> Error {
+    fn told(self, registry: &Registry) -> Error {
         match self {
             Cause::Text(text) => registry.failed(text),
             Cause::Error(error) => error,
@@ -109,18 +123,18 @@ impl Cause {
     }
 }
 
-impl Documents for Registry<'_> {
+impl Documents for Registry {
     type Error = Cause;
 
     fn document(&self, blob: &Descriptor) -> Result<Vec<u8>, Cause> {
-        let bytes = self.manifest(blob.digest().as_ref()).map_err(Cause::Error)?;
+        let bytes = self.manifest(blob.digest().as_ref())?;
         Ok(checked(bytes, blob)?)
     }
 }
 
-impl Authority for Registry<'_> {
+impl Authority for Registry {
     fn header(&self) -> Option<HeaderValue> {
-        self.authorization.borrow().clone()
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn renew<'a>(
@@ -137,19 +151,19 @@ impl Authority for Registry<'_> {
     }
 }
 
-impl Registry<'_> {
-    fn new(name: &Name, transport: Transport) -> Result<Registry<'_>, Error> {
+impl Registry {
+    fn new(name: &Name, transport: Transport) -> Result<Registry, Error> {
         let failed = |cause: String| Error::Pull { image: name.to_string(), cause, status: None };
         let scheme = if transport == Transport::Insecure || is_loopback(name.host()) { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/v2/{}/", name.host(), name.repository()));
         Ok(Registry {
-            name,
+            name: name.clone(),
             transport,
             base: base.map_err(|error| failed(error.to_string()))?,
             runtime: crate::net::runtime().map_err(|error| failed(error.to_string()))?,
             client: crate::net::client().map_err(|error| failed(causes(&error)))?,
             credentials: Credentials::of_caller(name).map_err(failed)?,
-            authorization: RefCell::new(None),
+            authorization: Mutex::new(None),
         })
     }
 
@@ -168,35 +182,22 @@ impl Registry<'_> {
 
     fn manifest(&self, reference: &str) -> Result<Vec<u8>, Error> {
         let url = self.url(&format!("manifests/{reference}"))?;
-        self.runtime.block_on(self.get(url))
+        self.wait(self.get(url))
     }
 
     /// A blob that is a document.
     fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>, Error> {
         let url = self.url(&format!("blobs/{}", blob.digest()))?;
-        checked(self.runtime.block_on(self.get(url))?, blob).map_err(|cause| self.failed(cause))
+        checked(self.wait(self.get(url))?, blob).map_err(|cause| self.failed(cause))
     }
 
-    /// All layers, in order, as files in the cache; those it has already aren't asked for.
-    fn layers(&self, layers: &[Descriptor], cache: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
-        let wanted = |layer: &Descriptor| {
-            let sha256 = digest(layer.digest().as_ref()).map_err(|cause| self.failed(cause))?;
-            let urls = vec![self.url(&format!("blobs/{}", layer.digest()))?.to_string()];
-            Ok(Wanted { urls, size: layer.size(), sha256 })
-        };
-        let mut wanted = layers.iter().map(wanted).collect::<Result<Vec<_>, Error>>()?;
-        let hashes: Vec<Hash> = wanted.iter().map(|one| one.sha256).collect();
-        wanted.sort_by_key(|one| one.sha256);
-        wanted.dedup_by_key(|one| one.sha256);
-        let mut silent = |_| {};
-        let fetcher = Fetcher::new(cache, Patience::default(), &mut silent).map_err(|error| self.fetched(error))?;
-        let fetcher = fetcher.authorized(self);
-        let paths = self.runtime.block_on(fetcher.files(&wanted)).map_err(|error| self.fetched(error))?;
-        let path = |hash: &Hash| wanted.iter().position(|one| one.sha256 == *hash).map(|at| paths[at].clone());
-        Ok(hashes.iter().filter_map(path).collect())
+    /// Runs something to its end.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
-    fn fetched(&self, error: Refused) -> Error {
+    /// Why a layer can't be had.
+    pub(super) fn fetched(&self, error: Refused) -> Error {
         match error {
             Refused::Download { cause, status, .. } => {
                 let status = status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -278,7 +279,7 @@ impl Registry<'_> {
         };
         let mut value = HeaderValue::from_str(&value).map_err(|_| refused("a token is no text".to_owned()))?;
         value.set_sensitive(true);
-        *self.authorization.borrow_mut() = Some(value);
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::collect::{Freed, remove};
 use super::{Error, Store, Writer};
 
 /// The cache, in use.
+#[derive(Debug)]
 pub(crate) struct Blobs {
     path: PathBuf,
     _lock: File,

@@ -1,11 +1,12 @@
 //! What nobody needs any more is removed.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::draft::DRAFT;
 use super::{Error, Writer, metadata, pool};
 
 /// What was removed.
@@ -84,20 +85,32 @@ impl Writer {
         remove(&draft).map_err(Error::io("remove", &draft))
     }
 
-    /// Removes what a dead writer left.
+    /// Removes what dead writers left.
     pub(super) fn sweep(&self) -> Result<(), Error> {
-        let (draft, file, link) =
-            (self.store.draft(), self.store.path.join("draft.json"), self.store.pool().join(pool::ASIDE));
-        for path in [file, link] {
-            remove(&path).map_err(Error::io("remove", &path))?;
+        let path = &self.store.path;
+        for left in [path.join("draft.json"), self.store.pool().join(pool::ASIDE)] {
+            remove(&left).map_err(Error::io("remove", &left))?;
         }
-        match remove(&draft) {
+        for item in fs::read_dir(path).map_err(Error::io("read", path))? {
+            let item = item.map_err(Error::io("read", path))?;
+            let is_draft = |name: &str| name == "draft" || name.starts_with(DRAFT);
+            if item.file_name().to_str().is_some_and(is_draft) {
+                self.sweep_draft(&item.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_draft(&self, draft: &Path) -> Result<(), Error> {
+        // It is somebody's who lives, or is gone.
+        let Some(_lock) = alone(draft).map_err(Error::io("lock", draft))? else { return Ok(()) };
+        match remove(draft) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let free = (0..).map(|number: u64| self.store.path.join(format!("{DEAD}{number}")));
-                let aside = free.into_iter().find(|path| !path.exists()).unwrap_or_else(|| draft.clone());
-                fs::rename(&draft, &aside).map_err(Error::io("remove", &draft))
+                let aside = free.into_iter().find(|path| !path.exists()).unwrap_or_else(|| draft.to_owned());
+                fs::rename(draft, &aside).map_err(Error::io("remove", draft))
             }
-            removed => removed.map_err(Error::io("remove", &draft)),
+            removed => removed.map_err(Error::io("remove", draft)),
         }
     }
 
@@ -112,6 +125,22 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Locks a draft's directory; `None` if another has locked it, or removed it meanwhile.
+pub(super) fn alone(path: &Path) -> io::Result<Option<File>> {
+    let lock = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        lock => lock?,
+    };
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+        Ok(()) => {}
+    }
+    let held = lock.metadata()?;
+    let same = fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino()));
+    Ok(same.then_some(lock))
 }
 
 /// Removes a file or a directory with all in it, if it is there.

@@ -2,20 +2,23 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::listing::{self, Item, Listing};
 use super::metadata::{self, Metadata, NotOnDisk};
-use super::{Error, Writer, collect, open_directory, pool, sync_directory, write_synced};
+use super::{Error, Store, Writer, collect, open_directory, pool, sync_directory, write_synced};
 use crate::image::{self, Config, Image};
+use crate::progress::{Progress, Stage, Tell};
 use crate::tree::scan::{Found, scan};
 use crate::tree::{Owners, Tree, copy};
-use crate::unpack::decoder::decode;
+use crate::unpack::decoder::{Digests, decode};
 use crate::unpack::{Form, Limits, Unpack};
 
 /// What a root is made from.
@@ -77,10 +80,15 @@ fn file_system(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(form.map(|(name, ..)| *name))
 }
 
+/// Begins the name of a root in the making.
+pub(super) const DRAFT: &str = "draft-";
+
 /// A root in the making; its directory is removed unless it was renamed.
 pub(crate) struct Draft {
     path: PathBuf,
     pub(crate) tree: Tree,
+    /// Of the directory; none once that is a root's.
+    lock: Option<File>,
 }
 
 impl Draft {
@@ -97,48 +105,80 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // What can't be removed now is for the next writer.
-        let _ = collect::remove(&self.path);
+        if self.lock.is_some() {
+            // What can't be removed now is for the next writer.
+            let _ = collect::remove(&self.path);
+        }
+    }
+}
+
+impl Store {
+    /// Stores a root under a name; if it is there under that name already, it stays as it is. The store is locked only when
+    /// all of the root is there.
+    ///
+    /// # Errors
+    /// The source can't be read or is refused; the name is another root's; no space is left; `tell` wanted it to stop.
+    pub fn import(&self, source: Source<'_>, name: &str, tell: Tell<'_>) -> Result<Metadata, Error> {
+        check_name(name)?;
+        // There must be a store for a draft to be in it.
+        drop(self.clone().write()?);
+        let draft = match source {
+            Source::Directory(path) => {
+                let mut draft = self.begin()?;
+                copy::copy(path, &self.path, &mut draft.tree, tell)
+                    .map_err(|(inside, error)| Error::unpack(&path.join(OsStr::from_bytes(&inside)))(error))?;
+                draft
+            }
+            Source::Archive(path, limits) => self.archive(path, limits, tell)?,
+            Source::Image(image, limits) => image.unpack(|| self.begin(), limits, tell)?,
+        };
+        if tell(Progress { stage: Stage::Store, done: 0, total: 1 }).is_break() {
+            return Err(Error::Interrupted);
+        }
+        let metadata = self.clone().write()?.finish(draft, name, source.words(), source.config())?;
+        // It is stored, whatever the answer.
+        let _ = tell(Progress { stage: Stage::Store, done: 1, total: 1 });
+        Ok(metadata)
+    }
+
+    fn archive(&self, path: &Path, limits: Limits, tell: Tell<'_>) -> Result<Draft, Error> {
+        let mut draft = self.begin()?;
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        // A pipe's length is 0.
+        let total = file.metadata().map_err(Error::io("read", path))?.len();
+        let read = Arc::new(AtomicU64::new(0));
+        let stream = decode(file, Digests::default(), Arc::clone(&read)).map_err(Error::unpack(path))?;
+        let mut go_on = || tell(Progress { stage: Stage::Unpack, done: read.load(Ordering::Relaxed), total });
+        Unpack::new(&mut draft.tree, Form::Whole, limits, &mut go_on).archive(stream, path)?;
+        match image::is_archive_of_one(&draft.tree).map_err(Error::unpack(path))? {
+            true => Err(Error::Packed { path: path.to_owned() }),
+            false => Ok(draft),
+        }
+    }
+
+    /// Begins a root. Other writers leave it alone while there is the draft.
+    fn begin(&self) -> Result<Draft, Error> {
+        for number in 0_u64.. {
+            let path = self.path.join(format!("{DRAFT}{number}"));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made.map_err(Error::io("make", &path))?,
+            }
+            // Until it is locked another writer may take it for a dead one's.
+            let Some(lock) = collect::alone(&path).map_err(Error::io("lock", &path))? else { continue };
+            let files = path.join("files");
+            DirBuilder::new().mode(0o700).create(&files).map_err(Error::io("make", &files))?;
+            let tree = Tree::new(&files).map_err(Error::io("make", &files))?;
+            return Ok(Draft { path, tree, lock: Some(lock) });
+        }
+        unreachable!("there are more numbers than directories")
     }
 }
 
 impl Writer {
-    /// Stores a root under a name; if it is there under that name already, it stays as it is.
-    ///
-    /// # Errors
-    /// The source can't be read or is refused; the name is another root's; no space is left.
-    pub fn import(&self, source: Source<'_>, name: &str) -> Result<Metadata, Error> {
-        check_name(name)?;
-        let mut draft = self.begin()?;
-        let tree = &mut draft.tree;
-        match source {
-            Source::Directory(path) => copy::copy(path, &self.store.path, tree)
-                .map_err(|(inside, error)| Error::unpack(&path.join(OsStr::from_bytes(&inside)))(error))?,
-            Source::Archive(path, limits) => {
-                let file = File::open(path).map_err(Error::io("read", path))?;
-                let bytes = decode(file, None).map_err(Error::unpack(path))?;
-                Unpack::new(tree, Form::Whole, limits).archive(bytes, path)?;
-            }
-            Source::Image(image, limits) => image.unpack(tree, limits)?,
-        }
-        if let Source::Archive(path, _) = source
-            && image::is_archive_of_one(&draft.tree).map_err(Error::unpack(path))?
-        {
-            return Err(Error::Packed { path: path.to_owned() });
-        }
-        let config = source.config();
-        self.finish(draft, name, source.words(), config)
-    }
-
     /// Begins a root.
     pub(crate) fn begin(&self) -> Result<Draft, Error> {
-        let path = self.store.draft();
-        let files = path.join("files");
-        for path in [&path, &files] {
-            DirBuilder::new().mode(0o700).create(path).map_err(Error::io("make", path))?;
-        }
-        let tree = Tree::new(&files).map_err(Error::io("make", &files))?;
-        Ok(Draft { path, tree })
+        self.store.begin()
     }
 
     /// Stores a root that is complete under a name that there can be; if it is there under that name already, it stays
@@ -176,7 +216,7 @@ impl Writer {
                 (metadata.owners, metadata.not_on_disk) = (same.owners, same.not_on_disk);
             }
         } else {
-            self.publish(&draft, &found, &text, &metadata.id)?;
+            self.publish(&mut draft, &found, &text, &metadata.id)?;
         }
         self.put_name(&metadata)?;
         Ok(metadata)
@@ -193,7 +233,7 @@ impl Writer {
     }
 
     /// Makes a finished draft a root of the store.
-    fn publish(&self, draft: &Draft, found: &Found, text: &str, id: &str) -> Result<(), Error> {
+    fn publish(&self, draft: &mut Draft, found: &Found, text: &str, id: &str) -> Result<(), Error> {
         let tree = &draft.tree;
         let Found { listing, status, .. } = found;
         let path = self.store.pool();
@@ -209,6 +249,7 @@ impl Writer {
         pool::add(tree.root(), pool.as_fd(), &new).map_err(store_failed)?;
         let root = self.store.root(id);
         fs::rename(&draft.path, &root).map_err(Error::io("store", &root))?;
+        draft.lock = None;
         sync_directory(&self.store.path.join("roots"))
     }
 }

@@ -168,6 +168,9 @@ pub enum Error {
         /// The tags there are.
         tags: Vec<String>,
     },
+    /// Whoever is told how far it is wanted it to stop.
+    #[error("cannot store the root: it was interrupted")]
+    Interrupted,
     /// The system refused.
     #[error("cannot {verb} {}: {}", path.display(), cause(source))]
     Io {
@@ -180,6 +183,11 @@ pub enum Error {
     },
 }
 
+/// Inside an error of the system's: it was to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("it was interrupted")]
+pub(crate) struct Stopped;
+
 impl Error {
     /// An [`Error::Io`] of this verb and path.
     pub(crate) fn io<E: Into<io::Error>>(verb: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
@@ -187,9 +195,15 @@ impl Error {
         move |source| Error::Io { verb, path, source: source.into() }
     }
 
-    /// An [`Error::Unpack`] with the system's reason.
+    /// An [`Error::Unpack`] with the system's reason, unless that is [`Stopped`].
     pub(crate) fn unpack<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Error {
         let path = path.to_owned();
-        move |error| Error::Unpack { path, cause: cause(&error.into()) }
+        move |error| {
+            let error = error.into();
+            match error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
+                true => Error::Interrupted,
+                false => Error::Unpack { path, cause: cause(&error) },
+            }
+        }
     }
 }

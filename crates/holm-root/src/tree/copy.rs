@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 use super::scan::{attributes, device, join};
 use super::{DIRECTORY, Sink, Tree, names};
+use crate::progress::{Progress, Stage, Tell};
+use crate::store::error::Stopped;
 use crate::store::listing::Facts;
 
 /// A path below the source that failed, and why.
@@ -27,14 +29,19 @@ struct Copy<'t> {
 }
 
 /// Copies all that is below `source`; the directory `store` isn't allowed to be there.
-pub(crate) fn copy(source: &Path, store: &Path, tree: &mut Tree) -> Result<(), Failed> {
+pub(crate) fn copy(source: &Path, store: &Path, tree: &mut Tree, tell: Tell<'_>) -> Result<(), Failed> {
     let at = |error: Errno| (Vec::new(), io::Error::from(error));
     let own = statat(CWD, store, AtFlags::empty()).map_err(at)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let source = openat(CWD, source, flags, Mode::empty()).map_err(at)?;
     let mut copy = Copy { source, tree, names: HashMap::new(), store: (own.st_dev, own.st_ino) };
     let mut left = vec![b".".to_vec()];
+    let mut done = 0;
     while let Some(path) = left.pop() {
+        if tell(Progress { stage: Stage::Copy, done, total: 0 }).is_break() {
+            return Err((path, io::Error::other(Stopped)));
+        }
+        done += 1;
         let below = copy.entry(&path).map_err(|error| (path.clone(), error))?;
         left.extend(below.into_iter().rev().map(|name| join(&path, &name)));
     }

@@ -15,17 +15,20 @@ pub(crate) struct Sink {
     file: File,
     hash: Sha256,
     length: u64,
+    /// What came last has become a hole.
+    hole: bool,
 }
 
 impl Sink {
     pub(super) fn new(file: File) -> Sink {
-        Sink { file, hash: Sha256::new(), length: 0 }
+        Sink { file, hash: Sha256::new(), length: 0, hole: false }
     }
 
-    pub(super) fn finish(mut self) -> io::Result<(File, Hash)> {
-        // A hole at the end has no byte that makes the file so long.
-        self.file.set_len(self.length)?;
-        self.file.rewind()?;
+    pub(super) fn finish(self) -> io::Result<(File, Hash)> {
+        if self.hole {
+            // It has no byte that makes the file so long.
+            self.file.set_len(self.length)?;
+        }
         Ok((self.file, self.hash.finalize().into()))
     }
 
@@ -61,6 +64,7 @@ impl Sink {
 
     fn skip(&mut self, count: u64) -> io::Result<()> {
         self.length = self.length.checked_add(count).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.hole = true;
         self.file.seek(SeekFrom::Start(self.length)).map(drop)
     }
 }
@@ -74,6 +78,7 @@ impl Write for Sink {
         } else {
             self.file.write_all(bytes)?;
             self.length += bytes.len() as u64;
+            self.hole &= bytes.is_empty();
         }
         Ok(bytes.len())
     }

@@ -2,7 +2,11 @@
 //! from anybody. Decompression runs in a thread, some chunks ahead of who reads.
 
 use std::io::{self, BufReader, Cursor, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
@@ -11,6 +15,7 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 use sha2::{Digest, Sha256};
 
+use crate::store::error::Stopped;
 use crate::store::listing::{Hash, hex};
 
 const CHUNK: usize = 256 << 10;
@@ -19,18 +24,30 @@ const XZ_MEMORY: u32 = 256 << 10;
 /// A zstd frame may have so large a window: more than `zstd --ultra -22` has.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
-/// What `source` holds once it is decompressed. With a digest the last read fails unless all of the source, whatever a
-/// decoder needs of it, has that one.
-pub(crate) fn decode(source: impl Read + Send + 'static, digest: Option<Hash>) -> io::Result<impl Read> {
+/// Who waits for more looks so often whether it still should.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a stream must turn out to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Digests {
+    /// All of the source, whatever a decoder needs of it.
+    pub(crate) source: Option<Hash>,
+    /// What it is once it is decompressed.
+    pub(crate) content: Option<Hash>,
+}
+
+/// What `source` holds once it is decompressed; `read` counts the bytes of it. The last read fails if the digests are wrong.
+pub(crate) fn decode(source: impl Read + Send + 'static, digests: Digests, read: Arc<AtomicU64>) -> io::Result<Ahead> {
     let (sender, chunks) = sync_channel(8);
     let work = move || {
-        let mut source = Hashed::new(source);
-        let end = pump(&mut source, &sender).and_then(|()| match digest {
-            Some(digest) => {
+        let mut source = Metered { source, read, hash: digests.source.map(|_| Sha256::new()) };
+        let hash = digests.content.map(|_| Sha256::new());
+        let end = pump(&mut source, &sender, hash).and_then(|content| {
+            if digests.source.is_some() || digests.content.is_some() {
                 io::copy(&mut source, &mut io::sink())?;
-                source.check(&digest, "digest")
             }
-            None => Ok(()),
+            check(source.hash, digests.source, "digest")?;
+            check(content, digests.content, "content")
         });
         // Nobody may want it any more.
         let _ = sender.send(end.map(|()| Vec::new()));
@@ -39,14 +56,33 @@ pub(crate) fn decode(source: impl Read + Send + 'static, digest: Option<Hash>) -
     Ok(Ahead { chunks, chunk: Cursor::default(), ended: false })
 }
 
-/// Sends what is decompressed, chunk by chunk, until its end or until nobody wants more.
-fn pump(source: &mut impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<()> {
+/// Sends what is decompressed, chunk by chunk, until its end, and hashes it, or until nobody wants more.
+fn pump(
+    source: &mut impl Read,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+    mut hash: Option<Sha256>,
+) -> io::Result<Option<Sha256>> {
     let mut plain = plain(source)?;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        if plain.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)? == 0 || sender.send(Ok(chunk)).is_err() {
-            return Ok(());
+        if plain.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)? == 0 {
+            return Ok(hash);
         }
+        if let Some(hash) = &mut hash {
+            hash.update(&chunk);
+        }
+        if sender.send(Ok(chunk)).is_err() {
+            return Ok(None);
+        }
+    }
+}
+
+fn check(hash: Option<Sha256>, wanted: Option<Hash>, what: &str) -> io::Result<()> {
+    match (hash.map(|hash| Hash::from(hash.finalize())), wanted) {
+        (Some(found), Some(wanted)) if found != wanted => {
+            Err(io::Error::other(format!("its {what} is sha256:{}, not sha256:{}", hex(&found), hex(&wanted))))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -65,50 +101,61 @@ fn plain<'r>(source: &'r mut (impl Read + 'r)) -> io::Result<Box<dyn Read + 'r>>
     })
 }
 
-/// A stream that is hashed while it is read.
-pub(crate) struct Hashed<R> {
+/// A stream that is counted, and hashed where somebody wants that, while it is read.
+struct Metered<R> {
     source: R,
-    hash: Sha256,
+    read: Arc<AtomicU64>,
+    hash: Option<Sha256>,
 }
 
-impl<R> Hashed<R> {
-    pub(crate) fn new(source: R) -> Hashed<R> {
-        Hashed { source, hash: Sha256::new() }
-    }
-
-    /// Compares the hash of what was read.
-    pub(crate) fn check(self, wanted: &Hash, what: &str) -> io::Result<()> {
-        let found: Hash = self.hash.finalize().into();
-        match found == *wanted {
-            true => Ok(()),
-            false => Err(io::Error::other(format!("its {what} is sha256:{}, not sha256:{}", hex(&found), hex(wanted)))),
-        }
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        self.hash.update(&buffer[..count]);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buffer[..count]);
+        }
         Ok(count)
     }
 }
 
-struct Ahead {
+/// A stream that is decompressed ahead of who reads it.
+pub(crate) struct Ahead {
     chunks: Receiver<io::Result<Vec<u8>>>,
     chunk: Cursor<Vec<u8>>,
     ended: bool,
 }
 
-impl Read for Ahead {
+/// The same, while `go_on` is asked again and again whether to go on.
+pub(crate) struct Watched<'w> {
+    pub(crate) stream: Ahead,
+    pub(crate) go_on: &'w mut dyn FnMut() -> ControlFlow<()>,
+}
+
+impl Watched<'_> {
+    fn next(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if (self.go_on)().is_break() {
+                return Err(io::Error::other(Stopped));
+            }
+            match self.stream.chunks.recv_timeout(PAUSE) {
+                Ok(chunk) => return chunk,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+}
+
+impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.chunk.read(buffer)? {
-                0 if !buffer.is_empty() && !self.ended => {
+            match self.stream.chunk.read(buffer)? {
+                0 if !buffer.is_empty() && !self.stream.ended => {
                     // An empty chunk is the end; without one the thread has died.
-                    let chunk = self.chunks.recv().map_err(io::Error::other)?;
-                    self.ended = !matches!(&chunk, Ok(bytes) if !bytes.is_empty());
-                    self.chunk = Cursor::new(chunk?);
+                    let chunk = self.next();
+                    self.stream.ended = !matches!(&chunk, Ok(bytes) if !bytes.is_empty());
+                    self.stream.chunk = Cursor::new(chunk?);
                 }
                 count => return Ok(count),
             }

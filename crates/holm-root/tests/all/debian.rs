@@ -11,8 +11,8 @@ use std::process::Command;
 use holm_root::debian::archive::Selection;
 use holm_root::debian::build::{Error, Recipe};
 use holm_root::debian::package::{Fetched, Package};
-use holm_root::debian::progress::{Progress, Stage};
 use holm_root::programs::{self, Wanted};
+use holm_root::progress::{Progress, Stage};
 use holm_root::store::{Metadata, Store};
 use tempfile::TempDir;
 

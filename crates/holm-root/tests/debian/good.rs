@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use holm_root::debian::archive::{Selection, resolve};
 use holm_root::debian::keyring::Trust;
-use holm_root::debian::progress::{Progress, Stage};
 use holm_root::debian::wish::{Origin, Variant};
+use holm_root::progress::{Progress, Stage};
 use testkit::archive::{self, Archive, date};
 
 use crate::fixture::{PATIENCE, Place, names};

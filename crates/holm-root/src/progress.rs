@@ -1,5 +1,7 @@
 //! How far the work is.
 
+use std::ops::ControlFlow;
+
 /// What is told again and again while the work goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -7,7 +9,7 @@ pub struct Progress {
     pub stage: Stage,
     /// How much of it is done, which can become less when a download has to begin again.
     pub done: u64,
-    /// How much there is in all.
+    /// How much there is in all; 0 if nobody knows.
     pub total: u64,
 }
 
@@ -22,10 +24,24 @@ pub enum Stage {
     Choose,
     /// The packages; in bytes.
     Packages,
-    /// Their files; in bytes of packages.
+    /// What a registry says of an image; in images.
+    Registry,
+    /// The layers of an image; in bytes.
+    Layers,
+    /// The files of packages, archives or layers; in bytes of those.
     Unpack,
-    /// Their scripts; in packages.
+    /// The files of a directory; in entries, the total unknown.
+    Copy,
+    /// The scripts of packages; in packages.
     Configure,
     /// The store takes the root; in roots.
     Store,
+}
+
+/// Told again and again; it can have the work stop.
+pub type Tell<'t> = &'t mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Tells nobody.
+pub fn untold(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
