@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::document::{MOST, parse};
+use super::document::parse;
 use super::files::Files;
 use super::{Bytes, Config, Image, LAYERS, Layer, wrong};
 use crate::store::Error;
@@ -23,10 +23,7 @@ struct Entry {
 /// The image with this tag, or the only one; `None` if the archive is of something else.
 pub(super) fn image(files: &Files, path: &Path, tag: Option<&str>) -> Result<Option<Image>, Error> {
     let wrong = |cause: String| wrong(path, cause);
-    let read = |name: &str| {
-        let bytes = files.find(name).and_then(|part| part.bytes(MOST));
-        bytes.map_err(|error| wrong(format!("its {name} can't be read: {}", cause(&error))))
-    };
+    let read = |name: &str| files.document(name, path);
     let entries: Vec<Entry> = match parse(&read("manifest.json")?, "manifest.json") {
         Ok(entries) => entries,
         // A root may have a file of that name.

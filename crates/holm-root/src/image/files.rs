@@ -13,8 +13,11 @@ use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
+use super::document::MOST;
+use super::wrong;
 use crate::store::Error;
 use crate::unpack::archive::{Archive, Kind};
+use holm::model::text::cause;
 
 /// An archive of an image has at most so many members.
 const MEMBERS: usize = 10_000;
@@ -88,6 +91,12 @@ impl Files {
         let file = File::open(path).map_err(Error::io("read", path))?;
         // Whatever is wrong with it as an archive is told by who unpacks it as a root.
         Ok(members(&file).ok().flatten().map(|members| Files::Archive { file: Arc::new(file), members }))
+    }
+
+    /// A document of the image at `path`.
+    pub(super) fn document(&self, name: &str, path: &Path) -> Result<Vec<u8>, Error> {
+        let bytes = self.find(name).and_then(|part| part.bytes(MOST));
+        bytes.map_err(|error| wrong(path, format!("its {name} can't be read: {}", cause(&error))))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

@@ -15,10 +15,7 @@ use holm::model::text::cause;
 /// The image with this tag, or the only one.
 pub(super) fn image(files: &Files, path: &Path, tag: Option<&str>) -> Result<Image, Error> {
     let wrong = |cause: String| wrong(path, cause);
-    let read = |name: &str| {
-        let bytes = files.find(name).and_then(|part| part.bytes(MOST));
-        bytes.map_err(|error| wrong(format!("its {name} can't be read: {}", cause(&error))))
-    };
+    let read = |name: &str| files.document(name, path);
     let version: OciLayout = parse(&read("oci-layout")?, "oci-layout").map_err(wrong)?;
     if !version.image_layout_version().starts_with("1.") {
         return Err(wrong(format!("its layout is of version {:?}, not 1", version.image_layout_version())));

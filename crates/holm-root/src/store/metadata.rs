@@ -27,7 +27,6 @@ pub struct Metadata {
     /// Files, directories and all else.
     pub entries: u64,
     /// Whether its files on disk belong to whom they should.
-    #[serde(default = "Owners::here")]
     pub owners: Owners,
     /// What the files on disk are not.
     pub not_on_disk: NotOnDisk,

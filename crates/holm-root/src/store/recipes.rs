@@ -3,8 +3,7 @@
 //! A record is a hint: it counts while the root is there that it leads to, and [`Writer::collect`] removes the others.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Error, Metadata, Writer, metadata};
@@ -12,15 +11,7 @@ use super::{Error, Metadata, Writer, metadata};
 impl Writer {
     /// Gives a name to the root that this recipe made, if it is still there.
     pub(crate) fn made(&self, recipe: &str, name: &str, source: &str) -> Result<Option<Metadata>, Error> {
-        let path = self.recipe(recipe);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(Error::io("read", &path))?,
-        };
-        let Ok(known) = serde_json::from_slice::<Metadata>(&text) else { return Ok(None) };
-        if known.version != metadata::VERSION || !metadata::is_id(&known.id) || !self.store.root(&known.id).exists() {
-            return Ok(None);
-        }
+        let Some(known) = self.record(&self.recipe(recipe)) else { return Ok(None) };
         let created = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let metadata = Metadata { name: name.to_owned(), source: source.to_owned(), created, ..known };
         if let Some(there) = self.vacant(&metadata)? {
@@ -40,12 +31,18 @@ impl Writer {
         let path = self.store.path.join("recipes");
         for item in fs::read_dir(&path).map_err(Error::io("read", &path))? {
             let path = item.map_err(Error::io("read", &path))?.path();
-            let known = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Metadata>(&text).ok());
-            if !known.is_some_and(|known| metadata::is_id(&known.id) && self.store.root(&known.id).exists()) {
+            if self.record(&path).is_none() {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }
         Ok(())
+    }
+
+    /// A record that counts.
+    fn record(&self, path: &Path) -> Option<Metadata> {
+        let known: Metadata = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let counts = known.version == metadata::VERSION && metadata::is_id(&known.id);
+        (counts && self.store.root(&known.id).exists()).then_some(known)
     }
 
     fn recipe(&self, recipe: &str) -> PathBuf {
