@@ -2,6 +2,8 @@
 
 #[path = "debian.rs"]
 pub mod debian;
+#[path = "image.rs"]
+pub mod image;
 #[path = "plain.rs"]
 pub mod plain;
 

@@ -171,3 +171,38 @@ fn archives_of_any_bytes_are_stored_whole_or_refused_and_write_nothing_outside()
     let words = ["..", "/", "../", "\0", "5", "2", "777777", "path=../x\n", "size="];
     feed(&[&parts.concat(), &parts[2..].concat()], &words, 150, |bytes| entries::archive(&root, bytes));
 }
+
+#[test]
+fn images_of_squashfs_of_any_bytes_are_stored_whole_or_refused() {
+    let root = Root::empty();
+    let from = std::env::temp_dir().join(format!("holm-fuzz-squashfs-{}", std::process::id()));
+    std::fs::create_dir_all(from.join("made/d")).expect("there is space");
+    for (name, bytes) in [("made/d/file", vec![7; 5000]), ("made/empty", vec![]), ("made/text", b"text".to_vec())] {
+        std::fs::write(from.join(name), bytes).expect("there is space");
+    }
+    std::os::unix::fs::symlink("d/file", from.join("made/link")).expect("there is space");
+    // Tables that aren't compressed are changed, not only broken.
+    let packed = std::process::Command::new("mksquashfs")
+        .args(["made", "image", "-noI", "-noF", "-b", "4096", "-nopad", "-no-progress", "-quiet", "-all-root"])
+        .current_dir(&from)
+        .output();
+    let seed = packed.ok().filter(|done| done.status.success()).and_then(|_| std::fs::read(from.join("image")).ok());
+    std::fs::remove_dir_all(&from).expect("it is ours");
+    let Some(seed) = seed else { return testkit::skip("there is no mksquashfs") };
+    let words = ["\0\0\0\0", "\u{1}", "..", "/", "\0\u{1}", "\u{7f}\u{7f}\u{7f}\u{7f}", "hsqs"];
+    feed(&[&seed], &words, 600, |bytes| entries::archive(&root, bytes));
+}
+
+#[test]
+fn documents_of_images_of_any_bytes_are_read_or_refused() {
+    let seeds: [&[u8]; 5] = [
+        br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":1}]}"#,
+        br#"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0,"platform":{"os":"linux","architecture":"amd64"}}]}"#,
+        br#"{"os":"linux","architecture":"amd64","config":{"Env":["A=b"],"User":"0:0","Entrypoint":["a"],"Cmd":["b"],"WorkingDir":"/"},"rootfs":{"type":"layers","diff_ids":["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}"#,
+        br#"{"auths":{"localhost:5000":{"auth":"bWU6aGlkZGVu"}},"credsStore":"vault","credHelpers":{"a.example":"b"}}"#,
+        b"debian docker.io/library/debian:bookworm localhost:5000/group/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    ];
+    let words =
+        ["{", "[", "null", "\\u0000", "sha256:", "@", ":", "/", "__", "--", "index.docker.io/", "arm64", "-1", "1e99"];
+    feed(&seeds, &words, 300, entries::image::image);
+}

@@ -20,6 +20,8 @@ mod document;
 mod files;
 mod layout;
 mod name;
+#[doc(hidden)]
+pub mod parsers;
 mod registry;
 mod remote;
 mod write;

@@ -56,23 +56,30 @@ impl Credentials {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 bytes => bytes.map_err(|error| failed(cause(&error)))?,
             };
-            let config: Config = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
-            let keys = name.keys();
-            let auth =
-                keys.iter().find_map(|key| config.auths.get(key)?.auth.as_deref().filter(|auth| !auth.is_empty()));
-            if let Some(auth) = auth {
-                let pair = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-                let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
-                let (user, password) = pair.ok_or_else(|| failed("they are no base64 of USER:PASSWORD".to_owned()))?;
-                let password = password.trim_end_matches('\0').to_owned();
-                return Ok(Credentials::Basic { user: user.to_owned(), password });
-            }
-            let named = keys.iter().find_map(|key| config.cred_helpers.get(key)).or(config.creds_store.as_ref());
-            if let (Some(name), Credentials::None) = (named, &helper) {
-                helper = Credentials::Helper { name: name.clone(), file: path.clone() };
+            match Credentials::parse(&bytes, name, &path).map_err(failed)? {
+                Credentials::None => {}
+                found @ Credentials::Basic { .. } => return Ok(found),
+                found if helper == Credentials::None => helper = found,
+                _ => {}
             }
         }
         Ok(helper)
+    }
+
+    /// What a file of these bytes has for an image.
+    pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Credentials, String> {
+        let config: Config = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let keys = name.keys();
+        let auth = keys.iter().find_map(|key| config.auths.get(key)?.auth.as_deref().filter(|auth| !auth.is_empty()));
+        if let Some(auth) = auth {
+            let pair = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let pair = pair.as_deref().and_then(|pair| pair.split_once(':'));
+            let (user, password) = pair.ok_or("they are no base64 of USER:PASSWORD")?;
+            let password = password.trim_end_matches('\0').to_owned();
+            return Ok(Credentials::Basic { user: user.to_owned(), password });
+        }
+        let named = keys.iter().find_map(|key| config.cred_helpers.get(key)).or(config.creds_store.as_ref());
+        Ok(named.map_or(Credentials::None, |name| Credentials::Helper { name: name.clone(), file: path.to_owned() }))
     }
 }
 
