@@ -151,10 +151,10 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
         Error::Pull { status: None, .. } => {
             "the registry may not be there, or have no TLS: holm root pull --insecure speaks HTTP".to_owned()
         }
-        Error::FileSystem { path, form } => {
-            let unpack = if *form == "squashfs" { "unsquashfs -d DIR" } else { "fsck.erofs --extract=DIR" };
-            format!("{unpack} {0}, or as root mount -o loop,ro {0} DIR; then holm root import DIR NAME", path.display())
-        }
+        Error::Erofs { path } => format!(
+            "fsck.erofs --extract=DIR {0}, or as root mount -o loop,ro {0} DIR; then holm root import DIR NAME",
+            path.display()
+        ),
         Error::Packed { path } => format!("gunzip, unxz or unzstd {} first", path.display()),
         Error::TooLarge { .. } => "--max-size SIZE allows more".to_owned(),
         _ => String::new(),

@@ -10,6 +10,7 @@
 pub(crate) mod archive;
 pub(crate) mod decoder;
 mod layer;
+pub(crate) mod squashfs;
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -116,13 +117,7 @@ impl<'t> Unpack<'t> {
 
 fn make(tree: &mut Tree, member: &Member, archive: &mut Archive<impl Read>) -> io::Result<()> {
     let path = inside(&member.path)?;
-    let mut facts = Facts { mode: member.mode, uid: member.uid, gid: member.gid, attributes: Default::default() };
-    for (name, value) in &member.attributes {
-        match keeps_attribute(name) {
-            true => drop(facts.attributes.insert(name.clone(), value.clone())),
-            false => tree.left_out += 1,
-        }
-    }
+    let facts = facts(tree, member.mode, (member.uid, member.gid), &member.attributes);
     let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
     if path.is_empty() && !matches!(member.kind, Kind::Directory) {
         return Err(io::Error::other("it would take the place of the root"));
@@ -141,6 +136,18 @@ fn make(tree: &mut Tree, member: &Member, archive: &mut Archive<impl Read>) -> i
         }
     }
     Ok(())
+}
+
+/// Mode, owner, and those of the attributes that are kept; the others are counted.
+fn facts(tree: &mut Tree, mode: u32, (uid, gid): (u32, u32), attributes: &[(Vec<u8>, Vec<u8>)]) -> Facts {
+    let mut facts = Facts { mode, uid, gid, attributes: Default::default() };
+    for (name, value) in attributes {
+        match keeps_attribute(name) {
+            true => drop(facts.attributes.insert(name.clone(), value.clone())),
+            false => tree.left_out += 1,
+        }
+    }
+    facts
 }
 
 /// A member's name as a path in the tree, without `.` and empty parts.

@@ -10,6 +10,7 @@ mod layout;
 mod patience;
 mod progress;
 mod registry;
+mod squashfs;
 mod start;
 #[path = "../stores/mod.rs"]
 mod stores;

@@ -19,7 +19,7 @@ use crate::progress::{Progress, Stage, Tell};
 use crate::tree::scan::{Found, scan};
 use crate::tree::{Owners, Tree, copy};
 use crate::unpack::decoder::{Digests, decode};
-use crate::unpack::{Form, Limits, Unpack};
+use crate::unpack::{Form, Limits, Unpack, squashfs};
 
 /// What a root is made from.
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +28,29 @@ pub enum Source<'p> {
     Directory(&'p Path),
     /// A tar archive, plain or compressed by gzip, xz or zstd, within limits.
     Archive(&'p Path, Limits),
+    /// An image of squashfs, within limits.
+    Squashfs(&'p Path, Limits),
     /// The layers of an image, within limits.
     Image(&'p Image, Limits),
 }
 
 impl<'p> Source<'p> {
-    /// A directory or archive at `path`, as it turns out.
+    /// A directory, archive or image of squashfs at `path`, as it turns out.
     ///
     /// # Errors
-    /// There is neither, or the file is an image of a file system.
+    /// There is none of them, or the file is an image of another file system.
     pub fn find(path: &'p Path, limits: Limits) -> Result<Source<'p>, Error> {
         let kind = fs::metadata(path).map_err(Error::io("read", path))?.file_type();
-        if kind.is_file()
-            && let Some(form) = file_system(path).map_err(Error::io("read", path))?
-        {
-            return Err(Error::FileSystem { path: path.to_owned(), form });
+        if kind.is_file() {
+            let mut start = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(2048).read_to_end(&mut start));
+            read.map_err(Error::io("read", path))?;
+            if start.starts_with(squashfs::MAGIC) {
+                return Ok(Source::Squashfs(path, limits));
+            }
+            if start.get(EROFS.0..).is_some_and(|rest| rest.starts_with(EROFS.1)) {
+                return Err(Error::Erofs { path: path.to_owned() });
+            }
         }
         match kind.is_dir() {
             true => Ok(Source::Directory(path)),
@@ -57,7 +65,7 @@ impl<'p> Source<'p> {
     fn config(&self) -> Option<Config> {
         match self {
             Source::Image(image, _) => Some(image.config.clone()),
-            Source::Directory(_) | Source::Archive(..) => None,
+            Source::Directory(_) | Source::Archive(..) | Source::Squashfs(..) => None,
         }
     }
 
@@ -66,19 +74,14 @@ impl<'p> Source<'p> {
         match self {
             Source::Directory(path) => format!("directory {}", whole(path).display()),
             Source::Archive(path, _) => format!("archive {}", whole(path).display()),
+            Source::Squashfs(path, _) => format!("squashfs {}", whole(path).display()),
             Source::Image(image, _) => image.source.clone(),
         }
     }
 }
 
-/// The form of a file system's image, by its magic number: no tar archive has one there.
-fn file_system(path: &Path) -> io::Result<Option<&'static str>> {
-    const FORMS: [(&str, usize, &[u8]); 2] = [("squashfs", 0, b"hsqs"), ("erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0])];
-    let mut start = Vec::new();
-    File::open(path)?.take(2048).read_to_end(&mut start)?;
-    let form = FORMS.iter().find(|(_, at, magic)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    Ok(form.map(|(name, ..)| *name))
-}
+/// Where an image of erofs has its magic number; no tar archive has one there.
+const EROFS: (usize, &[u8]) = (1024, &[0xe2, 0xe1, 0xf5, 0xe0]);
 
 /// Begins the name of a root in the making.
 pub(super) const DRAFT: &str = "draft-";
@@ -130,6 +133,11 @@ impl Store {
                 draft
             }
             Source::Archive(path, limits) => self.archive(path, limits, tell)?,
+            Source::Squashfs(path, limits) => {
+                let mut draft = self.begin()?;
+                squashfs::unpack(&mut draft.tree, path, limits, tell)?;
+                draft
+            }
             Source::Image(image, limits) => image.unpack(|| self.begin(), limits, tell)?,
         };
         if tell(Progress { stage: Stage::Store, done: 0, total: 1 }).is_break() {

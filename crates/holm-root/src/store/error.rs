@@ -143,13 +143,11 @@ pub enum Error {
         /// The server's answer (RFC 9110, section 15), if that is the reason.
         status: Option<u16>,
     },
-    /// A file system's image is for the kernel to read.
-    #[error("cannot unpack {}: it is an image of a file system ({form}), which is mounted, not unpacked", path.display())]
-    FileSystem {
+    /// An image of erofs is for the kernel to read.
+    #[error("cannot unpack {}: it is an image of erofs, which is mounted, not unpacked", path.display())]
+    Erofs {
         /// The image.
         path: PathBuf,
-        /// Its form.
-        form: &'static str,
     },
     /// An archive of an image is compressed: its files can't be found without unpacking it.
     #[error("cannot unpack {}: it is an archive of an image, compressed as a whole", path.display())]

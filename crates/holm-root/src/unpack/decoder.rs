@@ -20,7 +20,7 @@ use crate::store::listing::{Hash, hex};
 
 const CHUNK: usize = 256 << 10;
 /// An xz stream may ask for so much memory, in KiB: more than `xz -9` does (65 MiB).
-const XZ_MEMORY: u32 = 256 << 10;
+pub(super) const XZ_MEMORY: u32 = 256 << 10;
 /// A zstd frame may have so large a window: more than `zstd --ultra -22` has.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
