@@ -204,9 +204,8 @@ pub fn root(wanted: &Wanted, cache: &Path) -> Result<PathBuf, Error> {
     lock.sweep();
     for _ in 0..TRIES {
         let layout = resolve(wanted)?.finish()?;
-        let facts = facts::write(&layout.tree);
         let draft = lock.draft(&key)?;
-        copy::copy(&layout, &draft.root())?;
+        let facts = copy::copy(&layout, &draft.root(), || facts::write(&layout.tree))?;
         if facts::hold(&facts) {
             return draft.publish(&facts);
         }

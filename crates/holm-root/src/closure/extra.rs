@@ -107,7 +107,7 @@ impl Resolver {
     }
 
     /// Adds what is at `path`, if anything is; a directory with all that is below it, but for names to skip.
-    pub(crate) fn tree(&mut self, path: &Path, skip: fn(&OsStr) -> bool, because: &Path) -> Result<(), Error> {
+    pub(crate) fn tree(&mut self, path: &Path, skip: impl Fn(&OsStr) -> bool, because: &Path) -> Result<(), Error> {
         let Walked::At(top) = self.layout.tree.walk(path)? else { return Ok(()) };
         let mut ahead = vec![(top, 0)];
         while let Some((found, depth)) = ahead.pop() {
@@ -116,11 +116,14 @@ impl Resolver {
                 continue;
             }
             for name in self.layout.tree.list(&found.real)?.into_iter().rev().filter(|name| !skip(name.as_os_str())) {
-                let below = found.real.join(name);
-                match self.layout.tree.walk(&below)? {
-                    Walked::At(next) if next.real == below => ahead.push((next, depth + 1)),
-                    Walked::At(next) => self.extra(&next, because)?,
-                    Walked::Absent | Walked::Loop => {}
+                // The way to the directory has been placed, so that no part of it is looked at again.
+                match self.layout.tree.below(&found.real, &name)? {
+                    Some(Walked::At(next)) => ahead.push((next, depth + 1)),
+                    Some(Walked::Absent | Walked::Loop) => {}
+                    None => match self.layout.tree.walk(&found.real.join(name))? {
+                        Walked::At(next) => self.extra(&next, because)?,
+                        Walked::Absent | Walked::Loop => {}
+                    },
                 }
             }
         }

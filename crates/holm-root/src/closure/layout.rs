@@ -21,7 +21,8 @@ impl Layout {
     /// Adds a place and the way to it.
     pub(crate) fn place(&mut self, found: &Found, because: &Path) {
         for (path, kind) in &found.passed {
-            if self.placed.insert(path.clone()) {
+            if !self.placed.contains(path) {
+                self.placed.insert(path.clone());
                 self.entries.push(Entry { path: path.clone(), kind: kind.clone(), because: because.to_owned() });
             }
         }

@@ -183,6 +183,22 @@ impl Tree {
         Ok(Walked::At(Found { real, node, passed }))
     }
 
+    /// What is in the directory `real` under a name that [`Tree::list`] gave; `None` for a link, which has to be walked. As
+    /// passed counts the place alone.
+    pub(crate) fn below(&mut self, real: &Path, name: &Path) -> Result<Option<Walked>, Error> {
+        let here = real.join(name);
+        let node = self.look(&here)?.clone();
+        let kind = match node {
+            Node::Link(_) => return Ok(None),
+            Node::Absent => return Ok(Some(Walked::Absent)),
+            Node::Dir(_) => Some(Kind::Dir),
+            Node::File(_) => Some(Kind::File),
+            Node::Other => None,
+        };
+        let passed = kind.into_iter().map(|kind| (here.clone(), kind)).collect();
+        Ok(Some(Walked::At(Found { real: here, node, passed })))
+    }
+
     /// Opens a regular file for reading, and tells its status; `real` comes from [`Tree::walk`].
     pub(crate) fn open(&self, real: &Path) -> Result<(File, Metadata), Error> {
         let failed = |source| Error::Read { path: real.to_owned(), source };
@@ -234,7 +250,7 @@ impl Tree {
         for item in fs::read_dir(self.on_host(real)).map_err(failed)? {
             names.push(PathBuf::from(item.map_err(failed)?.file_name()));
         }
-        names.sort();
+        names.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         self.listed.push(real.to_owned());
         Ok(names)
     }
@@ -243,7 +259,7 @@ impl Tree {
     pub(crate) fn seen(&self) -> Vec<(PathBuf, &Node)> {
         let fact = |(path, node): &(&PathBuf, &Node)| !matches!(node, Node::Dir(_)) || self.listed.contains(path);
         let mut all: Vec<_> = self.nodes.iter().filter(fact).map(|(path, node)| (self.on_host(path), node)).collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all.sort_unstable_by(|a, b| a.0.as_os_str().cmp(b.0.as_os_str()));
         all
     }
 

@@ -32,8 +32,8 @@ struct Pair<'l> {
     to: PathBuf,
 }
 
-/// Makes the directory `into` with everything in the layout, and the skeleton.
-pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
+/// Makes the directory `into` with everything in the layout, and the skeleton; what `beside` gives, which is done meanwhile.
+pub(crate) fn copy<T>(layout: &Layout, into: &Path, beside: impl FnOnce() -> T) -> Result<T, Error> {
     make_dir(into, 0o755).map_err(Error::make(into))?;
     let (mut files, mut names) = (Vec::new(), Vec::new());
     let mut first: HashMap<(u64, u64), usize> = HashMap::new();
@@ -58,7 +58,7 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
         let to = into.join(name);
         unless_there(make_dir(&to, 0o755)).map_err(Error::make(&to))?;
     }
-    copy_files(&layout.tree, &files)?;
+    let beside = copy_files(&layout.tree, &files, beside)?;
     for (index, to) in names {
         if let Some(file) = files.get(index) {
             fs::hard_link(&file.to, &to).map_err(Error::make(&to))?;
@@ -68,7 +68,7 @@ pub(crate) fn copy(layout: &Layout, into: &Path) -> Result<(), Error> {
         let to = into.join(name);
         unless_there(make_file(&to, text)).map_err(Error::make(&to))?;
     }
-    Ok(())
+    Ok(beside)
 }
 
 fn unless_there(made: io::Result<()>) -> io::Result<()> {
@@ -81,14 +81,14 @@ fn make_file(path: &Path, text: &str) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o644))
 }
 
-fn copy_files(tree: &Tree, files: &[Pair<'_>]) -> Result<(), Error> {
+fn copy_files<T>(tree: &Tree, files: &[Pair<'_>], beside: impl FnOnce() -> T) -> Result<T, Error> {
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut buffer = Vec::with_capacity(SMALL as usize);
+        let mut copier = Copier::new();
         while let Some(Pair { from, to }) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (source, status) = tree.open(from)?;
             let failed = |source| Error::Copy { from: (*from).to_owned(), to: to.clone(), source };
-            copy_file(&source, &status, to, &mut buffer).map_err(failed)?;
+            copier.copy(&source, &status, to).map_err(failed)?;
         }
         Ok(())
     };
@@ -97,9 +97,10 @@ fn copy_files(tree: &Tree, files: &[Pair<'_>]) -> Result<(), Error> {
         // Where there can be no further thread, this one does it all.
         let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let beside = beside();
         let own = work();
         let ends = others.into_iter().map(|thread| thread.join().expect("it doesn't panic"));
-        ends.fold(own, Result::and)
+        ends.fold(own, Result::and).map(|()| beside)
     })
 }
 
@@ -115,17 +116,43 @@ pub(super) fn copied(original: u32) -> u32 {
     original & 0o700 | others << 3 | others
 }
 
-fn copy_file(mut from: &File, status: &Metadata, to: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    if status.len() <= SMALL {
-        buffer.resize(status.len() as usize, 0);
-        // A file that has changed its size is noticed by its time.
-        from.read_exact(buffer).or_else(|e| if e.kind() == io::ErrorKind::UnexpectedEof { Ok(()) } else { Err(e) })?;
-        copy.write_all(buffer)?;
-    } else if rustix::fs::ioctl_ficlone(&copy, from).is_err() {
-        // copy_file_range(2) where it works.
-        io::copy(&mut from, &mut copy)?;
+/// What a thread that copies has, and has learnt.
+struct Copier {
+    buffer: Vec<u8>,
+    /// Bits of modes that files here are made with as asked: nothing takes them away, as a umask would.
+    granted: u32,
+    /// Whether files can be cloned, as far as is known.
+    clones: bool,
+}
+
+impl Copier {
+    fn new() -> Copier {
+        Copier { buffer: Vec::with_capacity(SMALL as usize), granted: 0, clones: true }
     }
-    copy.set_permissions(Permissions::from_mode(copied(status.mode())))?;
-    copy.set_times(FileTimes::new().set_modified(status.modified()?))
+
+    fn copy(&mut self, mut from: &File, status: &Metadata, to: &Path) -> io::Result<()> {
+        let mode = copied(status.mode());
+        let mut copy = OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?;
+        if status.len() <= SMALL {
+            let buffer = &mut self.buffer;
+            buffer.resize(status.len() as usize, 0);
+            // A file that has changed its size is noticed by its time.
+            from.read_exact(buffer)
+                .or_else(|e| if e.kind() == io::ErrorKind::UnexpectedEof { Ok(()) } else { Err(e) })?;
+            copy.write_all(buffer)?;
+        } else {
+            self.clones = self.clones && rustix::fs::ioctl_ficlone(&copy, from).is_ok();
+            if !self.clones {
+                // copy_file_range(2) where it works.
+                io::copy(&mut from, &mut copy)?;
+            }
+        }
+        if mode & !self.granted != 0 {
+            match copy.metadata()?.mode() & 0o7777 == mode {
+                true => self.granted |= mode,
+                false => copy.set_permissions(Permissions::from_mode(mode))?,
+            }
+        }
+        copy.set_times(FileTimes::new().set_modified(status.modified()?))
+    }
 }

@@ -1,8 +1,6 @@
 //! What a root of programs hasn't of what the host's files have.
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::closure::resolver::Resolver;
@@ -52,15 +50,12 @@ pub(crate) fn all(resolver: &mut Resolver) -> Vec<Note> {
     }
     let files = resolver.layout.entries.iter().filter(|entry| entry.kind == Kind::File);
     for Entry { path, .. } in files {
-        let lost = [(has_identity(path), Lost::Identity), (has_capabilities(path), Lost::Capabilities)];
+        let has_identity = resolver.layout.tree.mode(path).is_some_and(|mode| mode & 0o6000 != 0);
+        let lost = [(has_identity, Lost::Identity), (has_capabilities(path), Lost::Capabilities)];
         notes.extend(lost.into_iter().filter(|(is, _)| *is).map(|(_, what)| Note { path: path.clone(), what }));
     }
     notes.extend(resolver.left_out.drain(..).map(|path| Note { path, what: Lost::Unreadable }));
     notes
-}
-
-fn has_identity(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|status| status.permissions().mode() & 0o6000 != 0)
 }
 
 fn has_capabilities(path: &Path) -> bool {

@@ -34,6 +34,8 @@ enum What {
     Links(&'static [&'static str]),
     /// These directories with all that is in them.
     Trees(&'static [&'static str]),
+    /// This directory with all that is in it, but for these names.
+    TreeWithout(&'static str, &'static [&'static str]),
     /// These directories beside the libraries that the programs' loader knows.
     Beside(&'static [&'static str]),
     /// These directories in the prefix of the program that the rule holds for: `lib/x` is `/usr/lib/x` for `/usr/bin/x`.
@@ -74,7 +76,8 @@ const RULES: &[Rule] = &[
            what: &[What::Beside(&["gconv"])] },
     Rule { name: "time-zones", reason: "times in zones that TZ names, and the host's own",
            when: When::Program(&["date", "zdump", "python", "python3", "psql"]),
-           what: &[What::Trees(&["/usr/share/zoneinfo"]), What::Files { dirs: &["/etc"], files: &["localtime", "timezone"] }] },
+           // The zones twice more: as POSIX counts, and with leap seconds.
+           what: &[What::TreeWithout("/usr/share/zoneinfo", &["posix", "right"]), What::Files { dirs: &["/etc"], files: &["localtime", "timezone"] }] },
     Rule { name: "ca-certificates", reason: "whom to trust for TLS",
            when: When::File(&["libssl.so", "libgnutls.so", "openssl", "node"]),
            what: &[What::Trees(&["/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted"]),
@@ -121,11 +124,13 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 pub(crate) fn apply(resolver: &mut Resolver, asked: &[String]) -> Result<(), Error> {
     // Rules that were applied, each for a program or for the whole root.
     let mut done: HashSet<(&str, Option<PathBuf>)> = HashSet::new();
+    // How many entries each rule has looked at.
+    let mut looked = [0; RULES.len()];
     loop {
         resolver.place_opened()?;
         let mut more = false;
-        for rule in RULES {
-            for program in rule.holds_for(resolver, asked) {
+        for (rule, looked) in RULES.iter().zip(&mut looked) {
+            for program in rule.holds_for(resolver, asked, looked) {
                 if done.insert((rule.name, program.clone())) {
                     more = true;
                     rule.apply(resolver, program.as_deref())?;
@@ -139,20 +144,24 @@ pub(crate) fn apply(resolver: &mut Resolver, asked: &[String]) -> Result<(), Err
 }
 
 impl Rule {
-    /// The programs that the rule holds for, `None` for the whole root; none at all if it doesn't hold.
-    fn holds_for(&self, resolver: &Resolver, asked: &[String]) -> Vec<Option<PathBuf>> {
+    /// The programs that the rule holds for, `None` for the whole root; none at all if it doesn't hold. Of the entries only
+    /// those behind the first `looked` are new.
+    fn holds_for(&self, resolver: &Resolver, asked: &[String], looked: &mut usize) -> Vec<Option<PathBuf>> {
         let is_asked = asked.iter().any(|name| name == self.name);
-        let named = |names: &[&str], path: &Path| names.iter().any(|name| stands_for(name, path));
+        let named = |names: &[&str], path: &Path| {
+            let file = path.file_name().unwrap_or_default();
+            names.iter().any(|name| stands_for(name, file))
+        };
         let of_programs = |names: &[&str]| -> Vec<Option<PathBuf>> {
             resolver.programs.iter().filter(|path| named(names, path)).cloned().map(Some).collect()
         };
+        let entries = &resolver.layout.entries;
+        let new = &entries[std::mem::replace(looked, entries.len())..];
         match &self.when {
             When::Program(names) if is_asked => [vec![None], of_programs(names)].concat(),
             When::Program(names) => of_programs(names),
             When::Always => vec![None],
-            When::File(names) if is_asked || resolver.layout.entries.iter().any(|e| named(names, &e.path)) => {
-                vec![None]
-            }
+            When::File(names) if is_asked || new.iter().any(|entry| named(names, &entry.path)) => vec![None],
             When::Asked if is_asked => vec![None],
             When::File(_) | When::Asked => Vec::new(),
         }
@@ -171,15 +180,18 @@ impl What {
     fn place(&self, resolver: &mut Resolver, program: Option<&Path>, because: &Path) -> Result<(), Error> {
         match self {
             What::Links(paths) => paths.iter().try_for_each(|path| resolver.link(Path::new(path), because)),
-            What::Trees(paths) => paths.iter().try_for_each(|path| tree(resolver, Path::new(path), because)),
+            What::Trees(paths) => paths.iter().try_for_each(|path| resolver.tree(Path::new(path), |_| false, because)),
+            What::TreeWithout(path, names) => {
+                resolver.tree(Path::new(path), |name| names.iter().any(|one| name == *one), because)
+            }
             What::Beside(names) => {
                 let dirs: Vec<PathBuf> = names.iter().flat_map(|name| resolver.beside_libraries(name)).collect();
-                dirs.iter().try_for_each(|dir| tree(resolver, dir, because))
+                dirs.iter().try_for_each(|dir| resolver.tree(dir, |_| false, because))
             }
             What::Prefix(names) => {
                 let prefix = program.and_then(Path::parent).and_then(Path::parent);
                 let dirs = prefix.into_iter().flat_map(|prefix| names.iter().map(|name| prefix.join(name)));
-                dirs.collect::<Vec<_>>().iter().try_for_each(|dir| tree(resolver, dir, because))
+                dirs.collect::<Vec<_>>().iter().try_for_each(|dir| resolver.tree(dir, |_| false, because))
             }
             What::Files { dirs, files } => {
                 for path in dirs.iter().flat_map(|dir| files.iter().map(|file| Path::new(*dir).join(file))) {
@@ -199,19 +211,9 @@ impl What {
     }
 }
 
-fn tree(resolver: &mut Resolver, path: &Path, because: &Path) -> Result<(), Error> {
-    // The zones twice more: as POSIX counts, and with leap seconds.
-    let is_double = |name: &OsStr| name == "posix" || name == "right";
-    match path.ends_with("zoneinfo") {
-        true => resolver.tree(path, is_double, because),
-        false => resolver.tree(path, |_| false, because),
-    }
-}
-
 /// Whether a file has a name, with or without a version or variant behind it.
-fn stands_for(name: &str, path: &Path) -> bool {
-    let file = path.file_name().unwrap_or_default().as_encoded_bytes();
-    match file.strip_prefix(name.as_bytes()) {
+fn stands_for(name: &str, file: &OsStr) -> bool {
+    match file.as_encoded_bytes().strip_prefix(name.as_bytes()) {
         Some([first, ..]) => !first.is_ascii_alphabetic() && *first != b'_',
         Some([]) => true,
         None => false,
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_its_versions_and_variants() {
-        let stands = |name, path| stands_for(name, Path::new(path));
+        let stands = |name, path| stands_for(name, Path::new(path).file_name().unwrap());
         assert!(stands("libssl.so", "/lib/libssl.so.3") && stands("vim", "/usr/bin/vim.basic"));
         assert!(stands("python3", "/usr/bin/python3.11") && stands("git", "/usr/bin/git"));
         assert!(!stands("date", "/usr/bin/dateutils") && !stands("vi", "/usr/bin/vim") && !stands("git", "/git/x"));
