@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use testkit::{Scratch, holm, is_root, skip};
+use testkit::{Scratch, has_ranges, holm, is_root, skip};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -108,19 +108,6 @@ fn has_groups() -> bool {
             _ => false,
         }
     })
-}
-
-fn has_ranges() -> bool {
-    let run = |program: &str, argument: &str| {
-        let done = Command::new(program).arg(argument).output();
-        done.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned()).unwrap_or_default()
-    };
-    let names = [run("id", "-u"), run("id", "-un")];
-    let listed = |file: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        text.lines().any(|line| line.split(':').next().is_some_and(|owner| names.iter().any(|name| name == owner)))
-    };
-    listed("/etc/subuid") && listed("/etc/subgid") && Path::new("/usr/bin/newuidmap").exists()
 }
 
 /// The examples of a page that the present identity runs.

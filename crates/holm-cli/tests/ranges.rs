@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use testkit::{Scratch, holm, is_root, skip};
+use testkit::{Scratch, has_ranges, holm, is_root, skip};
 
 fn holm_in(scratch: &Scratch, arguments: &[&str]) -> Output {
     let mut command = Command::new(holm());
@@ -14,11 +14,6 @@ fn holm_in(scratch: &Scratch, arguments: &[&str]) -> Output {
 fn does(scratch: &Scratch, arguments: &[&str]) {
     let done = holm_in(scratch, arguments);
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// Whether the caller can have files of other ids.
-fn has_ranges(scratch: &Scratch) -> bool {
-    !is_root() && holm_in(scratch, &["run", "--user", "root", "--map", "auto", "true"]).status.success()
 }
 
 /// Gives the store a draft, as of a build that was killed, with a directory that is another id's alone.
@@ -45,7 +40,7 @@ fn what_a_killed_build_left_is_in_nobodys_way_and_removed() {
         // Root removes whatever there is.
         return;
     }
-    if !has_ranges(&scratch) {
+    if !has_ranges() {
         return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
     }
     fs::create_dir(scratch.join("made")).expect("there is space");

@@ -153,11 +153,6 @@ impl<'s> Archive<'s> {
     pub fn path(&self, file: &str) -> String {
         format!("{}/dists/{}/{file}", self.base, self.suite)
     }
-
-    /// The archive's address.
-    pub fn uri(&self) -> String {
-        self.server.url() + self.base
-    }
 }
 
 fn compress(bytes: &[u8], form: &str) -> Vec<u8> {

@@ -40,6 +40,20 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether the caller has ranges of ids (subuid(5)), and what maps them.
+pub fn has_ranges() -> bool {
+    let run = |argument: &str| {
+        let done = Command::new("id").arg(argument).output();
+        done.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let names = [run("-u"), run("-un")];
+    let listed = |file: &str| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|line| line.split(':').next().is_some_and(|owner| names.iter().any(|name| name == owner)))
+    };
+    listed("/etc/subuid") && listed("/etc/subgid") && Path::new("/usr/bin/newuidmap").exists()
+}
+
 /// The pid of the init of a sandbox whose program runs, by the pid of the `holm` that started it.
 ///
 /// # Panics

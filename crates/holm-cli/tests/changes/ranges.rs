@@ -3,17 +3,14 @@
 use super::{Place, output, told};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use testkit::{is_root, skip};
+use testkit::{has_ranges, is_root, skip};
 
 #[test]
 fn files_of_subordinate_ids_are_shown_applied_and_dropped() {
-    let name = std::env::var("USER").unwrap_or_else(|_| "holm-test".to_owned());
-    let listed = fs::read_to_string("/etc/subuid").unwrap_or_default().contains(&format!("{name}:"));
     if is_root() {
         return;
     }
-    if !listed || !Path::new("/usr/bin/newuidmap").exists() {
+    if !has_ranges() {
         return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
     }
     let place = Place::new("ranges");
