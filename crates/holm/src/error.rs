@@ -1,4 +1,4 @@
-//! Floor 5: the errors of a start, for users.
+//! Floor 6: the errors of a start, for users.
 //!
 //! Three families: the wish can't be planned (`Refused`), the kernel refused a step (`Failed`), the child ended without
 //! a word (`Lost`).

@@ -1,4 +1,4 @@
-//! Floor 2: facts about the machine and the caller that this wish depends on, read once before planning.
+//! Floor 3: facts about the machine and the caller that this wish depends on, read once before planning.
 //!
 //! Reads only, and decides nothing: what is missing is a fact, not an error. Planning works from this value alone, so
 //! a test can plan for a machine that isn't there.

@@ -1,4 +1,4 @@
-//! Floor 6: the running thing, in the shape of `std::process`.
+//! Floor 7: the running thing, in the shape of `std::process`.
 
 mod held;
 mod ranges;

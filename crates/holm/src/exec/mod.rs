@@ -1,4 +1,4 @@
-//! Floor 4: the only module with effects. It takes no decision: every `if` on a wish is in `plan`.
+//! Floor 5: all effects of a start. It takes no decision: every `if` on a wish is in `plan`.
 //!
 //! `compile` turns a plan into a `program` of C strings and descriptors before the clone, with what `outside` opens; `child`
 //! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, does

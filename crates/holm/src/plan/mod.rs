@@ -1,4 +1,4 @@
-//! Floor 3: from a wish and facts to a numbered list of steps. Pure: no file is read, nothing is made.
+//! Floor 4: from a wish and facts to a numbered list of steps. Pure: no file is read, nothing is made.
 //!
 //! [`check`] finds every contradiction at once; the chapters `namespaces`, `identity`, `root`, `limits` and `life` then lower the
 //! wish to steps in the order in which they are done; `explain` and `shell` print them. One number names a step in all
