@@ -3,20 +3,15 @@
 use crate::report;
 use holm::plan::Plan;
 use holm::plan::step::Actor;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Prints `plan` in this form: `table`, `json` or `sh`.
 pub(crate) fn print(plan: &Plan, form: &str) -> ExitCode {
-    let text = match form {
+    report::printed(&match form {
         "json" => json(plan).into_bytes(),
         "sh" => plan.script(),
         _ => table(plan).into_bytes(),
-    };
-    match std::io::stdout().write_all(&text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report::own(&format!("cannot print the plan: {}", holm::model::text::cause(&error))),
-    }
+    })
 }
 
 fn actor(actor: Actor) -> &'static str {

@@ -1,18 +1,15 @@
 //! From options as typed, in a profile and on the command line, to a wish as meant: defaults < profile < flags.
 
-use crate::limits::{self, Limits};
-use crate::operations::{self, OPTIONS};
-use crate::overlay::{Named, Overlay};
-use crate::policy;
-use crate::profile::{self, Profile};
-use crate::programs::Asked;
+mod root;
+mod typed;
+
+use crate::overlay::Named;
 use crate::report::Fault;
-use crate::stored::Absent;
 use crate::values::{self, Of, Parsed};
+use crate::{limits, operations, policy, profile};
 use clap::ArgMatches;
-use clap::parser::ValueSource;
 use holm::Spec;
-use holm::spec::filesystem::{Entry, Root, Writes};
+use holm::spec::filesystem::Entry;
 use holm::spec::identity::Maps;
 use holm::spec::life::{Base, Change, Stdio, Terminal};
 use holm::spec::namespaces::{Choice, Keep};
@@ -22,42 +19,12 @@ use holm_root::store::Held;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// Options as typed, from one place.
-#[derive(Default)]
-struct Typed {
-    /// What precedes a name in messages: `--`, or `web.toml: `.
-    place: String,
-    root: Option<OsString>,
-    with: Vec<OsString>,
-    deb: Vec<OsString>,
-    rw: bool,
-    /// Where an overlay sends writes.
-    overlay: Option<Overlay>,
-    share: Vec<String>,
-    join: Vec<OsString>,
-    keep: Vec<OsString>,
-    time_offset: Option<String>,
-    hostname: Option<OsString>,
-    user: Option<String>,
-    userns: Option<String>,
-    map: Vec<String>,
-    chdir: Option<OsString>,
-    env: Vec<OsString>,
-    env_all: bool,
-    arg0: Option<OsString>,
-    pass_fd: Vec<OsString>,
-    tty: Option<String>,
-    wait_all: bool,
-    policy: policy::Typed,
-    limits: Limits,
-    operations: Vec<(&'static str, OsString)>,
-}
+use typed::Typed;
 
 /// Reads the profile and the command line.
 pub(crate) fn wish(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
     let (mut fill, tty) = begin(matches);
-    let typed = from_matches(matches);
+    let typed = Typed::from_matches(matches);
     let tty = typed.tty.clone().or(tty);
     if matches.get_one::<String>("log-denied").is_some() {
         fill.spec.policy.denials = Denials::Told;
@@ -81,15 +48,14 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     // To explain is to do nothing; `holm learn` can't.
     let explains = matches.try_get_one::<String>("explain").is_ok_and(|form| form.is_some());
-    let absent = if explains { Absent::Refuse } else { Absent::Build };
+    let intent = if explains { Intent::Explain } else { Intent::Run };
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
     let mut fill = Fill {
         spec: Spec::new(program.next().unwrap_or_default()),
         faults: Vec::new(),
-        programs: None,
-        held: None,
+        root: root::Meant::Host,
         changes: None,
-        absent,
+        intent,
     };
     fill.spec.program.arguments = program.collect();
     fill.spec.inherited_only = true;
@@ -97,7 +63,7 @@ fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     if let Some(path) = matches.get_one::<OsString>("profile") {
         match profile::read(Path::new(path)) {
             Ok(profile) => {
-                let typed = from_profile(profile, Path::new(path));
+                let typed = Typed::from_profile(profile, Path::new(path));
                 tty = typed.tty.clone();
                 fill.take(typed);
             }
@@ -107,112 +73,20 @@ fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     (fill, tty)
 }
 
-fn from_matches(matches: &ArgMatches) -> Typed {
-    let one = |name: &str| matches.get_one::<OsString>(name).cloned();
-    let many = |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().cloned().collect();
-    let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    let mut operations: Vec<(usize, &'static str, OsString)> = Vec::new();
-    for option in OPTIONS {
-        if matches.value_source(option.name) == Some(ValueSource::CommandLine) {
-            let indices = matches.indices_of(option.name).into_iter().flatten();
-            let values = matches.get_many::<OsString>(option.name).into_iter().flatten();
-            operations.extend(indices.zip(values).map(|(index, value)| (index, option.name, value.clone())));
-        }
-    }
-    operations.sort_by_key(|(index, ..)| *index);
-    // `--proc` names a view of every /proc, or a place for one.
-    let mut views = Vec::new();
-    operations.retain(|(_, name, value)| {
-        let view = value.to_str().filter(|word| *name == "proc" && policy::PROC_VIEWS.contains(word));
-        views.extend(view.map(str::to_owned));
-        view.is_none()
-    });
-    Typed {
-        place: "--".to_owned(),
-        root: one("root"),
-        with: many("with"),
-        deb: many("deb"),
-        rw: matches.get_flag("rw"),
-        overlay: one("overlay").map(|directory| match directory == crate::arguments::IN_MEMORY {
-            true => Overlay::Memory,
-            false => Overlay::parse(&directory),
-        }),
-        share: texts("share"),
-        join: many("join"),
-        keep: many("keep"),
-        time_offset: matches.get_one::<String>("time-offset").cloned(),
-        hostname: one("hostname"),
-        user: matches.get_one::<String>("user").cloned(),
-        userns: matches.get_one::<String>("userns").cloned(),
-        map: texts("map"),
-        chdir: one("chdir"),
-        env: many("env"),
-        env_all: matches.get_flag("env-all"),
-        arg0: one("arg0"),
-        pass_fd: many("pass-fd"),
-        tty: matches.get_one::<String>("tty").cloned(),
-        wait_all: matches.get_flag("wait-all"),
-        policy: policy::Typed {
-            cap_add: texts("cap-add"),
-            seccomp: one("seccomp"),
-            allow_userns: matches.get_flag("allow-userns"),
-            new_privs: matches.get_flag("new-privs"),
-            proc: views.pop(),
-            sys: matches.get_one::<String>("sys").cloned(),
-        },
-        limits: Limits::from_matches(matches),
-        operations: operations.into_iter().map(|(_, name, value)| (name, value)).collect(),
-    }
-}
-
-fn from_profile(profile: Profile, path: &Path) -> Typed {
-    let os = |texts: Vec<String>| texts.into_iter().map(OsString::from).collect();
-    Typed {
-        place: format!("{}: ", path.display()),
-        root: profile.root.map(OsString::from),
-        with: os(profile.with),
-        deb: os(profile.deb),
-        rw: profile.rw,
-        overlay: match profile.overlay {
-            Some(profile::Overlay::Memory(true)) => Some(Overlay::Memory),
-            Some(profile::Overlay::Value(value)) => Some(Overlay::parse(value.as_ref())),
-            Some(profile::Overlay::Memory(false)) | None => None,
-        },
-        share: profile.share,
-        join: os(profile.join),
-        keep: os(profile.keep),
-        time_offset: profile.time_offset,
-        hostname: profile.hostname.map(OsString::from),
-        user: profile.user,
-        userns: profile.userns,
-        map: profile.map,
-        chdir: profile.chdir.map(OsString::from),
-        env: os(profile.env),
-        env_all: profile.env_all,
-        arg0: profile.arg0.map(OsString::from),
-        pass_fd: profile.pass_fd.iter().map(|n| n.to_string().into()).collect(),
-        tty: profile.tty,
-        wait_all: profile.wait_all,
-        policy: policy::Typed {
-            cap_add: profile.cap_add,
-            seccomp: profile.seccomp.map(OsString::from),
-            allow_userns: profile.allow_userns,
-            new_privs: profile.new_privs,
-            proc: profile.proc,
-            sys: profile.sys,
-        },
-        limits: profile.limits,
-        operations: profile.mounts.into_iter().map(|m| (m.name, m.value.into())).collect(),
-    }
+/// What the wish is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// What a root needs is fetched, built and stored; changes under a name are made and locked.
+    Run,
+    /// Nothing is done: a root that isn't there is refused, changes are looked at.
+    Explain,
 }
 
 pub(crate) struct Fill {
     pub(crate) spec: Spec,
     faults: Vec<Fault>,
-    /// The root of programs that is meant, if one is.
-    programs: Option<Asked>,
-    held: Option<Held>,
-    absent: Absent,
+    root: root::Meant,
+    intent: Intent,
     /// The name under which changes are kept.
     changes: Option<String>,
 }
@@ -225,34 +99,17 @@ pub(crate) struct Meant {
 }
 
 impl Fill {
+    /// Whatever has an effect comes last: a wrong option must not cost a download.
     fn finish(mut self) -> Result<Meant, Vec<Fault>> {
-        match self.programs.take().map(|asked| asked.root()) {
-            Some(Ok(path)) => self.spec.root = Root::Programs(path),
-            Some(Err(faults)) => self.faults.extend(faults),
-            None => {}
-        }
-        let config = self.held.as_ref().and_then(|held| Some((held.config.clone()?, held.files.clone())));
-        match config {
-            Some((config, files)) => {
-                let completed = crate::image::complete(&mut self.spec, &config, &files);
-                self.faults.extend(completed.err());
-            }
-            None if self.spec.program.name.is_empty() && self.faults.is_empty() => self.faults.push(Fault {
-                message: "cannot run: no program is given".to_owned(),
-                origin: String::new(),
-                hint: "holm run [OPTIONS] PROGRAM [ARGUMENT]...; only a root that was made from an image may have one"
-                    .to_owned(),
-            }),
-            None => {}
-        }
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
+        let held = self.find_root()?;
         let changes = match &self.changes {
-            Some(name) => Some(Named::take(name, &mut self.spec, self.held.as_ref())?),
+            Some(name) => Some(Named::take(name, &mut self.spec, held.as_ref(), self.intent)?),
             None => None,
         };
-        Ok(Meant { spec: self.spec, changes, _root: self.held })
+        Ok(Meant { spec: self.spec, changes, _root: held })
     }
 
     /// Notes what is wrong with a value, and goes on.
@@ -263,6 +120,21 @@ impl Fill {
                 self.faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
             })
             .ok()
+    }
+
+    /// What `parse` makes of the value of an option, if there is one that can be used; and notes where it came from.
+    pub(crate) fn read<T>(
+        &mut self,
+        (place, name): (&str, &str),
+        wish: Wish,
+        value: Option<OsString>,
+        parse: impl FnOnce(&OsStr) -> Parsed<T>,
+    ) -> Option<T> {
+        let value = value?;
+        let origin = values::origin(place, name, &value);
+        let read = self.check(&origin, parse(&value))?;
+        self.spec.origins.set(wish, origin);
+        Some(read)
     }
 
     fn take(&mut self, typed: Typed) {
@@ -279,97 +151,6 @@ impl Fill {
                 self.spec.filesystem.push(Entry { operation, origin });
             }
         }
-    }
-
-    fn root(&mut self, typed: &Typed) {
-        if let Some(root) = &typed.root {
-            self.spec.origins.set(Wish::Root, format!("{}root", typed.place));
-            let origin = values::origin(&typed.place, "root", root);
-            self.programs = None;
-            self.held = None;
-            self.spec.root = match (root.as_bytes(), Asked::parse(root, &origin)) {
-                (b"host", _) => Root::Host,
-                (b"none", _) => Root::Empty,
-                (_, Some(asked)) => {
-                    self.programs = asked.map_err(|fault| self.faults.push(fault)).ok();
-                    Root::Host
-                }
-                _ => self.directory_or_stored(root, &origin, typed),
-            };
-        }
-        self.add_programs(typed);
-        let place = &typed.place;
-        let (writes, name) = match (&typed.overlay, typed.rw) {
-            (Some(_), true) => {
-                let message = "cannot both write through (rw) and to an overlay".to_owned();
-                let origin = format!("{place}rw, {place}overlay");
-                return self.faults.push(Fault { message, origin, hint: String::new() });
-            }
-            (Some(overlay), false) => (self.overlay(overlay), "overlay"),
-            (None, true) => {
-                self.changes = None;
-                (Writes::Through, "rw")
-            }
-            (None, false) => return,
-        };
-        self.spec.writes = writes;
-        self.spec.origins.set(Wish::Writes, format!("{place}{name}"));
-    }
-
-    /// Programs and packages beside those of `root`, or the root of these if no other is wished.
-    fn add_programs(&mut self, typed: &Typed) {
-        let lists = [("with", &typed.with), ("deb", &typed.deb)];
-        for (name, list) in lists.iter().flat_map(|(name, lists)| lists.iter().map(|list| (*name, list))) {
-            let origin = values::origin(&typed.place, name, list);
-            let other = typed.root.is_some() || self.spec.root != Root::Host;
-            if self.programs.is_none() && other {
-                let message = "cannot add programs to this root: it is not one of programs".to_owned();
-                let hint = "--root bins:A,B, or no --root; --bind shows more of the host in any root".to_owned();
-                self.faults.push(Fault { message, origin, hint });
-                return;
-            }
-            self.spec.origins.set(Wish::Root, format!("{}{name}", typed.place));
-            let asked = self.programs.get_or_insert_with(|| Asked::nothing(&origin));
-            match name {
-                "with" => asked.with(list),
-                _ => asked.deb(list),
-            }
-        }
-    }
-
-    /// Where writes go; what is kept under a name is taken when all else is known.
-    fn overlay(&mut self, overlay: &Overlay) -> Writes {
-        self.changes = None;
-        match overlay {
-            Overlay::Memory => Writes::Temporary,
-            Overlay::Directory(path) => Writes::Kept(path.clone()),
-            Overlay::Named(name) => {
-                self.changes = Some(name.clone());
-                Writes::Temporary
-            }
-        }
-    }
-
-    /// A stored root is never written: what is written goes to memory, or where `overlay` says.
-    fn directory_or_stored(&mut self, root: &OsStr, origin: &str, typed: &Typed) -> Root {
-        let held = match crate::stored::root(root, origin, self.absent) {
-            Ok(None) => return Root::Directory(PathBuf::from(root)),
-            Ok(Some(held)) => held,
-            Err(fault) => {
-                self.faults.push(fault);
-                return Root::Host;
-            }
-        };
-        if typed.rw {
-            let message = format!("cannot write through to the stored root {}", root.display());
-            let hint = "--overlay=DIR keeps what is written; without --rw it goes to memory".to_owned();
-            self.faults.push(Fault { message, origin: format!("{}rw", typed.place), hint });
-        }
-        self.spec.writes = Writes::Temporary;
-        self.spec.origins.set(Wish::Writes, format!("{}root", typed.place));
-        let files = held.files.clone();
-        self.held = Some(held);
-        Root::Directory(files)
     }
 
     fn namespaces(&mut self, typed: &Typed) {

@@ -16,8 +16,8 @@ pub(crate) fn generate(matches: &ArgMatches) -> ExitCode {
         }
         _ => man(&mut text),
     };
-    match made.and_then(|()| std::io::stdout().write_all(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match made {
+        Ok(()) => report::printed(&text),
         Err(error) => report::own(&format!("cannot print: {error}")),
     }
 }

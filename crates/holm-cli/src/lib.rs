@@ -29,6 +29,8 @@ mod terminal;
 mod usage;
 mod values;
 
+use holm::host::Host;
+use holm::plan::Plan;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use supervise::{Reports, Told};
@@ -64,7 +66,11 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
     };
     let form = |name| matches.get_one::<String>(name).map(String::as_str);
     if let Some(explain) = form("explain") {
-        return match spec.plan() {
+        let mut host = Host::probe(&spec);
+        if let Some(changes) = &changes {
+            changes.imagine(&mut host);
+        }
+        return match Plan::new(&spec, &host) {
             Ok(plan) => explain::print(&plan, explain),
             Err(refusal) => report::refusal(&refusal),
         };

@@ -1,7 +1,7 @@
 //! Limits as typed, in a profile's table and on the command line, and what becomes of them.
 
 use crate::fill::Fill;
-use crate::values::{Parsed, origin};
+use crate::values::{Parsed, text};
 use clap::ArgMatches;
 use holm::model::limit::{ResourceLimit, bytes, nanoseconds};
 use holm::spec::limits::{Disk, DiskLimit};
@@ -95,26 +95,6 @@ impl Limits {
     }
 }
 
-/// What `parse` makes of a value, if there is one that can be used; and notes where it came from.
-fn parsed<T>(
-    fill: &mut Fill,
-    (place, name): (&str, &str),
-    wish: Wish,
-    value: Option<&Value>,
-    parse: impl FnOnce(&OsStr) -> Parsed<T>,
-) -> Option<T> {
-    let text = value?.text();
-    let origin = origin(place, name, &text);
-    let read = fill.check(&origin, parse(&text))?;
-    fill.spec.origins.set(wish, origin);
-    Some(read)
-}
-
-/// Reads text by `parse`.
-fn text<T>(parse: impl FnOnce(&str) -> Parsed<T>) -> impl FnOnce(&OsStr) -> Parsed<T> {
-    |value| value.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(parse)
-}
-
 fn count(text: &str) -> Parsed<u64> {
     text.parse().map_err(|_| format!("{text:?} is no number"))
 }
@@ -143,14 +123,15 @@ fn disk(value: &OsStr) -> Parsed<DiskLimit> {
 
 /// Adds them to the wish: what is there already counts less.
 pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Limits) {
-    let memory = parsed(fill, (place, "memory"), Wish::Memory, typed.memory.as_ref(), text(bytes));
-    let swap = parsed(fill, (place, "swap"), Wish::Swap, typed.swap.as_ref(), text(bytes));
-    let pids = parsed(fill, (place, "pids"), Wish::Pids, typed.pids.as_ref(), text(count));
-    let cpus = parsed(fill, (place, "cpus"), Wish::Cpus, typed.cpus.as_ref(), text(str::parse));
-    let timeout = parsed(fill, (place, "timeout"), Wish::Timeout, typed.timeout.as_ref(), text(duration));
-    let nice = parsed(fill, (place, "nice"), Wish::Nice, typed.nice.as_ref(), text(integer));
-    let affinity = parsed(fill, (place, "cpu-affinity"), Wish::Affinity, typed.cpu_affinity.as_ref(), text(str::parse));
-    let oom_score = parsed(fill, (place, "oom-score"), Wish::OomScore, typed.oom_score.as_ref(), text(integer));
+    let value = |value: &Option<Value>| value.as_ref().map(Value::text);
+    let memory = fill.read((place, "memory"), Wish::Memory, value(&typed.memory), text(bytes));
+    let swap = fill.read((place, "swap"), Wish::Swap, value(&typed.swap), text(bytes));
+    let pids = fill.read((place, "pids"), Wish::Pids, value(&typed.pids), text(count));
+    let cpus = fill.read((place, "cpus"), Wish::Cpus, value(&typed.cpus), text(str::parse));
+    let timeout = fill.read((place, "timeout"), Wish::Timeout, value(&typed.timeout), text(duration));
+    let nice = fill.read((place, "nice"), Wish::Nice, value(&typed.nice), text(integer));
+    let affinity = fill.read((place, "cpu-affinity"), Wish::Affinity, value(&typed.cpu_affinity), text(str::parse));
+    let oom_score = fill.read((place, "oom-score"), Wish::OomScore, value(&typed.oom_score), text(integer));
     let limits = &mut fill.spec.limits;
     limits.memory = memory.or(limits.memory);
     limits.swap = swap.or(limits.swap);
@@ -162,12 +143,12 @@ pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Limits) {
     limits.oom_score = oom_score.or(limits.oom_score);
     for value in &typed.io {
         let wish = Wish::Io(fill.spec.limits.io.len());
-        let read = parsed(fill, (place, "io"), wish, Some(value), disk);
+        let read = fill.read((place, "io"), wish, Some(value.text()), disk);
         fill.spec.limits.io.extend(read);
     }
     for value in &typed.rlimit {
         let wish = Wish::Resource(fill.spec.limits.resources.len());
-        let read = parsed(fill, (place, "rlimit"), wish, Some(value), text(str::parse::<ResourceLimit>));
+        let read = fill.read((place, "rlimit"), wish, Some(value.text()), text(str::parse::<ResourceLimit>));
         fill.spec.limits.resources.extend(read);
     }
 }

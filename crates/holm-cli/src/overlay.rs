@@ -3,9 +3,11 @@
 //! The root's are kept where `--overlay=DIR` would keep them, in a directory of the store's; each directory that is bound
 //! becomes an overlay of its own, so that nothing of the host changes. All of it is in the wish before it is planned.
 
+use crate::fill::Intent;
 use crate::report::Fault;
 use crate::stored;
 use holm::Spec;
+use holm::host::{Host, Kind};
 use holm::plan::Plan;
 use holm::plan::step::Act;
 use holm::spec::filesystem::{Access, Content, Entry, Operation, Root, Source, Upper, Writes};
@@ -52,8 +54,13 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Takes the changes of this name, and keeps those of `spec` in them.
-    pub(crate) fn take(name: &str, spec: &mut Spec, stored: Option<&Held>) -> Result<Named, Vec<Fault>> {
+    /// Takes the changes of this name, or looks at them, and keeps those of `spec` in them.
+    pub(crate) fn take(
+        name: &str,
+        spec: &mut Spec,
+        stored: Option<&Held>,
+        intent: Intent,
+    ) -> Result<Named, Vec<Fault>> {
         let origin = spec.origins.of(Wish::Writes).to_owned();
         let root = match (&spec.root, stored) {
             (_, Some(held)) => changes::Root::Stored { name: held.name.clone(), id: held.id.clone() },
@@ -67,11 +74,15 @@ impl Named {
         };
         let store = stored::open().map_err(|fault| vec![fault])?;
         let failed = |error| vec![stored::fault(&error, &origin)];
-        let mut named =
-            Named { changes: store.take_changes(name, Some(&root)).map_err(failed)?, root, places: Vec::new() };
+        let changes = match intent {
+            Intent::Run => store.take_changes(name, Some(&root)),
+            Intent::Explain => store.look_at_changes(name, &root),
+        };
+        let mut named = Named { changes: changes.map_err(failed)?, root, places: Vec::new() };
         named.changes.root(&mut named.places, &named.root).map_err(failed)?;
         spec.writes = Writes::Kept(named.changes.directory());
-        spec.held = Some(named.changes.lock().as_raw_fd());
+        // To explain, any number will do: that there is a lock is what the plan tells.
+        spec.held = Some(named.changes.lock().map_or(0, |lock| lock.as_raw_fd()));
         let mut faults = Vec::new();
         for entry in &mut spec.filesystem {
             if let Err(fault) = named.copy(entry) {
@@ -99,6 +110,14 @@ impl Named {
         entry.operation =
             Operation::Overlay { at: at.clone(), lower: vec![base.clone()], upper: Upper::Kept { upper, work } };
         Ok(())
+    }
+
+    /// To explain a run that would make their directories: they are there.
+    pub(crate) fn imagine(&self, host: &mut Host) {
+        let own = self.changes.directory();
+        for (_, found) in host.sources.iter_mut().filter(|(path, _)| path.starts_with(&own)) {
+            *found = found.or(Ok(Kind::Directory));
+        }
     }
 
     /// Notes what a run is about to do.

@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+/// What is made anew when it is gone: `/var/cache/holm` for root, else in `~/.cache`.
+pub(crate) fn cache() -> Result<PathBuf, String> {
+    own("/var/cache/holm", "XDG_CACHE_HOME", ".cache")
+        .ok_or_else(|| "cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned())
+}
+
 /// `system` for root, else `holm` in the directory that the XDG base directory specification names by `variable`, which is
 /// `below_home` if that isn't set; relative values don't count.
 pub(crate) fn own(system: &str, variable: &str, below_home: &str) -> Option<PathBuf> {

@@ -2,7 +2,7 @@
 
 use crate::fill::Fill;
 use crate::seccomp;
-use crate::values::{Parsed, origin};
+use crate::values::{Parsed, origin, text};
 use holm::model::capability::Capability;
 use holm::spec::origins::Wish;
 use holm::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
@@ -25,19 +25,15 @@ pub(crate) const PROC_VIEWS: [&str; 3] = ["guarded", "pids", "full"];
 
 /// Adds them to the wish: what is there already counts less.
 pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Typed) {
-    for text in typed.cap_add.iter().flat_map(|list| list.split(',')) {
-        let found = fill.check(&origin(place, "cap-add", text.as_ref()), capabilities(text));
+    for names in typed.cap_add.iter().flat_map(|list| list.split(',')) {
+        let found = fill.check(&origin(place, "cap-add", names.as_ref()), capabilities(names));
         fill.spec.policy.capabilities.extend(found.unwrap_or_default());
         fill.spec.origins.add(Wish::Capabilities, &format!("{place}cap-add"));
     }
     fill.spec.policy.capabilities.sort_unstable();
     fill.spec.policy.capabilities.dedup();
-    if let Some(value) = &typed.seccomp {
-        let origin = origin(place, "seccomp", value);
-        if let Some(calls) = fill.check(&origin, calls(value)) {
-            fill.spec.policy.calls = calls;
-            fill.spec.origins.set(Wish::Calls, origin);
-        }
+    if let Some(calls) = fill.read((place, "seccomp"), Wish::Calls, typed.seccomp.clone(), calls) {
+        fill.spec.policy.calls = calls;
     }
     if typed.allow_userns {
         fill.spec.policy.nesting = Nesting::Allowed;
@@ -47,19 +43,12 @@ pub(crate) fn take(fill: &mut Fill, place: &str, typed: &Typed) {
         fill.spec.policy.new_privileges = NewPrivileges::Allowed;
         fill.spec.origins.set(Wish::NewPrivileges, format!("{place}new-privs"));
     }
-    if let Some(text) = &typed.proc {
-        let origin = origin(place, "proc", text.as_ref());
-        if let Some(view) = fill.check(&origin, proc_view(text)) {
-            fill.spec.policy.proc = view;
-            fill.spec.origins.set(Wish::Proc, origin);
-        }
+    let value = |value: &Option<String>| value.clone().map(OsString::from);
+    if let Some(view) = fill.read((place, "proc"), Wish::Proc, value(&typed.proc), text(proc_view)) {
+        fill.spec.policy.proc = view;
     }
-    if let Some(text) = &typed.sys {
-        let origin = origin(place, "sys", text.as_ref());
-        if let Some(view) = fill.check(&origin, sys_view(text)) {
-            fill.spec.policy.sys = view;
-            fill.spec.origins.set(Wish::Sys, origin);
-        }
+    if let Some(view) = fill.read((place, "sys"), Wish::Sys, value(&typed.sys), text(sys_view)) {
+        fill.spec.policy.sys = view;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Roots of chosen programs, and what a root lacks for a program.
 
-use crate::report::Fault;
+use crate::report::{Fault, like};
 use crate::stored::near;
 use crate::values;
 use holm::spec::filesystem::Root;
@@ -55,10 +55,7 @@ impl Asked {
         if self.wanted.is_empty() {
             return Err(vec![self.fault("cannot make a root without programs".to_owned(), "bins:bash,ls")]);
         }
-        let cache = crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache").ok_or_else(|| {
-            let message = "cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned();
-            vec![self.fault(message, "")]
-        })?;
+        let cache = crate::places::cache().map_err(|message| vec![self.fault(message, "")])?;
         holm_root::programs::root(&self.wanted, &cache).map_err(|error| self.faults(&error))
     }
 
@@ -80,8 +77,7 @@ impl Asked {
             Error::Store(error) => vec![crate::stored::fault(error, &self.origin)],
             Error::Unsafe { .. } | Error::Make { .. } => vec![self.fault(error.to_string(), CACHE)],
             Error::NoPackage { name, names } => {
-                let hint = like(name, names);
-                let hint = if hint.is_empty() { "dpkg-query -W lists the installed packages".to_owned() } else { hint };
+                let hint = like(&near(name, names), "dpkg-query -W lists the installed packages");
                 vec![self.fault(error.to_string(), &hint)]
             }
             _ => vec![self.fault(error.to_string(), "")],
@@ -90,7 +86,7 @@ impl Asked {
 
     fn closure_fault(&self, error: &closure::Error) -> Fault {
         let hint = match error {
-            closure::Error::NotFound { name } => name.to_str().map_or(String::new(), |name| like(name, &all())),
+            closure::Error::NotFound { name } => like(&near(&name.to_string_lossy(), &all()), ""),
             _ => String::new(),
         };
         self.fault(error.to_string(), &hint)
@@ -112,13 +108,6 @@ fn all() -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
-}
-
-fn like(name: &str, names: &[String]) -> String {
-    match near(name, names) {
-        near if near.is_empty() => String::new(),
-        near => format!("did you mean {}?", near.join(", ")),
-    }
 }
 
 const CACHE: &str =

@@ -63,11 +63,18 @@ pub(crate) fn hint(text: &str) {
     print(&format!("hint: {}\n", short(text)));
 }
 
-/// Prints what was asked for.
+/// A hint with the names that come near; `other` if none does.
+pub(crate) fn like(near: &[impl AsRef<str>], other: &str) -> String {
+    let names: Vec<&str> = near.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { other.to_owned() } else { format!("did you mean {}?", names.join(", ")) }
+}
+
+/// Prints what was asked for. Whoever reads the first lines only has them, and is told nothing else.
 pub(crate) fn printed(bytes: &[u8]) -> ExitCode {
     use std::io::Write;
     match std::io::stdout().write_all(bytes) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => own(&format!("cannot print: {}", holm::model::text::cause(&error))),
     }
 }

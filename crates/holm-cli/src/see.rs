@@ -68,17 +68,12 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
         Ok(text) => text,
         Err(faults) => return report::faults(&faults),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => {}
-        // Who reads the first lines only has them.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-        Err(error) => return report::own(&format!("cannot print: {}", holm::model::text::cause(&error))),
-    }
+    let printed = report::printed(text.as_bytes());
     if !matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true)) {
         let lines: String = missing(&machine.unread).iter().map(|line| format!("note: {line}\n")).collect();
         let _ = std::io::stderr().write_all(lines.as_bytes());
     }
-    ExitCode::SUCCESS
+    printed
 }
 
 fn fault(message: String, hint: &str) -> Fault {

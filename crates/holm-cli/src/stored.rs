@@ -1,6 +1,7 @@
 //! The store: where it is, roots from it for `--root`, and what is said when it has none.
 
-use crate::report::Fault;
+use crate::fill::Intent;
+use crate::report::{Fault, like};
 use holm_root::image::{Image, Name};
 use holm_root::store::{Error, Held, Store};
 use std::ffi::OsStr;
@@ -30,18 +31,14 @@ fn place() -> Option<PathBuf> {
 }
 
 /// Where packages for its roots are kept: in `cache` in the directory `HOLM_STORE`, else where holm's cache is.
-pub(crate) fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf, String> {
     match std::env::var_os("HOLM_STORE").filter(|value| !value.is_empty()) {
-        Some(path) => std::path::absolute(path).ok().map(|path| path.join("cache")),
-        None => crate::places::own("/var/cache/holm", "XDG_CACHE_HOME", ".cache"),
+        Some(path) => match std::path::absolute(&path) {
+            Ok(path) => Ok(path.join("cache")),
+            Err(error) => Err(format!("cannot use the store {}: {}", path.display(), holm::model::text::cause(&error))),
+        },
+        None => crate::places::cache(),
     }
-}
-
-/// What happens if a root that can be built isn't there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Absent {
-    Build,
-    Refuse,
 }
 
 /// What a `--root` that is neither `host`, `none` nor programs means: `None` for a directory.
@@ -49,17 +46,17 @@ pub(crate) enum Absent {
 /// `oci:PATH[:TAG]` and `docker:IMAGE` are images, which are stored when they are used first; `debian:SUITE` is built then.
 /// `store:NAME` is a stored root. Whatever has a `/` or exists is a directory. Anything else is a stored root, if the
 /// store has one of that name or of nearly that name; else a directory that is missing.
-pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option<Held>, Fault> {
+pub(crate) fn root(value: &OsStr, origin: &str, intent: Intent) -> Result<Option<Held>, Fault> {
     let failed = |error: Error| fault(&error, origin);
     if let Some(path) = crate::image::named(Path::new(value)) {
         let id = Image::named(&path).map_err(failed)?.id_name();
         let words = ["import".as_ref(), "--".as_ref(), value, id.as_ref()];
-        return held_or(&id, words, origin, absent).map(Some);
+        return held_or(&id, words, origin, intent).map(Some);
     }
     if let Some(image) = value.as_bytes().strip_prefix(b"docker:").map(OsStr::from_bytes) {
         let name = Name::parse(&image.to_string_lossy()).map_err(failed)?.in_store();
         let words = ["pull".as_ref(), "--".as_ref(), image, name.as_ref()];
-        return held_or(&name, words, origin, absent).map(Some);
+        return held_or(&name, words, origin, intent).map(Some);
     }
     let named = value.as_bytes().strip_prefix(PREFIX).map(OsStr::from_bytes);
     let is_path = value.as_bytes().contains(&b'/') || Path::new(value).exists();
@@ -69,7 +66,7 @@ pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option
     let name = named.unwrap_or(value).to_string_lossy();
     if named.is_none() && crate::root::build::source(&name).is_some() {
         let words = ["build".as_ref(), "--".as_ref(), value, value];
-        return held_or(&name, words, origin, absent).map(Some);
+        return held_or(&name, words, origin, intent).map(Some);
     }
     match open()?.hold(&name) {
         Ok(held) => Ok(Some(held)),
@@ -80,7 +77,7 @@ pub(crate) fn root(value: &OsStr, origin: &str, absent: Absent) -> Result<Option
 
 /// A stored root; if it isn't there `holm root` with these words makes it, in a process of its own: that becomes root of the
 /// caller's ids, which this one must not.
-fn held_or(name: &str, words: [&OsStr; 4], origin: &str, absent: Absent) -> Result<Held, Fault> {
+fn held_or(name: &str, words: [&OsStr; 4], origin: &str, intent: Intent) -> Result<Held, Fault> {
     let store = open()?;
     match store.hold(name) {
         Err(Error::Unknown { .. }) => {}
@@ -92,7 +89,7 @@ fn held_or(name: &str, words: [&OsStr; 4], origin: &str, absent: Absent) -> Resu
         false => format!("holm root {command} {source}"),
     };
     let failed = |message: String| Fault { message, origin: origin.to_owned(), hint };
-    if absent == Absent::Refuse {
+    if intent == Intent::Explain {
         return Err(failed(format!("cannot find root {name}: it is not stored yet")));
     }
     let mut holm = Command::new("/proc/self/exe");
@@ -107,10 +104,7 @@ fn held_or(name: &str, words: [&OsStr; 4], origin: &str, absent: Absent) -> Resu
 /// An error of the store's, with what would help.
 pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
     let hint = match error {
-        Error::Unknown { name, names } => match near(name, names) {
-            near if near.is_empty() => "holm root ls lists the names there are".to_owned(),
-            near => format!("did you mean {}?", near.join(", ")),
-        },
+        Error::Unknown { name, names } => like(&near(name, names), "holm root ls lists the names there are"),
         Error::Unusable { .. } => {
             "HOLM_STORE=DIR names another store; it must be the caller's own, with mode 700".to_owned()
         }
@@ -119,10 +113,7 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
             "run with --root DIR or a stored root (holm root); holm apply writes to bound directories".to_owned()
         }
         Error::Clash { .. } => "holm diff shows both; --force writes over it".to_owned(),
-        Error::UnknownChanges { name, names } => match near(name, names) {
-            near if near.is_empty() => "holm diff lists the names there are".to_owned(),
-            near => format!("did you mean {}?", near.join(", ")),
-        },
+        Error::UnknownChanges { name, names } => like(&near(name, names), "holm diff lists the names there are"),
         Error::OtherRoot { name } | Error::OtherIds { name } => {
             format!("holm drop {name} removes them; or give another name")
         }

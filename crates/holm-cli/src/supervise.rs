@@ -100,7 +100,9 @@ pub(crate) fn run(spec: &Spec, mut changes: Option<&mut Named>, parent: Parent, 
                 Told::Summary(form) => denied::print(form, &child.denied()),
                 Told::Profile(output) => {
                     let text = denied::profile(&child.denied());
-                    if let Err(error) = std::fs::File::from(output).write_all(text.as_bytes()) {
+                    if let Err(error) = std::fs::File::from(output).write_all(text.as_bytes())
+                        && error.kind() != io::ErrorKind::BrokenPipe
+                    {
                         return report::own(&format!("cannot write the profile: {}", holm::model::text::cause(&error)));
                     }
                 }

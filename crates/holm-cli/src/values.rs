@@ -19,6 +19,11 @@ pub(crate) fn origin(place: &str, option: &str, value: &OsStr) -> String {
     format!("{place}{option} {shown}")
 }
 
+/// Reads text by `parse`.
+pub(crate) fn text<T>(parse: impl FnOnce(&str) -> Parsed<T>) -> impl FnOnce(&OsStr) -> Parsed<T> {
+    |value| value.to_str().ok_or_else(|| "it is no UTF-8".to_owned()).and_then(parse)
+}
+
 /// The parts of `value` between `separator`s; a backslash takes the meaning from the next one.
 pub(crate) fn split(value: &OsStr, separator: u8) -> Vec<OsString> {
     let mut parts = vec![Vec::new()];

@@ -268,6 +268,12 @@ fn bad_wishes_are_told_and_change_nothing() {
     store.fails(&["root", "export", "web", "web.tar.gz"], "hint: holm root export web /dev/stdout | gzip");
     store.fails(&["root", "export", "web", "/dev/full"], "no space left on device");
     store.fails(&["run", "--root", "web", "--rw", "true"], "cannot write through to the stored root web");
+    fs::write(store.0.join("web.toml"), "root = \"web\"\n").expect("scratch is ours");
+    fs::write(store.0.join("rw.toml"), "rw = true\n").expect("scratch is ours");
+    for apart in [["--profile", "web.toml", "--rw"].as_slice(), &["--profile", "rw.toml", "--root", "web"]] {
+        let arguments = [["run"].as_slice(), apart, &["true"]].concat();
+        store.fails(&arguments, "cannot write through to the stored root web");
+    }
     store.fails(&["run", "--root", "store:nothing", "true"], "cannot find root nothing");
     assert_eq!(store.all(), before);
     fs::set_permissions(store.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");

@@ -240,3 +240,31 @@ fn a_root_that_is_an_overlay_is_made_where_only_the_caller_may_search() {
     let done = output(run().args(["--root", "bins:true", "true"]).current_dir(scratch.path()));
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+#[test]
+fn what_prints_ends_quietly_when_nobody_reads() {
+    let scratch = Scratch::new("nobody-reads");
+    for arguments in [
+        "--help",
+        "run --help",
+        "run --explain true",
+        "run --explain=json true",
+        "run --explain=sh true",
+        "learn true",
+        "generate man",
+        "generate completions bash",
+        "root ls",
+        "root ls --json",
+        "root du",
+        "diff",
+    ] {
+        let (reader, writer) = std::io::pipe().expect("there are descriptors");
+        drop(reader);
+        let mut command = Command::new(holm());
+        let command = command.args(arguments.split(' ')).env("HOLM_STORE", scratch.join("store"));
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("holm starts");
+        let done = child.wait_with_output().expect("a child of ours");
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), said.as_str()), (Some(0), ""), "{arguments}");
+    }
+}

@@ -46,7 +46,7 @@ use crate::store::{Store, open_directory, sync_directory, write_synced};
 const UPPER: &str = "-upper";
 const WORK: &str = "-work";
 
-/// Changes that this process alone may write.
+/// Changes that this process alone may write, or that it only looks at.
 #[derive(Debug)]
 pub struct Changes {
     store: Store,
@@ -55,7 +55,8 @@ pub struct Changes {
     about: Option<About>,
     /// New, and to be removed unless a program ran.
     fresh: bool,
-    lock: File,
+    /// `None` for who only looks: nothing is made.
+    lock: Option<File>,
 }
 
 /// What a run says of itself.
@@ -212,18 +213,32 @@ impl Store {
             Err(Error::Damaged { .. }) if root.is_none() => None,
             about => Some(about?),
         };
-        if let (Some(about), Some(root)) = (&about, root)
-            && about.root != *root
-        {
-            return Err(Error::OtherRoot { name: name.to_owned() });
+        if let (Some(about), Some(root)) = (&about, root) {
+            about.is_of(root)?;
         }
         Ok(Changes {
             store: self.clone(),
             name: name.to_owned(),
             fresh: about.is_none() && root.is_some(),
             about,
-            lock,
+            lock: Some(lock),
         })
+    }
+
+    /// Looks at what [`Store::take_changes`] would take: nothing is made or locked, and places get the layers that they would have.
+    ///
+    /// # Errors
+    /// The name can't be one; they are of another root, or damaged.
+    pub fn look_at_changes(&self, name: &str, root: &Root) -> Result<Changes, Error> {
+        crate::store::check_name(name)?;
+        let about = match self.changes(name) {
+            Err(Error::UnknownChanges { .. }) => None,
+            about => Some(about?),
+        };
+        if let Some(about) = &about {
+            about.is_of(root)?;
+        }
+        Ok(Changes { store: self.clone(), name: name.to_owned(), about, fresh: false, lock: None })
     }
 
     fn prepare_changes(&self) -> Result<(), Error> {
@@ -254,9 +269,9 @@ impl Place {
 }
 
 impl Changes {
-    /// What holds the lock: for whoever writes the changes and may live longer than this.
-    pub fn lock(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
+    /// What holds the lock: for whoever writes the changes and may live longer than this. `None` for who only looks.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
     }
 
     /// The directory of the layers: where a plan keeps what is written to the root.
@@ -271,7 +286,11 @@ impl Changes {
     pub fn place(&mut self, places: &mut Vec<Place>, base: &Path, at: &Path) -> Result<(PathBuf, PathBuf), Error> {
         let found = fs::canonicalize(base).map_err(Error::io("read", base))?;
         let refused = |cause: &'static str| Error::Uncopied { path: base.to_owned(), cause };
-        let store = fs::canonicalize(self.store.path()).map_err(Error::io("read", self.store.path()))?;
+        let store = match fs::canonicalize(self.store.path()) {
+            // Who only looks may find none.
+            Err(error) if error.kind() == ErrorKind::NotFound => self.store.path().to_owned(),
+            store => store.map_err(Error::io("read", self.store.path()))?,
+        };
         if store.starts_with(&found) || found.starts_with(&store) {
             return Err(Error::HoldsStore { path: base.to_owned() });
         }
@@ -323,10 +342,13 @@ impl Changes {
         Ok(())
     }
 
-    /// Makes the two directories of a place. Inside, the upper one is what the directory itself looks like.
+    /// Makes the two directories of a place, for who may write. Inside, the upper one is what the directory itself looks like.
     fn layer(&self, place: &Place) -> Result<(PathBuf, PathBuf), Error> {
         let path = |end: &str| self.directory().join(format!("{}{end}", place.key));
         let (upper, work) = (path(UPPER), path(WORK));
+        if self.lock.is_none() {
+            return Ok((upper, work));
+        }
         let listed = self.about.iter().flat_map(|about| &about.places).any(|known| known.key == place.key);
         if !listed {
             self.clear(&upper)?;

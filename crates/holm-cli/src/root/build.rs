@@ -3,7 +3,7 @@
 use super::progress::Teller;
 use super::{Done, failed, wrong};
 use crate::programs::Asked;
-use crate::report::Fault;
+use crate::report::{Fault, like};
 use crate::{content, stored, values};
 use clap::ArgMatches;
 use holm_root::debian::archive::{Selection, resolve};
@@ -38,9 +38,7 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     let name = text(matches, "name").unwrap_or_else(|| typed.clone());
     let wish = wish(&typed, matches)?;
     let recipe_epoch = epoch()?;
-    let cache = stored::cache().ok_or_else(|| {
-        vec![wrong("cannot find a place for the cache: neither XDG_CACHE_HOME nor HOME is set".to_owned())]
-    })?;
+    let cache = stored::cache().map_err(|message| vec![wrong(message)])?;
     // From here on an ordinary user is root of its own ids, before there is any other thread.
     super::enter()?;
     // The store is made before anything else may be in its directory.
@@ -186,7 +184,7 @@ fn unfetched(error: &Unfetched) -> Fault {
         Unfetched::Suite { near, .. } | Unfetched::Component { near, .. } | Unfetched::Package { near, .. }
             if !near.is_empty() =>
         {
-            format!("did you mean {}?", near.join(", "))
+            like(near, "")
         }
         Unfetched::Keyring { .. } => "--keyring FILE names another one".to_owned(),
         Unfetched::Untrusted { .. } => "--keyring FILE names the keys to trust".to_owned(),

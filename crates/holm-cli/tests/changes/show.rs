@@ -111,6 +111,26 @@ fn what_no_program_ran_for_leaves_no_changes() {
 }
 
 #[test]
+fn to_explain_makes_and_locks_nothing() {
+    let place = Place::new("explain");
+    let explain = ["run", "--explain=sh", "--overlay=try", "--bind", "work", "true"];
+    let first = place.does(&explain);
+    assert!(first.contains("store/changes/try/1-upper") && first.contains("no lock is held"));
+    assert!(!place.0.join("store").exists(), "the store was made");
+    place.does(&["run", "--overlay=try", "true"]);
+    let names = || {
+        let all = fs::read_dir(place.0.join("store/changes/try")).expect("a program ran").flatten();
+        all.map(|item| item.file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+    let lock = fs::File::open(place.0.join("store/changes/try/lock")).expect("it was made");
+    lock.lock().expect("nobody has it");
+    assert!(place.does(&explain).contains("store/changes/try/1-upper"), "a locked one");
+    assert_eq!(names(), before);
+    place.fails(&["run", "--explain", "--root", "work", "--overlay=try", "true"], "they are of another root");
+}
+
+#[test]
 fn changes_are_of_one_root() {
     let place = Place::new("other");
     place.runs("true");

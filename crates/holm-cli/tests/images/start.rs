@@ -2,8 +2,12 @@
 
 use crate::archives::{file, member, sum};
 use crate::layout::{Layout, archives};
+use crate::patience::{Running, within};
 use crate::stores::Store;
 use serde_json::{Value, json};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Stdio;
 use testkit::{is_root, skip};
 
 const TOOLS: [&str; 6] = ["--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
@@ -88,4 +92,23 @@ fn a_user_that_the_image_lacks_is_told() {
     assert!(said.contains("hint: --user UID:GID"), "{said}");
     let store = image("start-group", json!({ "User": "0:nogroup-here", "Cmd": ["true"] }));
     store.fails(&["run", "--root", "oci:image"], "its /etc/group has no group nogroup-here");
+}
+
+#[test]
+fn a_wrong_option_costs_no_look_at_a_registry() {
+    let store = Store::new("start-wrong");
+    let registry = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    registry.set_nonblocking(true).expect("a listener of ours");
+    let asked = || registry.accept().is_ok();
+    let root = format!("docker:{}/x:1", registry.local_addr().expect("a listener has an address"));
+    let profile = store.0.join("other.toml");
+    fs::write(&profile, format!("root = \"{root}\"\n")).expect("scratch is ours");
+    store.fails(&["run", "--root", &root, "--map", "x", "true"], "cannot use the value of --map x");
+    store.fails(&["run", "--root", &root, "--pids", "many", "true"], "cannot use the value of --pids many");
+    store.does(&["run", "--profile", "other.toml", "--root", "host", "true"]);
+    assert!(!asked(), "the registry was asked");
+    let mut pull = Running::new(store.holm(&["run", "--root", &root, "true"]).stderr(Stdio::null()));
+    within(10, "without a wrong option it is asked", asked);
+    drop(registry);
+    assert_eq!(pull.code(), Some(125));
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::store::error::Error;
 use crate::store::listing::{escape, unescape};
 
 /// The form of the file.
@@ -34,6 +35,16 @@ pub struct About {
     pub started: u64,
     /// Its program and arguments.
     pub command: Vec<Text>,
+}
+
+impl About {
+    /// Refuses another root than the changes are of.
+    pub(super) fn is_of(&self, root: &Root) -> Result<(), Error> {
+        match self.root == *root {
+            true => Ok(()),
+            false => Err(Error::OtherRoot { name: self.name.clone() }),
+        }
+    }
 }
 
 /// What a root was made of.
