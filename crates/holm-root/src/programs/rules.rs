@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_its_versions_and_variants() {
-        let stands = |name, path| stands_for(name, Path::new(path).file_name().unwrap());
+        let stands = |name, path| stands_for(name, Path::new(path).file_name().unwrap_or_default());
         assert!(stands("libssl.so", "/lib/libssl.so.3") && stands("vim", "/usr/bin/vim.basic"));
         assert!(stands("python3", "/usr/bin/python3.11") && stands("git", "/usr/bin/git"));
         assert!(!stands("date", "/usr/bin/dateutils") && !stands("vi", "/usr/bin/vim") && !stands("git", "/git/x"));
