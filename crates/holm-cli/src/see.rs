@@ -16,6 +16,7 @@ mod table;
 mod target;
 mod tree;
 mod why;
+mod width;
 
 use crate::report::{self, Fault};
 use clap::ArgMatches;

@@ -1,6 +1,7 @@
 //! Rows as lines, with columns below each other, folded to the screen.
 
 use super::screen::{Ink, Screen};
+use super::width::{columns, split};
 
 /// How far what goes on is moved to the right.
 const INDENT: usize = 4;
@@ -9,8 +10,7 @@ const LEAST: usize = 16;
 
 /// A table with a heading above its columns. What a line has no room for goes on in the next, moved to the right.
 pub(crate) fn table(screen: &Screen, heading: &[&str], rows: &[Vec<String>]) -> String {
-    let length = |cell: &str| cell.chars().count();
-    let widest = |column: usize| rows.iter().map(|row| length(&row[column])).chain([length(heading[column])]).max();
+    let widest = |column: usize| rows.iter().map(|row| columns(&row[column])).chain([columns(heading[column])]).max();
     let widths: Vec<usize> = (0..heading.len()).map(|column| widest(column).unwrap_or(0)).collect();
     let heading: Vec<String> = heading.iter().map(|&word| word.to_owned()).collect();
     let mut text = String::new();
@@ -32,7 +32,7 @@ fn lines(screen: &Screen, widths: &[usize], row: &[String]) -> Vec<String> {
     for (place, (cell, &room)) in row.iter().zip(widths).enumerate() {
         let last = place + 1 == row.len();
         let gap = if place == 0 { 0 } else { 2 };
-        let wanted = if last { cell.chars().count().min(LEAST) } else { room };
+        let wanted = if last { columns(cell).min(LEAST) } else { room };
         // The others stand below each other in each row.
         if used > 0 && used + gap + wanted > width {
             done.push(line.trim_end().to_owned());
@@ -42,7 +42,8 @@ fn lines(screen: &Screen, widths: &[usize], row: &[String]) -> Vec<String> {
             used += gap;
         }
         if !last {
-            line += &format!("{cell:room$}");
+            line += cell;
+            line += &" ".repeat(room - columns(cell));
             used += room;
             continue;
         }
@@ -57,26 +58,27 @@ fn lines(screen: &Screen, widths: &[usize], row: &[String]) -> Vec<String> {
     done
 }
 
-/// `text` in parts of at most `width` letters, at spaces where there are any.
+/// `text` in parts of at most `width` columns, at spaces where there are any.
 pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut parts = vec![String::new()];
+    // There is room for one letter at least, which may be wide.
+    let width = width.max(2);
+    let (mut parts, mut part) = (Vec::new(), String::new());
     for word in text.split(' ') {
-        let mut letters: Vec<char> = word.chars().collect();
-        let used = parts.last().map_or(0, |part| part.chars().count());
-        if used > 0 && used + 1 + letters.len() > width {
-            parts.push(String::new());
+        let used = columns(&part);
+        if used > 0 && used + 1 + columns(word) > width {
+            parts.push(std::mem::take(&mut part));
         } else if used > 0 {
-            parts.last_mut().expect("there is always one").push(' ');
+            part.push(' ');
         }
-        while letters.len() > width {
-            let rest = letters.split_off(width);
-            parts.last_mut().expect("there is always one").extend(letters);
-            parts.push(String::new());
-            letters = rest;
+        let mut rest = word;
+        while columns(rest) > width {
+            let (fits, after) = split(rest, width);
+            parts.push(std::mem::take(&mut part) + fits);
+            rest = after;
         }
-        parts.last_mut().expect("there is always one").extend(letters);
+        part.push_str(rest);
     }
+    parts.push(part);
     parts
 }
 
@@ -103,5 +105,13 @@ mod tests {
             assert!(shown.split_whitespace().collect::<String>().contains("somethingthatgoeson"), "{width}:\n{shown}");
         }
         assert_eq!(fold("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        let rows = [["日本", "x"], ["ab", "y"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&Screen::plain(), &["NAME", "ID"], &rows), "NAME  ID\n日本  x\nab    y\n");
+        assert_eq!(fold("日本語 ab", 5), ["日本", "語 ab"]);
+        assert_eq!(fold("日本", 1), ["日", "本"]);
     }
 }
