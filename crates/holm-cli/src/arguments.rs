@@ -211,6 +211,8 @@ fn other_options() -> Vec<Arg> {
                 ["table", "json", "sh"],
                 "Print the steps and do nothing: a table (default), json, or sh for a script",
             ),
+            single("diagram", "FILE", "Draw the sandbox and do nothing: FILE ends in .svg, .html, .dot or .mmd")
+                .conflicts_with("explain"),
             printed(
                 "log-denied",
                 ["table", "json"],

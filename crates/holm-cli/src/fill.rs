@@ -47,8 +47,8 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 /// The program, with what a profile says of it, if there is one; and what that says of a terminal.
 fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
     // To explain is to do nothing; `holm learn` can't.
-    let explains = matches.try_get_one::<String>("explain").is_ok_and(|form| form.is_some());
-    let intent = if explains { Intent::Explain } else { Intent::Run };
+    let given = |name| matches.try_contains_id(name).is_ok_and(|given| given);
+    let intent = if given("explain") || given("diagram") { Intent::Explain } else { Intent::Run };
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
     let mut fill = Fill {
         spec: Spec::new(program.next().unwrap_or_default()),

@@ -6,6 +6,7 @@ mod arguments;
 mod changes;
 mod content;
 mod denied;
+mod diagram;
 mod explain;
 mod fill;
 mod generate;
@@ -65,14 +66,16 @@ fn run(matches: &clap::ArgMatches, parent: supervise::Parent) -> ExitCode {
         Err(faults) => return report::faults(&faults),
     };
     let form = |name| matches.get_one::<String>(name).map(String::as_str);
-    if let Some(explain) = form("explain") {
+    let file = matches.get_one::<std::ffi::OsString>("diagram").map(std::path::Path::new);
+    if form("explain").is_some() || file.is_some() {
         let mut host = Host::probe(&spec);
         if let Some(changes) = &changes {
             changes.imagine(&mut host);
         }
-        return match Plan::new(&spec, &host) {
-            Ok(plan) => explain::print(&plan, explain),
-            Err(refusal) => report::refusal(&refusal),
+        return match (Plan::new(&spec, &host), file) {
+            (Ok(plan), Some(file)) => diagram::draw_plan(&spec, &plan, file),
+            (Ok(plan), None) => explain::print(&plan, form("explain").unwrap_or_default()),
+            (Err(refusal), _) => report::refusal(&refusal),
         };
     }
     let denied = form("log-denied").map_or(Told::Nothing, Told::Summary);

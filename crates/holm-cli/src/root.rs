@@ -2,7 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod build;
-mod export;
+pub(crate) mod export;
 mod progress;
 mod why;
 

@@ -8,29 +8,31 @@ mod caps;
 mod compare;
 mod json;
 mod list;
-mod matrix;
-mod places;
+pub(crate) mod matrix;
+pub(crate) mod places;
 mod sandboxes;
-mod screen;
-mod table;
-mod target;
-mod tree;
+pub(crate) mod screen;
+pub(crate) mod table;
+pub(crate) mod target;
+pub(crate) mod tree;
 mod why;
-mod width;
+pub(crate) mod width;
 
 use crate::report::{self, Fault};
 use clap::ArgMatches;
 use holm::inspect::machine::{Machine, Unread};
 use holm::inspect::read::{self, Error};
 use screen::Screen;
+use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What is printed, or what is wrong.
-type Done = Result<String, Vec<Fault>>;
+pub(crate) type Done = Result<String, Vec<Fault>>;
 
 /// What makes text of a reading.
-type Show = fn(&Machine, &ArgMatches, &Screen) -> Done;
+pub(crate) type Show = fn(&Machine, &ArgMatches, &Screen) -> Done;
 
 /// What `holm diff` shows of two processes.
 pub(crate) const COMPARE: Show = compare::print;
@@ -49,6 +51,7 @@ pub(crate) fn command(name: &str) -> Option<Show> {
         "matrix" => matrix::print,
         "why" => why::print,
         "caps" => caps::print,
+        "diagram" => crate::diagram::print,
         _ => return None,
     })
 }
@@ -69,7 +72,13 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
         Ok(text) => text,
         Err(faults) => return report::faults(&faults),
     };
-    let printed = report::printed(text.as_bytes());
+    let printed = match matches.try_get_one::<OsString>("output").ok().flatten() {
+        Some(path) => match crate::diagram::save(Path::new(path), &text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(faults) => return report::faults(&faults),
+        },
+        None => report::printed(text.as_bytes()),
+    };
     if !matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true)) {
         let lines: String = missing(&machine.unread).iter().map(|line| format!("note: {line}\n")).collect();
         let _ = std::io::stderr().write_all(lines.as_bytes());
@@ -77,12 +86,12 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
     printed
 }
 
-fn fault(message: String, hint: &str) -> Fault {
+pub(crate) fn fault(message: String, hint: &str) -> Fault {
     Fault { message, origin: String::new(), hint: hint.to_owned() }
 }
 
 /// What could not be read, a line each.
-fn missing(unread: &Unread) -> Vec<String> {
+pub(crate) fn missing(unread: &Unread) -> Vec<String> {
     let mut lines = Vec::new();
     let mut count = |number: usize, one: &str, more: &str, what: &str| {
         if number > 0 {

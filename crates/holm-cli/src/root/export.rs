@@ -51,7 +51,11 @@ fn archive(store: &Store, name: &str, path: &Path) -> Done {
         let hint = format!("holm root export {name} /dev/stdout | gzip > {}", path.display());
         return Err(vec![Fault { hint, ..wrong(message) }]);
     }
-    let write = |file: &File| store.export(name, BufWriter::with_capacity(1 << 20, file)).map_err(failed);
+    whole(path, |file| store.export(name, BufWriter::with_capacity(1 << 20, file)).map_err(failed))
+}
+
+/// Writes a file: aside, and moved there when it is whole.
+pub(crate) fn whole(path: &Path, write: impl Fn(&File) -> Result<(), Vec<Fault>>) -> Done {
     // A terminal, a pipe: written as it is.
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return File::create(path).map_err(unwritten(path)).and_then(|file| write(&file)).map(|()| String::new());
@@ -62,7 +66,7 @@ fn archive(store: &Store, name: &str, path: &Path) -> Done {
     })
 }
 
-fn unwritten(path: &Path) -> impl FnOnce(std::io::Error) -> Vec<Fault> + '_ {
+pub(crate) fn unwritten(path: &Path) -> impl FnOnce(std::io::Error) -> Vec<Fault> + '_ {
     move |error| vec![wrong(format!("cannot write {}: {}", path.display(), cause(&error)))]
 }
 

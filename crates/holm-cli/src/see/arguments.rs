@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 /// All of them.
 pub(crate) fn commands() -> Vec<Command> {
-    vec![list(), sandboxes(), tree(), matrix(), why(), caps()]
+    vec![list(), sandboxes(), tree(), matrix(), why(), caps(), diagram()]
 }
 
 fn list() -> Command {
@@ -80,6 +80,41 @@ fn caps() -> Command {
         .about("Shows what a process may do in a namespace, and the rule that says so")
         .arg(Arg::new("pid").value_name("PID").required(true).value_parser(value_parser!(u32)).help("A process"))
         .arg(namespace())
+}
+
+fn diagram() -> Command {
+    Command::new("diagram")
+        .about("Draws the machine: the host, its global namespaces, and what is isolated from them")
+        .after_help(
+            "Examples:\n  \
+            holm diagram -o machine.svg       a picture for slides\n  \
+            holm diagram -o machine.html      a page: search, collapse, dark\n  \
+            holm diagram 4242 -o one.svg      where a process is, within what\n  \
+            holm diagram > machine.mmd        Mermaid, for a Markdown page on GitHub\n  \
+            holm diagram --format dot | dot -Tpdf > machine.pdf",
+        )
+        .arg(
+            Arg::new("target")
+                .value_name("TARGET")
+                .num_args(0..)
+                .value_parser(OsStringValueParser::new())
+                .help("Draw where this process or namespace is, and no others: a pid, an id as in holm ls, or a path"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["mermaid", "dot", "svg", "html"])
+                .help("mermaid, dot, svg or html [default: what the file's name says, else mermaid]"),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("FILE")
+                .value_parser(OsStringValueParser::new())
+                .help("Write to this file instead of standard output"),
+        )
 }
 
 fn namespace() -> Arg {

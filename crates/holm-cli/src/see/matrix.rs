@@ -57,7 +57,7 @@ fn leader(screen: &Screen, machine: &Machine, set: &Set) -> String {
 }
 
 /// A, B, … Z, AA, AB, …
-fn letters(number: usize) -> String {
+pub(crate) fn letters(number: usize) -> String {
     let last = char::from(b'A' + (number % 26) as u8);
     if number < 26 { last.to_string() } else { letters(number / 26 - 1) + &last.to_string() }
 }

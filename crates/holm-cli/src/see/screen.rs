@@ -46,9 +46,8 @@ impl Screen {
         }
     }
 
-    /// One that shows all letters in lines of any length, without colours.
-    #[cfg(test)]
-    pub(crate) fn plain() -> Screen {
+    /// A document: all letters, in lines of any length, without colours.
+    pub(crate) fn document() -> Screen {
         Screen { colour: false, width: None, unicode: true }
     }
 
@@ -92,8 +91,8 @@ mod tests {
 
     #[test]
     fn without_utf_8_all_is_ascii() {
-        let screen = Screen { unicode: false, ..Screen::plain() };
+        let screen = Screen { unicode: false, ..Screen::document() };
         assert_eq!(screen.text("a\u{e9}\x1b"), "a\\u{e9}\\u{1b}");
-        assert_eq!(Screen::plain().text("a\u{e9}\x1b"), "a\u{e9}\\u{1b}");
+        assert_eq!(Screen::document().text("a\u{e9}\x1b"), "a\u{e9}\\u{1b}");
     }
 }

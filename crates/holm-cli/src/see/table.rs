@@ -93,14 +93,14 @@ mod tests {
 
     #[test]
     fn wide_screens_have_a_line_a_row() {
-        let shown = table(&Screen::plain(), &["KIND", "ID", "NAME"], &rows());
+        let shown = table(&Screen::document(), &["KIND", "ID", "NAME"], &rows());
         assert_eq!(shown, "KIND  ID          NAME\nnet   4026531833  bash and something that goes on\nmnt   1\n");
     }
 
     #[test]
     fn no_line_is_longer_than_the_screen() {
         for width in [20, 24, 30, 40] {
-            let shown = table(&Screen::plain().with_width(width), &["KIND", "ID", "NAME"], &rows());
+            let shown = table(&Screen::document().with_width(width), &["KIND", "ID", "NAME"], &rows());
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}:\n{shown}");
             assert!(shown.split_whitespace().collect::<String>().contains("somethingthatgoeson"), "{width}:\n{shown}");
         }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn wide_letters_take_two_columns() {
         let rows = [["日本", "x"], ["ab", "y"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&Screen::plain(), &["NAME", "ID"], &rows), "NAME  ID\n日本  x\nab    y\n");
+        assert_eq!(table(&Screen::document(), &["NAME", "ID"], &rows), "NAME  ID\n日本  x\nab    y\n");
         assert_eq!(fold("日本語 ab", 5), ["日本", "語 ab"]);
         assert_eq!(fold("日本", 1), ["日", "本"]);
     }

@@ -108,21 +108,22 @@ fn title(screen: &Screen, machine: &Machine, place: Place) -> String {
         (None, _) => text += &format!(": {}", super::places::summary(screen, machine, place)),
     }
     if found.kind == Namespace::User && !found.is_first() {
-        text += &leader.and_then(|leader| Open::new(leader).ok()).map(|open| maps(&open)).unwrap_or_default();
+        let maps = leader.and_then(|leader| Open::new(leader).ok()).map(|open| format!("; {}", maps(&open)));
+        text += &maps.unwrap_or_default();
     }
     text
 }
 
 /// The id maps of a user namespace, as its member sees them: inside from outside, and how many.
-fn maps(open: &Open) -> String {
+pub(crate) fn maps(open: &Open) -> String {
     let one = |name: &str, map: &[[u32; 3]]| {
         let ranges = map.iter().map(|[inside, outside, count]| format!("{inside}={outside} x {count}"));
         format!("{name} {}", ranges.collect::<Vec<_>>().join(", "))
     };
     match open.maps() {
-        [users, groups] if users.is_empty() && groups.is_empty() => "; no ids mapped".to_owned(),
-        [users, groups] if users == groups => format!("; {}", one("ids", &users)),
-        [users, groups] => format!("; {}; {}", one("users", &users), one("groups", &groups)),
+        [users, groups] if users.is_empty() && groups.is_empty() => "no ids mapped".to_owned(),
+        [users, groups] if users == groups => one("ids", &users),
+        [users, groups] => format!("{}; {}", one("users", &users), one("groups", &groups)),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use super::machine::Process;
 use super::maker::Clues;
+use super::mounts;
 use super::process::{DIRECTORY, Stat, number};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{Errno, Result};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// A process that was found, open: all that is read is of that one, not of another with its pid.
 #[derive(Debug)]
@@ -72,6 +75,21 @@ impl Open {
         Some(pages * 4096)
     }
 
+    /// What it sees as `/` (proc_pid_root(5), proc_pid_mountinfo(5)).
+    ///
+    /// # Errors
+    /// It ended, or is closed to the caller.
+    pub fn root(&self) -> Result<Root> {
+        let directory = rustix::fs::readlinkat(&self.directory, c"root", Vec::new())?;
+        let directory = PathBuf::from(OsString::from_vec(directory.into_bytes()));
+        Ok(Root { directory, mount: mounts::root(&self.bytes(c"mountinfo")?) })
+    }
+
+    /// Opens its network namespace.
+    pub(super) fn network(&self) -> Result<OwnedFd> {
+        openat(&self.directory, c"ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    }
+
     /// Its id maps, as lines of first id inside, first outside, count (user_namespaces(7)).
     pub fn maps(&self) -> [Vec<[u32; 3]>; 2] {
         [c"uid_map", c"gid_map"].map(|name| {
@@ -88,6 +106,28 @@ impl Open {
         let text = self.text(c"status")?;
         Credentials::parse(&text).ok_or(Errno::SRCH)
     }
+}
+
+/// The root directory of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Its path, as the caller's own mount namespace shows it; `/` if it is the root of the process's mount namespace.
+    pub directory: PathBuf,
+    /// The mount on it, if there is one.
+    pub mount: Option<RootMount>,
+}
+
+/// The mount at the root of a mount namespace, as the kernel describes it. Who mounted it chooses the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootMount {
+    /// The kind of file system: `ext4`, `overlay`, `tmpfs`.
+    pub system: OsString,
+    /// What is mounted: a device or, for file systems without one, any word.
+    pub source: OsString,
+    /// The directory of that file system which is mounted.
+    pub directory: PathBuf,
+    /// Whether nothing can be written through it.
+    pub read_only: bool,
 }
 
 /// With which rights a process acts (credentials(7)).

@@ -19,6 +19,7 @@ mod found;
 pub mod machine;
 pub mod maker;
 mod mounts;
+pub mod network;
 mod process;
 pub mod read;
 pub mod rights;

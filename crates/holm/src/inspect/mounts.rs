@@ -3,6 +3,7 @@
 //! By listmount(2) where the kernel has it and lets the caller: then a mount namespace needs no process. Elsewhere by the
 //! mountinfo of the process that is in it.
 
+use super::detail::RootMount;
 use super::found::Finds;
 use super::machine::{Holder, Place};
 use super::process::{DIRECTORY, parse_link};
@@ -107,6 +108,23 @@ fn bound_in(text: &[u8]) -> Vec<Bound> {
     text.split(|&byte| byte == b'\n').filter_map(of_line).collect()
 }
 
+/// The mount on `/` in the text of a mountinfo: the last one that is there covers the others.
+pub(super) fn root(text: &[u8]) -> Option<RootMount> {
+    let of_line = |line: &[u8]| {
+        let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+        let rest = &fields[fields.iter().position(|field| *field == b"-")? + 1..];
+        let of_mount = |options: &[u8]| options.split(|&byte| byte == b',').any(|option| option == b"ro");
+        let [system, source, options, ..] = rest else { return None };
+        (fields.get(4) == Some(&&b"/"[..])).then(|| RootMount {
+            system: OsString::from_vec(system.to_vec()),
+            source: unescape(source),
+            directory: PathBuf::from(unescape(fields[3])),
+            read_only: of_mount(fields[5]) || of_mount(options),
+        })
+    };
+    text.split(|&byte| byte == b'\n').filter_map(of_line).next_back()
+}
+
 /// A path with spaces, tabs, lines and backslashes as three octal digits, as it is.
 fn unescape(text: &[u8]) -> OsString {
     let (mut plain, mut rest) = (Vec::new(), text);
@@ -156,6 +174,17 @@ mod tests {
             91 36 0:4 net:[4026532001] /run/fake rw - tmpfs nsfs rw\nhalf a line 1 2";
         let found: Vec<_> = bound_in(text).into_iter().map(|one| (one.kind, one.inode, one.path)).collect();
         assert_eq!(found, [(Namespace::Net, 4_026_532_000, PathBuf::from("/run/netns/a b"))]);
+    }
+
+    #[test]
+    fn the_root_is_the_last_mount_on_it() {
+        let text = b"20 1 0:2 / / rw - rootfs rootfs rw\n\
+            21 20 98:0 /srv/a\\040b / ro,nosuid shared:1 master:2 - ext4 /dev/root rw\n\
+            22 21 0:4 / /proc rw - proc proc rw\n23 21 0:5 / / rw - tmpfs";
+        let found = root(text).expect("there is one");
+        assert_eq!((found.system.as_bytes(), found.source.as_bytes()), (&b"ext4"[..], &b"/dev/root"[..]));
+        assert_eq!((found.directory, found.read_only), (PathBuf::from("/srv/a b"), true));
+        assert_eq!(root(b"- - -\n / / / / / / /\n1 2 3 4 / -"), None);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl AsFd for Proc {
 }
 
 impl Proc {
-    fn open() -> Result<Proc, Error> {
+    pub(super) fn open() -> Result<Proc, Error> {
         let own = own_descriptors().map_err(Error::Unreadable)?;
         let root = open(c"/proc", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(Error::Unreadable)?;
         let system = rustix::fs::fstatfs(&root).map_err(Error::Unreadable)?;

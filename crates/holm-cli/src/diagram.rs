@@ -1,0 +1,151 @@
+//! `holm diagram` and `holm run --diagram`: a picture, and what writes it in a format.
+//!
+//! [`machine`] makes the picture of what there is, [`sandbox`] that of what a plan would make; both are [`picture::Picture`]s.
+//! [`svg`] and [`html`] place its boxes by [`layout`]; [`dot`] and [`mermaid`] leave that to others and write a [`graph`].
+
+mod dot;
+mod facts;
+mod graph;
+mod html;
+mod layout;
+mod machine;
+mod mermaid;
+mod owners;
+mod picture;
+mod sandbox;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+use crate::report::{self, Fault};
+use crate::see::screen::Screen;
+use crate::see::{Done, fault, missing, target};
+use clap::ArgMatches;
+use holm::Spec;
+use holm::inspect::machine::{Machine, Place, Set};
+use holm::model::namespace::Namespace;
+use holm::plan::Plan;
+use machine::Wanted;
+use picture::Picture;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What the signs of a picture mean.
+const LEGEND: &str = "full: own; outlined: shared with the set that is named; grey: the host's";
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Mermaid,
+    Dot,
+    Svg,
+    Html,
+}
+
+impl Format {
+    /// The one that a file's name says.
+    fn of(path: &Path) -> Result<Format, Vec<Fault>> {
+        match path.extension().and_then(OsStr::to_str) {
+            Some("mmd" | "mermaid") => Ok(Format::Mermaid),
+            Some("dot" | "gv") => Ok(Format::Dot),
+            Some("svg") => Ok(Format::Svg),
+            Some("html" | "htm") => Ok(Format::Html),
+            _ => {
+                let name = holm::model::text::name(path.as_os_str());
+                let hint = "a name that ends in .svg, .html, .dot or .mmd says it";
+                Err(vec![fault(
+                    format!("cannot write a diagram to {name}: its name doesn't say in which format"),
+                    hint,
+                )])
+            }
+        }
+    }
+
+    fn write(self, picture: &Picture) -> String {
+        match self {
+            Format::Mermaid => mermaid::write(picture),
+            Format::Dot => dot::write(picture),
+            Format::Svg => svg::write(picture),
+            Format::Html => html::write(picture),
+        }
+    }
+}
+
+/// The picture of the machine, in the format that is asked for.
+pub(crate) fn print(machine: &Machine, matches: &ArgMatches, _: &Screen) -> Done {
+    let file = matches.get_one::<OsString>("output").map(Path::new);
+    let format = match (matches.get_one::<String>("format").map(String::as_str), file) {
+        (Some("dot"), _) => Format::Dot,
+        (Some("svg"), _) => Format::Svg,
+        (Some("html"), _) => Format::Html,
+        (None, Some(path)) => Format::of(path)?,
+        _ => Format::Mermaid,
+    };
+    let sets = machine.sets();
+    let wanted = wanted(machine, &sets, matches.get_many::<OsString>("target").into_iter().flatten())?;
+    let drawn: Vec<&Set> = match &wanted {
+        Wanted::All => sets.iter().collect(),
+        Wanted::These(these) => {
+            sets.iter().enumerate().filter(|(set, _)| these.contains(set)).map(|(_, set)| set).collect()
+        }
+    };
+    let is_drawn = |place: &Place| {
+        let all = matches!(wanted, Wanted::All) || machine.host(Namespace::Net) == Some(*place);
+        machine.namespaces[*place].kind == Namespace::Net
+            && (all || drawn.iter().any(|set| set.namespaces.contains(&Some(*place))))
+    };
+    let networks: Vec<Place> = (0..machine.namespaces.len()).filter(is_drawn).collect();
+    let facts = facts::read(machine, &drawn, machine::DRAWN, &networks);
+    let mut picture = machine::picture(machine, &facts, &sets, &wanted);
+    picture.notes.push(LEGEND.to_owned());
+    picture.notes.extend(missing(&machine.unread));
+    if facts.network.unread > 0 {
+        let count = facts.network.unread;
+        picture.notes.push(format!("not all is shown: interfaces of {count} network namespaces (CAP_SYS_ADMIN)"));
+    }
+    Ok(format.write(&picture))
+}
+
+/// The sets that targets name: by a process, or by a namespace that they have.
+fn wanted<'a>(
+    machine: &Machine,
+    sets: &[Set],
+    names: impl Iterator<Item = &'a OsString>,
+) -> Result<Wanted, Vec<Fault>> {
+    let (mut these, mut any) = (HashSet::new(), false);
+    for name in names {
+        any = true;
+        let pid = name.to_str().and_then(|name| name.parse().ok()).filter(|&pid| machine.process(pid).is_some());
+        let place = if pid.is_none() { Some(target::namespace(machine, name)?) } else { None };
+        let has = |set: &Set| match (pid, place) {
+            (Some(pid), _) => set.processes.binary_search(&pid).is_ok(),
+            (None, place) => set.namespaces.contains(&place),
+        };
+        let found: Vec<usize> = sets.iter().enumerate().filter(|(_, set)| has(set)).map(|(number, _)| number).collect();
+        if found.is_empty() {
+            let cause = if pid.is_some() { "its namespaces are closed to you" } else { "no process is in it" };
+            let message = format!("cannot draw {}: {cause}", holm::model::text::name(name));
+            return Err(vec![fault(message, "holm ls lists namespaces; holm why shows what keeps one alive")]);
+        }
+        these.extend(found);
+    }
+    Ok(if any { Wanted::These(these) } else { Wanted::All })
+}
+
+/// Writes a picture to a file, whole or not at all.
+pub(crate) fn save(path: &Path, text: &str) -> Result<(), Vec<Fault>> {
+    use std::io::Write;
+    let write =
+        |mut file: &std::fs::File| file.write_all(text.as_bytes()).map_err(crate::root::export::unwritten(path));
+    crate::root::export::whole(path, write).map(|_| ())
+}
+
+/// Draws what a plan would make.
+pub(crate) fn draw_plan(spec: &Spec, plan: &Plan, path: &Path) -> ExitCode {
+    let mut picture = sandbox::picture(spec, plan);
+    picture.notes.push(LEGEND.to_owned());
+    let saved = Format::of(path).and_then(|format| save(path, &format.write(&picture)));
+    saved.map_or_else(|faults| report::faults(&faults), |()| ExitCode::SUCCESS)
+}
