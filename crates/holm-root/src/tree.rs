@@ -20,6 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
@@ -70,7 +71,7 @@ pub(crate) struct Tree {
     latest: Option<i64>,
     /// What the present layer has made, by directory and name, if there are layers below it.
     made: Option<HashSet<(u64, Vec<u8>)>>,
-    recent: Option<(Vec<u8>, OwnedFd)>,
+    recent: Option<(Vec<u8>, Arc<OwnedFd>)>,
 }
 
 impl Owners {
@@ -278,16 +279,15 @@ impl Tree {
     }
 
     /// The directory that a path is in, made if it isn't there, and the last part of the path.
-    fn parent<'p>(&mut self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
+    fn parent<'p>(&mut self, path: &'p [u8]) -> Result<(Arc<OwnedFd>, &'p [u8])> {
         let (above, name) = split(path);
         if let Some((recent, directory)) = &self.recent
             && recent == above
         {
-            return Ok((directory.try_clone().map_err(|_| Errno::MFILE)?, name));
+            return Ok((Arc::clone(directory), name));
         }
-        let directory = self.reach(above)?;
-        let copy = directory.try_clone().map_err(|_| Errno::MFILE)?;
-        self.recent = Some((above.to_vec(), copy));
+        let directory = Arc::new(self.reach(above)?);
+        self.recent = Some((above.to_vec(), Arc::clone(&directory)));
         Ok((directory, name))
     }
 
@@ -297,7 +297,7 @@ impl Tree {
         Ok((reach::existing(self.root.as_fd(), above)?, name))
     }
 
-    fn vacant<'p>(&mut self, path: &'p [u8]) -> Result<(OwnedFd, &'p [u8])> {
+    fn vacant<'p>(&mut self, path: &'p [u8]) -> Result<(Arc<OwnedFd>, &'p [u8])> {
         let (parent, name) = self.parent(path)?;
         self.mark(parent.as_fd(), name)?;
         self.clear(parent.as_fd(), name)?;
@@ -364,9 +364,12 @@ impl Tree {
         if self.owners == Owners::Kept {
             fchown(file, Some(uid(&facts)), Some(gid(&facts)))?;
         }
-        let ino = fstat(file)?.st_ino;
-        let before = self.notes.get(&ino).filter(|_| directory);
-        for name in before.iter().flat_map(|note| note.facts.attributes.keys()) {
+        let before = match directory {
+            true => self.notes.get(&fstat(file)?.st_ino),
+            false => None,
+        };
+        let depth = before.map_or(0, |note| note.depth);
+        for name in before.into_iter().flat_map(|note| note.facts.attributes.keys()) {
             if self.owners.sets(name) && !facts.attributes.contains_key(name) {
                 match fremovexattr(file, name.as_slice()) {
                     // The note may be of something that is gone, whose number this got.
@@ -381,8 +384,8 @@ impl Tree {
         fchmod(file, Mode::from_raw_mode(self.owners.mode(facts.mode, directory)))?;
         futimens(file, &times(modified))?;
         let status = fstat(file)?;
-        let depth = self.notes.get(&ino).filter(|_| directory).map_or(0, |note| note.depth);
-        self.notes.insert(ino, Note { facts, hash, device: None, modified, changed: changed(&status), depth });
+        self.notes
+            .insert(status.st_ino, Note { facts, hash, device: None, modified, changed: changed(&status), depth });
         Ok(())
     }
 

@@ -102,6 +102,21 @@ fn an_interrupted_pull_leaves_the_store_clean_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_import_from_a_pipe_that_nobody_writes_to_can_be_interrupted() {
+    let store = Store::new("interrupted-pipe");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, store.0.join("pipe"), rustix::fs::FileType::Fifo, mode, 0)
+        .expect("it is ours");
+    let mut running = Running::new(store.holm(&["root", "import", "pipe", "a"]).stderr(Stdio::null()));
+    within(20, "it has begun", || there(&store.path().join("draft-0/files")));
+    // It takes signals before it begins.
+    let process = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(running.code(), Some(125));
+    assert!(!drafts(&store));
+}
+
+#[test]
 fn a_registry_that_begins_again_with_a_layer_does_no_harm() {
     let store = Store::new("begins-again");
     let (layout, layer, bytes) = large(&store);

@@ -80,6 +80,22 @@ impl<'p> Source<'p> {
     }
 }
 
+/// A file that is opened when it is read.
+struct Later {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for Later {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::open(&self.path)?),
+        };
+        file.read(buffer)
+    }
+}
+
 /// Where an image of erofs has its magic number; no tar archive has one there.
 const EROFS: (usize, &[u8]) = (1024, &[0xe2, 0xe1, 0xf5, 0xe0]);
 
@@ -151,11 +167,18 @@ impl Store {
 
     fn archive(&self, path: &Path, limits: Limits, tell: Tell<'_>) -> Result<Draft, Error> {
         let mut draft = self.begin()?;
-        let file = File::open(path).map_err(Error::io("read", path))?;
         // A pipe's length is 0.
-        let total = file.metadata().map_err(Error::io("read", path))?.len();
-        let read = Arc::new(AtomicU64::new(0));
-        let stream = decode(file, Digests::default(), Arc::clone(&read)).map_err(Error::unpack(path))?;
+        let status = fs::metadata(path).map_err(Error::io("read", path))?;
+        let (total, read) = (status.len(), Arc::new(AtomicU64::new(0)));
+        let stream = match status.is_file() {
+            true => {
+                let file = File::open(path).map_err(Error::io("read", path))?;
+                decode(file, Digests::default(), Arc::clone(&read))
+            }
+            // Opening it waits for who writes to it, perhaps for ever: not in this thread.
+            false => decode(Later { path: path.to_owned(), file: None }, Digests::default(), Arc::clone(&read)),
+        };
+        let stream = stream.map_err(Error::unpack(path))?;
         let mut go_on = || tell(Progress { stage: Stage::Unpack, done: read.load(Ordering::Relaxed), total });
         Unpack::new(&mut draft.tree, Form::Whole, limits, &mut go_on).archive(stream, path)?;
         match image::is_archive_of_one(&draft.tree).map_err(Error::unpack(path))? {
