@@ -1,6 +1,7 @@
 //! Namespaces kept alive in every way, by `places.py`, and that each is found.
 
 use holm::inspect::detail::Open;
+use holm::inspect::live::Live;
 use holm::inspect::machine::{Holder, Link, Machine, Place};
 use holm::inspect::read::read;
 use holm::model::namespace::Namespace;
@@ -167,4 +168,58 @@ fn a_process_that_ended_is_not_taken_for_another() {
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
     assert_eq!(Open::new(&process).err(), Some(rustix::io::Errno::SRCH));
+}
+
+#[test]
+fn a_reading_is_kept_up_to_date() {
+    let mut live = Live::new().expect("/proc is there");
+    let before = live.update().expect("/proc is there");
+    let own = std::process::id();
+    assert!(before.process(own).is_some_and(|own| own.namespaces.iter().all(Option::is_some)));
+    let mut child = Command::new("unshare").args(["--user", "--net", "sleep", "60"]).spawn().expect("unshare is there");
+    let apart = |machine: &Machine| {
+        let process = machine.process(child.id()).filter(|process| process.name == "sleep")?;
+        let place = process.namespace(Namespace::Net)?;
+        assert_eq!(machine.namespaces[place].processes, [child.id()]);
+        Some(machine.namespaces[place].owner == Link::To(process.namespace(Namespace::User)?))
+    };
+    // A process that moves is seen when its turn has come.
+    let mut seen = None;
+    for _ in 0..100 {
+        seen = apart(&live.update().expect("/proc is there"));
+        if seen.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(seen, Some(true));
+    child.kill().expect("it runs");
+    child.wait().expect("it was started here");
+    assert!(live.update().expect("/proc is there").process(child.id()).is_none());
+}
+
+#[test]
+fn a_mount_point_longer_than_a_path_may_be_is_read() {
+    let script = "import ctypes, os, sys
+libc = ctypes.CDLL(None)
+assert libc.mount(b'none', b'/mnt', b'tmpfs', 0, None) == 0
+os.chdir('/mnt')
+for _ in range(60):
+    os.mkdir('d' * 200)
+    os.chdir('d' * 200)
+open('here', 'w').close()
+assert libc.mount(b'/proc/self/ns/uts', b'here', None, 4096, None) == 0
+print(os.stat('/proc/self/ns/uts').st_ino, flush=True)
+sys.stdin.read()";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "--uts", "python3", "-c", script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare is there");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it is a pipe")).read_line(&mut line).expect("it says its inode");
+    let machine = look();
+    drop(child.stdin.take());
+    child.wait().expect("it was started here");
+    let place = machine.find(line.trim().parse().expect("a number")).expect("it is found");
+    let is_long = |holder: &Holder| matches!(holder, Holder::Mount { path, .. } if path.as_os_str().len() > 12_000);
+    assert!(machine.namespaces[place].holders.iter().any(is_long), "{:?}", machine.namespaces[place].holders.len());
 }

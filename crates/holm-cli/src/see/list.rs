@@ -26,8 +26,9 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     let columns = columns(text("columns")).map_err(|cause| wrong("--columns", cause))?;
     let kinds = text("kind").map(values::namespaces).transpose().map_err(|cause| wrong("--kind", cause))?;
     let of = matches.get_one::<u32>("pid").map(|&pid| process(machine, pid)).transpose()?;
-    let makers = makers(machine);
     let made_by = text("made-by");
+    let asked = matches.get_flag("json") || made_by.is_some() || columns.contains(&"made-by");
+    let makers = if asked { makers(machine) } else { HashMap::new() };
     let wanted = |place: &Place| {
         let found = &machine.namespaces[*place];
         let maker = || makers.get(place).is_some_and(|maker| Some(maker.tool.name()) == made_by);

@@ -7,8 +7,7 @@ use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Place, Process};
 use holm::inspect::maker::{Maker, maker};
 use holm::inspect::read::inode;
-use holm::model::namespace::Namespace;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -21,15 +20,35 @@ pub(crate) fn process(machine: &Machine, pid: u32) -> Result<&Process, Vec<Fault
 
 /// Who made each namespace that isn't the host's: who made those of its leader.
 pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
-    let host = Namespace::ALL.map(|kind| machine.host(kind));
-    let (mut makers, mut known) = (HashMap::new(), HashMap::new());
-    for place in (0..machine.namespaces.len()).filter(|&place| !host.contains(&Some(place))) {
-        let Some(leader) = machine.leader(place) else { continue };
-        let ask = || Open::new(leader).ok().and_then(|open| maker(&open.clues()));
-        let found: &Option<Maker> = known.entry(leader.pid).or_insert_with(ask);
-        makers.extend(found.clone().map(|maker| (place, maker)));
-    }
-    makers
+    let host = machine.hosts();
+    let others = (0..machine.namespaces.len()).filter(|&place| !host.contains(&Some(place)));
+    let led: Vec<(Place, &Process)> = others.filter_map(|place| Some((place, machine.leader(place)?))).collect();
+    let leaders: BTreeMap<u32, &Process> = led.iter().map(|(_, leader)| (leader.pid, *leader)).collect();
+    let leaders: Vec<&Process> = leaders.into_values().collect();
+    let ask = |leaders: &[&Process]| -> HashMap<u32, Maker> {
+        leaders.iter().filter_map(|leader| Some((leader.pid, maker_by(leader)?))).collect()
+    };
+    // Two at a time, as they were read.
+    let (first, second) = leaders.split_at(leaders.len() / 2);
+    let makers = if leaders.len() < ALONE {
+        ask(&leaders)
+    } else {
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| ask(second));
+            let mut makers = ask(first);
+            makers.extend(second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            makers
+        })
+    };
+    led.into_iter().filter_map(|(place, leader)| Some((place, makers.get(&leader.pid)?.clone()))).collect()
+}
+
+/// So many processes take less time than starting a thread and waiting for it.
+const ALONE: usize = 16;
+
+/// Who made the namespaces of a process.
+pub(crate) fn maker_by(leader: &Process) -> Option<Maker> {
+    maker(&Open::new(leader).ok()?.clues())
 }
 
 /// A process as `5709/72 sleep`: its pid as the caller's pid namespace shows it, then as those further down do.

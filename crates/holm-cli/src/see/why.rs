@@ -2,7 +2,7 @@
 
 use super::Done;
 use super::screen::Screen;
-use super::target::{label, makers, namespace};
+use super::target::{label, maker_by, namespace};
 use clap::ArgMatches;
 use holm::inspect::machine::{Holder, Link, Machine};
 use std::ffi::OsString;
@@ -22,7 +22,8 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         Link::Beyond => ", owned by one that isn't shown to you\n".to_owned(),
         Link::Unread => ", whose owner couldn't be asked for\n".to_owned(),
     };
-    if let Some(maker) = makers(machine).get(&place) {
+    let leader = machine.leader(place).filter(|_| !machine.hosts().contains(&Some(place)));
+    if let Some(maker) = leader.and_then(maker_by) {
         text += &format!("made by {}\n", screen.text(maker.to_string()));
     }
     text += &match found.processes.len() {

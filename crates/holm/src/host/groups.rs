@@ -62,15 +62,10 @@ impl Groups {
         let (mounts, own) = (mounts(&read("/proc/self/mountinfo")), own(&read("/proc/self/cgroup")));
         let mut groups = Groups::default();
         for (controllers, group) in &own {
-            let is_unified = controllers.is_empty();
-            let fits = |mount: &&Mount| match is_unified {
-                true => mount.kind == "cgroup2",
-                false => mount.kind == "cgroup" && controllers.iter().all(|c| mount.options.contains(c)),
-            };
-            let place = |mount: &Mount| Some((locate(mount, group)?, mount.point.clone()));
-            let found = mounts.iter().filter(fits).filter_map(place).find(|(directory, _)| directory.is_dir());
-            match found {
-                Some((directory, point)) if is_unified => groups.unified = unified(directory, point, privileged),
+            match find(&mounts, controllers, group) {
+                Some((directory, point)) if controllers.is_empty() => {
+                    groups.unified = unified(directory, point, privileged)
+                }
                 Some((directory, _)) => {
                     let writable = may_write(&directory);
                     groups.legacy.push(Legacy { controllers: controllers.clone(), directory, writable });
@@ -80,6 +75,23 @@ impl Groups {
         }
         groups
     }
+}
+
+/// Where a group with these controllers is, and the mount that shows it.
+fn find(mounts: &[Mount], controllers: &[String], group: &Path) -> Option<(PathBuf, PathBuf)> {
+    let fits = |mount: &&Mount| match controllers.is_empty() {
+        true => mount.kind == "cgroup2",
+        false => mount.kind == "cgroup" && controllers.iter().all(|c| mount.options.contains(c)),
+    };
+    let place = |mount: &Mount| Some((locate(mount, group)?, mount.point.clone()));
+    mounts.iter().filter(fits).filter_map(place).find(|(directory, _)| directory.is_dir())
+}
+
+/// The directories of the groups in a text of `/proc/PID/cgroup` that this mount namespace shows.
+pub(crate) fn directories(groups: &str) -> Vec<PathBuf> {
+    let mounts = mounts(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+    let place = |(controllers, group): (Vec<String>, PathBuf)| Some(find(&mounts, &controllers, &group)?.0);
+    own(groups).into_iter().filter_map(place).collect()
 }
 
 /// This process, as an owner of groups; `None` without a /proc.

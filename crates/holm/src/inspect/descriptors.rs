@@ -43,8 +43,12 @@ pub(super) fn read(
     let descriptors = openat(directory, c"fd", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut room = [MaybeUninit::uninit(); 8192];
     let mut entries = rustix::fs::RawDir::new(&descriptors, &mut room);
-    let mut questions = Vec::new();
-    while let Some(Ok(entry)) = entries.next() {
+    let (mut questions, mut count) = (Vec::new(), 0);
+    // A directory that leaves room for more is not asked again.
+    while !(entries.is_buffer_empty() && (1..ENTRIES).contains(&count))
+        && let Some(Ok(entry)) = entries.next()
+    {
+        count += 1;
         let Some(fd) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else { continue };
         if pid == proc.this && proc.own.binary_search(&fd).is_err() {
             continue;
@@ -54,9 +58,11 @@ pub(super) fn read(
         let wanted = StatxFlags::TYPE | StatxFlags::INO;
         let Ok(about) = rustix::fs::statx(&descriptors, entry.file_name(), flags, wanted) else { continue };
         if (about.stx_dev_major, about.stx_dev_minor) == proc.nsfs {
-            let found = match finds.by_inode(about.stx_ino) {
+            let found = match finds.lasting(about.stx_ino) {
                 Some(known) => Ok(known),
-                None => proc.open_namespace(descriptors.as_fd(), entry.file_name()).and_then(|file| finds.take(file)),
+                None => proc
+                    .open_namespace(descriptors.as_fd(), entry.file_name())
+                    .and_then(|file| finds.take(file.as_fd(), None)),
             };
             if let Ok(place) = found {
                 finds.hold(place, Holder::Descriptor { pid, fd });
@@ -76,6 +82,9 @@ pub(super) fn read(
     }
     Ok(())
 }
+
+/// So many entries of /proc/PID/fd fit into the room at least: each has 20 bytes and a name of up to 10 digits (getdents(2)).
+const ENTRIES: usize = 8192 / 40;
 
 /// Character device 10:200 (Documentation/admin-guide/devices.txt).
 const TUN: (u32, u32) = (10, 200);
@@ -108,7 +117,8 @@ fn ask_all(proc: &Proc, of: &Process<'_>, questions: &[Question], finds: &mut Fi
                 told.in_flight.into_iter().for_each(|place| finds.hold(place, Holder::InFlight { pid, fd }));
             }
             Asked::Tun => {
-                let found = ask_tun(process.as_fd(), fd).and_then(|file| finds.take(file));
+                let found =
+                    ask_tun(process.as_fd(), fd).and_then(|file| finds.take(file.as_fd(), Some(Namespace::Net)));
                 if let Some(place) = told(found, finds).filter(|&place| Some(place) != own) {
                     finds.hold(place, Holder::Tun { pid, fd });
                 }
@@ -143,9 +153,10 @@ fn ask_socket(proc: &Proc, process: BorrowedFd<'_>, fd: u32, inode: u64, finds: 
             return None;
         }
     };
-    let namespace = ask::of_socket(copy.as_fd()).and_then(|file| finds.take(file));
+    let namespace = ask::of_socket(copy.as_fd()).and_then(|file| finds.take(file.as_fd(), Some(Namespace::Net)));
     let namespace = told(namespace, finds);
-    let namespaces = peek(copy.as_fd()).into_iter().filter_map(|file| finds.take(proc.reopen(file).ok()?).ok());
+    let namespaces =
+        peek(copy.as_fd()).into_iter().filter_map(|file| finds.take(proc.reopen(file).ok()?.as_fd(), None).ok());
     Some(Told { namespace, in_flight: namespaces.collect() })
 }
 
@@ -164,7 +175,7 @@ fn duplicate(process: BorrowedFd<'_>, fd: u32, expected: impl Fn(&Stat) -> bool)
 }
 
 /// The process itself, if its directory in /proc is still that of `pid`: a number may be given anew.
-fn open_same(directory: BorrowedFd<'_>, pid: u32) -> Option<OwnedFd> {
+pub(super) fn open_same(directory: BorrowedFd<'_>, pid: u32) -> Option<OwnedFd> {
     let process = pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok()?;
     // Once a process is reaped nothing can be looked up in its directory any more.
     rustix::fs::accessat(directory, c"stat", rustix::fs::Access::EXISTS, AtFlags::empty()).ok()?;

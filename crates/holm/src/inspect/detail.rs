@@ -1,9 +1,11 @@
 //! More about one process, read when it is shown: who made its namespaces, its ids, maps and rights.
 
+use super::descriptors::open_same;
 use super::machine::Process;
 use super::maker::Clues;
 use super::mounts;
-use super::process::{DIRECTORY, Stat, number};
+use super::process::{DIRECTORY, Stat};
+use crate::host::groups::directories;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, OsString};
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 /// A process that was found, open: all that is read is of that one, not of another with its pid.
 #[derive(Debug)]
 pub struct Open {
+    pid: u32,
     directory: OwnedFd,
 }
 
@@ -23,19 +26,20 @@ impl Open {
     /// # Errors
     /// ESRCH: it ended, whether or not its pid was given anew.
     pub fn new(process: &Process) -> Result<Open> {
-        let proc = open(c"/proc", DIRECTORY, Mode::empty())?;
         let gone = |errno| if errno == Errno::NOENT { Errno::SRCH } else { errno };
-        let directory = openat(proc, number(process.pid).as_c_str(), DIRECTORY, Mode::empty()).map_err(gone)?;
+        let directory = open(format!("/proc/{}", process.pid), DIRECTORY, Mode::empty()).map_err(gone)?;
         let start = Stat::read(directory.as_fd()).map_err(gone)?.start;
-        if start == process.start { Ok(Open { directory }) } else { Err(Errno::SRCH) }
+        if start == process.start { Ok(Open { pid: process.pid, directory }) } else { Err(Errno::SRCH) }
     }
 
     fn bytes(&self, name: &CStr) -> Result<Vec<u8>> {
         let file = openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut bytes = Vec::new();
+        // Most files have less, and are read by two calls.
+        let mut bytes = Vec::with_capacity(4096);
         // Arguments may have megabytes; nobody wants to see that much.
-        let mut file = std::io::Read::take(std::fs::File::from(file), 64 * 1024);
-        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|_| Errno::IO)?;
+        while bytes.len() < 64 * 1024 && rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+            bytes.reserve(4096);
+        }
         Ok(bytes)
     }
 
@@ -90,6 +94,29 @@ impl Open {
         openat(&self.directory, c"ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
+    /// What its control groups count, and to what they limit it.
+    pub fn usage(&self) -> Vec<Counted> {
+        let groups = directories(&self.text(c"cgroup").unwrap_or_default());
+        let number = |file: &str| {
+            let read = |group: &PathBuf| std::fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+            groups.iter().find_map(read)
+        };
+        let counted = |&(what, [used, used_before], [most, most_before]): &(Of, [&str; 2], [&str; 2])| {
+            // Without a limit version 2 says "max", and version 1 the largest number of pages.
+            let limit = number(most).or_else(|| number(most_before)).filter(|&limit| limit < 1 << 62);
+            Some(Counted { what, used: number(used).or_else(|| number(used_before))?, limit })
+        };
+        COUNTED.iter().filter_map(counted).collect()
+    }
+
+    /// A descriptor of the process itself (pidfd_open(2)), by which it can be sent a signal and nobody else.
+    ///
+    /// # Errors
+    /// ESRCH: it ended.
+    pub fn pidfd(&self) -> Result<OwnedFd> {
+        open_same(self.directory.as_fd(), self.pid).ok_or(Errno::SRCH)
+    }
+
     /// Its id maps, as lines of first id inside, first outside, count (user_namespaces(7)).
     pub fn maps(&self) -> [Vec<[u32; 3]>; 2] {
         [c"uid_map", c"gid_map"].map(|name| {
@@ -130,6 +157,32 @@ pub struct RootMount {
     pub read_only: bool,
 }
 
+/// What a process's control groups count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// What is counted.
+    pub what: Of,
+    /// How much is in use: bytes or tasks.
+    pub used: u64,
+    /// How much may be; `None` without a limit of this group.
+    pub limit: Option<u64>,
+}
+
+/// What a control group counts (cgroups(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Bytes of memory.
+    Memory,
+    /// Processes and threads.
+    Tasks,
+}
+
+/// Files of use and limit, of version 2 and of version 1.
+const COUNTED: [(Of, [&str; 2], [&str; 2]); 2] = [
+    (Of::Memory, ["memory.current", "memory.usage_in_bytes"], ["memory.max", "memory.limit_in_bytes"]),
+    (Of::Tasks, ["pids.current", "pids.current"], ["pids.max", "pids.max"]),
+];
+
 /// With which rights a process acts (credentials(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
@@ -137,10 +190,6 @@ pub struct Credentials {
     pub uid: u32,
     /// Effective capabilities, a bit each (capabilities(7)).
     pub effective: u64,
-    /// Permitted capabilities.
-    pub permitted: u64,
-    /// Bounding capabilities.
-    pub bounding: u64,
     /// Whether it can't gain rights any more by execve(2).
     pub no_new_privs: bool,
     /// Whether a filter of system calls is in force (seccomp(2)).
@@ -149,12 +198,9 @@ pub struct Credentials {
 
 impl Credentials {
     fn parse(status: &str) -> Option<Credentials> {
-        let bits = |name| u64::from_str_radix(field(status, name)?, 16).ok();
         Some(Credentials {
             uid: field(status, "Uid")?.split_whitespace().nth(1)?.parse().ok()?,
-            effective: bits("CapEff")?,
-            permitted: bits("CapPrm")?,
-            bounding: bits("CapBnd")?,
+            effective: u64::from_str_radix(field(status, "CapEff")?, 16).ok()?,
             no_new_privs: field(status, "NoNewPrivs") == Some("1"),
             filtered: field(status, "Seccomp") == Some("2"),
         })
@@ -179,7 +225,7 @@ mod tests {
         let text = "Name:\tUid: 5\nUid:\t1000\t1001\t1000\t1000\nNSpid:\t5709\t72\nCapPrm:\t00000000000000c0\n\
             CapEff:\t0000000000000040\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\n";
         let credentials = Credentials::parse(text).expect("it is whole");
-        assert_eq!((credentials.uid, credentials.effective, credentials.permitted), (1001, 0x40, 0xc0));
+        assert_eq!((credentials.uid, credentials.effective), (1001, 0x40));
         assert!(credentials.no_new_privs && credentials.filtered);
         assert_eq!(Credentials::parse("Uid:\t1\n"), None);
         assert_eq!(map("         0       1000          1"), Some([0, 1000, 1]));

@@ -1,4 +1,7 @@
 //! What one thread has found so far. A namespace is opened once, when it is new, and asked for all that is told of it.
+//!
+//! An inode is given anew once its namespace is gone. Where namespaces have numbers, an inode is believed only of those that
+//! never end, and nothing is held open; else each is, until the end.
 
 use super::descriptors::Told;
 use super::machine::{FIRST_USER, Found, Holder, Link, Machine, Place, Process, Unread};
@@ -6,7 +9,7 @@ use crate::model::namespace::Namespace;
 use crate::sys::namespace as ask;
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What was found, and how to find it again.
 #[derive(Default)]
@@ -14,7 +17,7 @@ pub(super) struct Finds {
     pub(super) machine: Machine,
     by_inode: HashMap<u64, Place>,
     by_id: HashMap<u64, Place>,
-    /// Held open: an inode isn't given to another namespace while it is.
+    /// Those without a number, held open: an inode isn't given to another namespace while it is.
     pins: Vec<OwnedFd>,
     /// How many may be held.
     most_pins: usize,
@@ -39,50 +42,55 @@ impl Finds {
         self.by_id.get(&id).copied()
     }
 
-    /// The namespace that `file`, which must be on nsfs, is open on; one that wasn't known, and those that it leads to, are
-    /// known then.
-    pub(super) fn take(&mut self, file: OwnedFd) -> Result<Place> {
-        let id = ask::id(file.as_fd()).ok();
+    /// The namespace with this inode, if it is known and no other can have got the inode by now.
+    pub(super) fn lasting(&self, inode: u64) -> Option<Place> {
+        let lasts = |found: &Found| found.is_first() || found.id.is_none();
+        self.by_inode(inode).filter(|&place| lasts(&self.machine.namespaces[place]))
+    }
+
+    /// The namespace that `file`, which must be on nsfs, is open on, and which has this kind if one is told; one that wasn't
+    /// known, and those that it leads to, are known then.
+    pub(super) fn take(&mut self, file: BorrowedFd<'_>, kind: Option<Namespace>) -> Result<Place> {
+        let id = ask::id(file).ok();
         if let Some(known) = id.and_then(|id| self.by_id(id)) {
             return Ok(known);
         }
-        let inode = rustix::fs::fstat(&file)?.st_ino;
+        let inode = rustix::fs::fstat(file)?.st_ino;
         let known = self.by_inode(inode).filter(|&known| same(self.machine.namespaces[known].id, id));
         if let Some(opened) = known.filter(|&known| self.machine.namespaces[known].owner != Link::Unread) {
             return Ok(opened);
         }
-        let flag = ask::kind(file.as_fd())?;
-        let kind = Namespace::ALL.into_iter().find(|kind| kind.flag() == flag).ok_or(Errno::INVAL)?;
+        let kind = kind.map_or_else(|| ask_kind(file), Ok)?;
         let place = known.unwrap_or_else(|| self.push(kind, inode, id));
         self.machine.namespaces[place].id = id;
         self.index(place);
         if kind == Namespace::Mount {
-            self.to_list.push((place, ask::mount_id(file.as_fd()).ok()));
+            self.to_list.push((place, ask::mount_id(file).ok()));
         }
-        let owner = self.relation(ask::owner(file.as_fd()), inode);
+        let owner = self.relation(ask::owner(file), Namespace::User, inode);
         let found = &mut self.machine.namespaces[place];
         found.owner = owner;
         match kind {
             Namespace::User => {
                 found.parent = owner;
-                found.uid = ask::owner_uid(file.as_fd()).ok();
+                found.uid = ask::owner_uid(file).ok();
             }
             Namespace::Pid => {
-                let parent = self.relation(ask::parent(file.as_fd()), inode);
+                let parent = self.relation(ask::parent(file), Namespace::Pid, inode);
                 self.machine.namespaces[place].parent = parent;
             }
             _ => {}
         }
-        if self.pins.len() < self.most_pins {
-            self.pins.push(file);
+        if id.is_none() && self.pins.len() < self.most_pins {
+            self.pins.extend(file.try_clone_to_owned());
         }
         Ok(place)
     }
 
-    /// Where a relation of the namespace with this inode leads.
-    fn relation(&mut self, answer: Result<OwnedFd>, inode: u64) -> Link {
+    /// Where a relation to a namespace of `kind`, of the one with this inode, leads.
+    fn relation(&mut self, answer: Result<OwnedFd>, kind: Namespace, inode: u64) -> Link {
         match answer {
-            Ok(file) => self.take(file).map_or(Link::Unread, Link::To),
+            Ok(file) => self.take(file.as_fd(), Some(kind)).map_or(Link::Unread, Link::To),
             // The kernel says the same of the first one, which has nothing above.
             Err(Errno::PERM) if inode == FIRST_USER || inode == FIRST_PID => Link::None,
             Err(Errno::PERM) => Link::Beyond,
@@ -156,6 +164,36 @@ impl Finds {
         self.pins.extend(other.pins);
     }
 
+    /// Whether any is held open.
+    pub(super) fn holds(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
+    /// How many namespaces are known.
+    pub(super) fn count(&self) -> usize {
+        self.machine.namespaces.len()
+    }
+
+    /// What `processes` are in, and the owners and parents of that.
+    pub(super) fn of(&self, processes: Vec<Process>) -> Machine {
+        let all = &self.machine.namespaces;
+        let mut wanted: Vec<Place> = processes.iter().flat_map(|process| process.namespaces).flatten().collect();
+        let (mut places, mut namespaces) = (vec![usize::MAX; all.len()], Vec::new());
+        while let Some(place) = wanted.pop() {
+            if places[place] == usize::MAX {
+                places[place] = namespaces.len();
+                namespaces.push(all[place].clone());
+                let links = [all[place].owner, all[place].parent];
+                wanted
+                    .extend(links.into_iter().filter_map(|link| if let Link::To(to) = link { Some(to) } else { None }));
+            }
+        }
+        namespaces.iter_mut().for_each(|found| move_links(found, &places));
+        let processes = processes.into_iter().map(|process| moved(process, &places)).collect();
+        let machine = Machine { namespaces, processes, unread: Unread::default() };
+        Finds { machine, ..Finds::default() }.finish()
+    }
+
     /// All of it, in order.
     pub(super) fn finish(self) -> Machine {
         let Machine { namespaces, processes, unread } = self.machine;
@@ -185,6 +223,11 @@ impl Finds {
 
 /// The first pid namespace's inode on every kernel (proc_ns.h, `PROC_PID_INIT_INO`).
 const FIRST_PID: u64 = 0xefff_fffc;
+
+fn ask_kind(file: BorrowedFd<'_>) -> Result<Namespace> {
+    let flag = ask::kind(file)?;
+    Namespace::ALL.into_iter().find(|kind| kind.flag() == flag).ok_or(Errno::INVAL)
+}
 
 /// Whether two namespaces with the same inode are the same one, as far as is known.
 fn same(one: Option<u64>, other: Option<u64>) -> bool {

@@ -160,7 +160,7 @@ pub struct Unread {
 
 /// The place of a kind in [`Namespace::ALL`].
 pub fn position(kind: Namespace) -> usize {
-    Namespace::ALL.iter().position(|one| *one == kind).unwrap_or_default()
+    kind as usize
 }
 
 /// Processes with the same eight namespaces.
@@ -197,6 +197,11 @@ impl Machine {
         first.or_else(|| self.processes.iter().find_map(|process| process.namespace(kind)))
     }
 
+    /// The host's namespaces, in the order of [`Namespace::ALL`].
+    pub fn hosts(&self) -> [Option<Place>; 8] {
+        Namespace::ALL.map(|kind| self.host(kind))
+    }
+
     /// Isolation sets: all processes, by their eight namespaces; the one of the most processes that are the host's first,
     /// then by lowest pid.
     pub fn sets(&self) -> Vec<Set> {
@@ -204,7 +209,7 @@ impl Machine {
         for process in self.processes.iter().filter(|process| process.namespaces != [None; 8]) {
             sets.entry(process.namespaces).or_default().push(process.pid);
         }
-        let host = Namespace::ALL.map(|kind| self.host(kind));
+        let host = self.hosts();
         let mut sets: Vec<Set> =
             sets.into_iter().map(|(namespaces, processes)| Set { namespaces, processes }).collect();
         sets.sort_by_key(|set| (set.namespaces != host, set.processes.first().copied()));

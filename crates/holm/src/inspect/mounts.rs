@@ -46,7 +46,7 @@ fn note(proc: &Proc, process: Option<BorrowedFd<'_>>, inside: Place, bound: Boun
     let Bound { kind, inode, path } = bound;
     let known = finds.by_inode(inode).or_else(|| {
         let file = process.ok_or(Errno::NOENT).and_then(|process| open(proc, process, &path)).ok()?;
-        finds.take(file).ok().filter(|&place| finds.machine.namespaces[place].inode == inode)
+        finds.take(file.as_fd(), None).ok().filter(|&place| finds.machine.namespaces[place].inode == inode)
     });
     let place = known.unwrap_or_else(|| finds.take_unopened(kind, inode));
     let inside = finds.machine.namespaces[inside].inode;
@@ -71,7 +71,12 @@ fn list(namespace: u64) -> Result<Vec<Bound>> {
             if facts.magic(namespace, mount) != Ok(NSFS) {
                 continue;
             }
-            let Ok((text, path)) = facts.paths(namespace, mount) else { continue };
+            let (text, path) = match facts.paths(namespace, mount) {
+                Ok(paths) => paths,
+                // The mountinfo of a process may tell paths of this length; without it, the list is counted as unread.
+                Err(Errno::OVERFLOW) => return Err(Errno::OVERFLOW),
+                Err(_) => continue,
+            };
             if let Some((kind, inode)) = parse_link(text.strip_prefix(b"/").unwrap_or(text)) {
                 found.push(Bound { kind, inode, path: PathBuf::from(OsStr::from_bytes(path)) });
             }
@@ -153,7 +158,7 @@ fn walk(from: BorrowedFd<'_>, direction: Direction, finds: &mut Finds) -> Result
         match beside(at.as_fd(), direction) {
             Ok((id, file)) => {
                 if finds.by_id(id).is_none() {
-                    finds.take(file.try_clone().map_err(|_| Errno::MFILE)?)?;
+                    finds.take(file.as_fd(), Some(Namespace::Mount))?;
                 }
                 at = file;
             }

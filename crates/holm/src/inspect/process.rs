@@ -6,6 +6,7 @@ use super::machine::{Holder, Place, Process, position};
 use super::mounts;
 use super::read::Proc;
 use crate::model::namespace::Namespace;
+use crate::sys::namespace as ask;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString, OsString};
@@ -26,15 +27,12 @@ const FOR_CHILDREN: [(&CStr, Namespace); 2] =
 /// # Errors
 /// It ended meanwhile.
 pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
-    let directory = openat(proc, number(pid).as_c_str(), DIRECTORY, Mode::empty())?;
-    let stat = Stat::read(directory.as_fd())?;
-    let uid = rustix::fs::fstat(&directory)?.st_uid;
-    let links = openat(&directory, c"ns", DIRECTORY, Mode::empty())?;
-    let mut seen = Seen::default();
-    let namespaces = LINKS.map(|link| seen.note(namespace(links.as_fd(), link, finds)));
+    let Found { directory, links, stat, process, mut seen } = find(proc, pid, finds)?;
+    let namespaces = process.namespaces;
     for (link, kind) in FOR_CHILDREN {
-        let place = seen.note(namespace(links.as_fd(), link, finds));
-        if let Some(place) = place.filter(|_| place != namespaces[position(kind)]) {
+        let own = namespaces[position(kind)];
+        let place = seen.note(for_children(links.as_fd(), link, kind, own, finds));
+        if let Some(place) = place.filter(|_| place != own) {
             finds.hold(place, Holder::Children { pid });
         }
     }
@@ -50,9 +48,41 @@ pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
     if seen.closed && !stat.zombie {
         finds.machine.unread.processes += 1;
     }
-    let (parent, name, start) = (stat.parent, stat.name, stat.start);
-    finds.machine.processes.push(Process { pid, parent, name, uid, start, namespaces });
+    finds.machine.processes.push(process);
     Ok(())
+}
+
+/// Process `pid` without its threads, descriptors and mounts, and whether any of its namespaces is closed to the caller. One
+/// that has ended, and is only waited for, is nowhere.
+///
+/// # Errors
+/// It ended meanwhile.
+pub(super) fn glance(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<(Process, bool)> {
+    let Found { mut process, seen, stat, .. } = find(proc, pid, finds)?;
+    if stat.zombie {
+        process.namespaces = [None; 8];
+    }
+    Ok((process, seen.closed && !stat.zombie))
+}
+
+/// A process, and what more of it is read by.
+struct Found {
+    directory: OwnedFd,
+    links: OwnedFd,
+    stat: Stat,
+    process: Process,
+    seen: Seen,
+}
+
+fn find(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<Found> {
+    let directory = openat(proc, number(pid).as_c_str(), DIRECTORY, Mode::empty())?;
+    let mut stat = Stat::read(directory.as_fd())?;
+    let uid = rustix::fs::fstat(&directory)?.st_uid;
+    let links = openat(&directory, c"ns", DIRECTORY, Mode::empty())?;
+    let mut seen = Seen::default();
+    let namespaces = namespaces(links.as_fd(), &mut seen, finds);
+    let (parent, name, start) = (stat.parent, std::mem::take(&mut stat.name), stat.start);
+    Ok(Found { directory, links, stat, process: Process { pid, parent, name, uid, start, namespaces }, seen })
 }
 
 /// Whether anything was refused.
@@ -68,16 +98,93 @@ impl Seen {
     }
 }
 
-/// The namespace that a link of `/proc/PID/ns` leads to.
-fn namespace(links: BorrowedFd<'_>, link: &CStr, finds: &mut Finds) -> Result<Place> {
-    let mut text = [MaybeUninit::uninit(); 64];
-    let (text, _) = rustix::fs::readlinkat_raw(links, link, &mut text)?;
-    let (_, inode) = parse_link(text).ok_or(Errno::INVAL)?;
-    match finds.by_inode(inode) {
+/// Where a process or a thread is, by the links of its `ns` directory.
+fn namespaces(links: BorrowedFd<'_>, seen: &mut Seen, finds: &mut Finds) -> [Option<Place>; 8] {
+    let user = match user(links, finds) {
+        Ok(user) => user,
+        Err(errno) => User { place: seen.note(Err(errno)), others: Way::Text, _held: None },
+    };
+    let mut places = [user.place; 8];
+    for ((place, link), kind) in places.iter_mut().zip(LINKS).zip(Namespace::ALL).skip(1) {
+        *place = seen.note(namespace(links, link, kind, user.others, finds));
+    }
+    places
+}
+
+/// How a namespace is looked up. All ways lead to the same; the one that most likely takes the fewest calls is chosen.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// By the inode in the text of the link, which is enough if it is one of the first.
+    Text,
+    /// By its number.
+    Number,
+    /// By opening it.
+    Open,
+}
+
+/// A process's user namespace. Beside a new one the others are most likely new, too; beside one that was made, not the first.
+struct User {
+    place: Option<Place>,
+    others: Way,
+    /// Held open while those that it owns are asked: the kernel needn't make its inode for each.
+    _held: Option<OwnedFd>,
+}
+
+fn user(links: BorrowedFd<'_>, finds: &mut Finds) -> Result<User> {
+    let (link, inode) = (LINKS[0], inode(links, LINKS[0])?);
+    if let Some(known) = finds.lasting(inode) {
+        return Ok(User { place: Some(known), others: Way::Text, _held: None });
+    }
+    if finds.by_inode(inode).is_some() {
+        let place = namespace(links, link, Namespace::User, Way::Number, finds)?;
+        return Ok(User { place: Some(place), others: Way::Number, _held: None });
+    }
+    let file = openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let place = finds.take(file.as_fd(), Some(Namespace::User))?;
+    Ok(User { place: Some(place), others: Way::Open, _held: Some(file) })
+}
+
+/// The namespace that a link of `/proc/PID/ns` leads to, which has this kind.
+fn namespace(links: BorrowedFd<'_>, link: &CStr, kind: Namespace, way: Way, finds: &mut Finds) -> Result<Place> {
+    let by_number = |finds: &Finds| ask::id_of_link(links, link).ok().and_then(|id| finds.by_id(id));
+    let known = match way {
+        Way::Text => {
+            let inode = inode(links, link)?;
+            finds.lasting(inode).or_else(|| finds.by_inode(inode).and_then(|_| by_number(finds)))
+        }
+        Way::Number => by_number(finds),
+        Way::Open => None,
+    };
+    match known {
         Some(known) => Ok(known),
         // What is opened may be another one by now; then that is where the process is.
-        None => finds.take(openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?),
+        None => {
+            let file = openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+            finds.take(file.as_fd(), Some(kind))
+        }
     }
+}
+
+/// The namespace of a process's next children, which most often is its own.
+fn for_children(
+    links: BorrowedFd<'_>,
+    link: &CStr,
+    kind: Namespace,
+    own: Option<Place>,
+    finds: &mut Finds,
+) -> Result<Place> {
+    let inode = inode(links, link)?;
+    match own.filter(|&own| finds.machine.namespaces[own].inode == inode) {
+        Some(own) => Ok(own),
+        None => namespace(links, link, kind, Way::Text, finds),
+    }
+}
+
+/// The inode that the text of a link to a namespace tells.
+fn inode(links: BorrowedFd<'_>, link: &CStr) -> Result<u64> {
+    let mut text = [MaybeUninit::uninit(); 64];
+    let (text, _) = rustix::fs::readlinkat_raw(links, link, &mut text)?;
+    parse_link(text).map(|(_, inode)| inode).ok_or(Errno::INVAL)
 }
 
 /// Kind and inode of the text of a link to a namespace, `net:[4026531840]` (namespaces(7)).
@@ -95,7 +202,7 @@ fn threads(proc: &Proc, directory: BorrowedFd<'_>, pid: u32, process: &[Option<P
         let Ok(thread) = openat(&tasks, number(tid).as_c_str(), DIRECTORY, Mode::empty()) else { continue };
         let Ok(links) = openat(&thread, c"ns", DIRECTORY, Mode::empty()) else { continue };
         for (link, kind) in LINKS.into_iter().zip(Namespace::ALL).chain(FOR_CHILDREN) {
-            match namespace(links.as_fd(), link, finds) {
+            match namespace(links.as_fd(), link, kind, Way::Text, finds) {
                 Ok(place) if Some(place) != process[position(kind)] => finds.hold(place, Holder::Thread { pid, tid }),
                 _ => {}
             }

@@ -60,7 +60,7 @@ impl Proc {
     }
 
     /// Whether it hides processes of others (proc(5), "hidepid"): there is always one with pid 1.
-    fn hides(&self) -> bool {
+    pub(super) fn hides(&self) -> bool {
         rustix::fs::statat(&self.root, c"1", AtFlags::empty()).is_err()
     }
 }
@@ -85,8 +85,7 @@ pub fn read() -> Result<Machine, Error> {
     if pids.is_empty() {
         return Err(Error::Unreadable(Errno::NOENT));
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 16);
-    let most_pins = usize::try_from(limit / 4).unwrap_or(1 << 16);
+    let most_pins = most_pins();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut finds = Finds::new(most_pins);
@@ -113,6 +112,12 @@ pub fn read() -> Result<Machine, Error> {
     mounts::without_process(&proc, &mut finds);
     finds.machine.unread.hidden = proc.hides();
     Ok(finds.finish())
+}
+
+/// How many namespaces may be held open by a thread: two of them take half of what the caller may have.
+pub(super) fn most_pins() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 16);
+    usize::try_from(limit / 4).unwrap_or(1 << 16)
 }
 
 /// The inode of the namespace that is at `path`, links followed; `None` if something else is there. Nothing is opened but as

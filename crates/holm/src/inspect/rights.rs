@@ -99,8 +99,7 @@ mod tests {
         let mut namespaces = [None; 8];
         namespaces[position(Namespace::User)] = Some(own);
         let process = Process { pid: 1, parent: 0, name: "x".into(), uid, start: 0, namespaces };
-        let (permitted, bounding) = (effective, ALL);
-        let credentials = Credentials { uid, effective, permitted, bounding, no_new_privs: false, filtered: false };
+        let credentials = Credentials { uid, effective, no_new_privs: false, filtered: false };
         let rights = rights(&machine(), &process, &credentials, place);
         (rights.rule, rights.capabilities)
     }

@@ -8,6 +8,6 @@ pub mod id;
 pub mod landlock;
 pub mod limit;
 pub mod namespace;
-pub mod proc;
+pub(crate) mod proc;
 pub mod seccomp;
 pub mod text;

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 /// Files that tell about the machine.
-pub const FILES: [&CStr; 10] = [
+pub(crate) const FILES: [&CStr; 10] = [
     c"config.gz",
     c"interrupts",
     c"kallsyms",
@@ -17,7 +17,7 @@ pub const FILES: [&CStr; 10] = [
 ];
 
 /// Directories that do.
-pub const DIRECTORIES: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
+pub(crate) const DIRECTORIES: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
 
 /// What changes the machine when it is written.
-pub const SETTINGS: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
+pub(crate) const SETTINGS: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];

@@ -36,12 +36,12 @@ pub(crate) fn list(namespace: u64, last: u64, to: &mut [u64]) -> Result<usize> {
 }
 
 /// What statmount(2) writes: numbers at fixed places, then strings.
-pub(crate) struct Facts(Box<[u8; STRINGS + 8192]>);
+pub(crate) struct Facts(Vec<u8>);
 
 impl Facts {
     /// Room for the facts of one mount at a time.
     pub(crate) fn new() -> Facts {
-        Facts(Box::new([0; STRINGS + 8192]))
+        Facts(vec![0; STRINGS + 8192])
     }
 
     /// The magic number of a mount's file system (statfs(2)).
@@ -54,9 +54,16 @@ impl Facts {
     /// Which part of its file system a mount shows, and where it is, as paths.
     ///
     /// # Errors
-    /// EOVERFLOW: they have more than 8 KiB.
+    /// EOVERFLOW: they have more than 1 MiB.
     pub(crate) fn paths(&mut self, namespace: u64, mount: u64) -> Result<(&[u8], &[u8])> {
-        self.read(namespace, mount, MNT_ROOT | MNT_POINT)?;
+        // Paths may be longer than what open(2) takes, but are not without end.
+        while let Err(errno) = self.read(namespace, mount, MNT_ROOT | MNT_POINT) {
+            if errno != Errno::OVERFLOW || self.0.len() > STRINGS + (1 << 20) {
+                return Err(errno);
+            }
+            let doubled = self.0.len() * 2;
+            self.0.resize(doubled, 0);
+        }
         Ok((self.string(104)?, self.string(108)?))
     }
 

@@ -1,7 +1,8 @@
 //! Entering and making namespaces: setns(2), unshare(2), ioctl_ns(2).
 
 use super::{check, raw};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Moves this process into the namespace that `namespace` is open on, which must be of the kind `flag` (CLONE_NEW*).
@@ -76,6 +77,38 @@ pub(crate) fn id(namespace: BorrowedFd<'_>) -> Result<u64> {
     let mut id = 0u64;
     ask_into(namespace, 0x8008_b70d, &mut id)?;
     Ok(id)
+}
+
+/// The same of the namespace that a link in `directory` leads to, which isn't opened for that: nsfs has had handles
+/// (name_to_handle_at(2)) for as long as numbers, and these begin with the number (linux/nsfs.h, `struct nsfs_file_handle`).
+///
+/// # Errors
+/// EOPNOTSUPP: an older kernel. EINVAL: it is no namespace. EACCES: it is closed to the caller.
+pub(crate) fn id_of_link(directory: BorrowedFd<'_>, link: &CStr) -> Result<u64> {
+    /// `FILEID_NSFS` (linux/exportfs.h).
+    const NSFS: i32 = 0xf1;
+    /// The kernel's `struct file_handle` with room for one of nsfs.
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        id: u64,
+        namespace_kind: u32,
+        inode: u32,
+    }
+    let mut handle = Handle { bytes: 16, kind: 0, id: 0, namespace_kind: 0, inode: 0 };
+    let mut mount = 0i32;
+    let arguments = [
+        directory.as_raw_fd() as usize,
+        link.as_ptr() as usize,
+        &raw mut handle as usize,
+        &raw mut mount as usize,
+        libc::AT_SYMLINK_FOLLOW as usize,
+        0,
+    ];
+    // SAFETY: a string, a struct that tells how much room it has, and a number, alive for the call.
+    check(unsafe { raw::syscall(libc::SYS_name_to_handle_at as usize, arguments) })?;
+    if (handle.kind, handle.bytes) == (NSFS, 16) { Ok(handle.id) } else { Err(Errno::INVAL) }
 }
 
 /// The number by which listmount(2) knows a mount namespace (`NS_GET_MNTNS_ID`, Linux 6.11).
