@@ -14,6 +14,7 @@ mod sandboxes;
 pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod target;
+pub(crate) mod top;
 pub(crate) mod tree;
 mod why;
 pub(crate) mod width;
@@ -60,13 +61,7 @@ pub(crate) fn command(name: &str) -> Option<Show> {
 pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
     let machine = match read::read() {
         Ok(machine) => machine,
-        Err(error) => {
-            let hint = match error {
-                Error::OtherPids => "mount -t proc proc /proc shows the processes of this pid namespace",
-                _ => "mount -t proc proc /proc",
-            };
-            return report::faults(&[fault(error.to_string(), hint)]);
-        }
+        Err(error) => return unreadable(&error),
     };
     let text = match show(&machine, matches, &Screen::of_output()) {
         Ok(text) => text,
@@ -84,6 +79,15 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
         let _ = std::io::stderr().write_all(lines.as_bytes());
     }
     printed
+}
+
+/// Says that there is no /proc that can be read.
+fn unreadable(error: &Error) -> ExitCode {
+    let hint = match error {
+        Error::OtherPids => "mount -t proc proc /proc shows the processes of this pid namespace",
+        _ => "mount -t proc proc /proc",
+    };
+    report::faults(&[fault(error.to_string(), hint)])
 }
 
 pub(crate) fn fault(message: String, hint: &str) -> Fault {

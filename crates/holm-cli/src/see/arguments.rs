@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 /// All of them.
 pub(crate) fn commands() -> Vec<Command> {
-    vec![list(), sandboxes(), tree(), matrix(), why(), caps(), diagram()]
+    vec![list(), sandboxes(), tree(), matrix(), top(), why(), caps(), diagram()]
 }
 
 fn list() -> Command {
@@ -69,6 +69,12 @@ fn tree() -> Command {
 
 fn matrix() -> Command {
     Command::new("matrix").about("Shows which processes share which namespaces: a row a set, a column a kind")
+}
+
+fn top() -> Command {
+    Command::new("top")
+        .about("Shows live which processes share which namespaces, and more of the chosen ones")
+        .after_help("Keys: ? lists them, q quits")
 }
 
 fn why() -> Command {

@@ -5,17 +5,18 @@
 
 use super::screen::Screen;
 use super::table::table;
+use super::target::maker_by;
 use super::{Done, json};
 use crate::{arguments, limits};
 use clap::ArgMatches;
 use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Process};
-use holm::inspect::maker::{Tool, maker};
+use holm::inspect::maker::Tool;
 use holm::model::limit::Bytes;
 use std::ffi::OsString;
 
 /// A sandbox.
-struct Sandbox<'a> {
+pub(crate) struct Sandbox<'a> {
     init: &'a Process,
     /// The user who started it.
     uid: u32,
@@ -26,24 +27,27 @@ struct Sandbox<'a> {
     /// Bytes of memory in use, what processes share counted for each.
     memory: u64,
     /// What was asked for; `None` if the owner isn't `holm run`, or closed to the caller.
-    asked: Option<Asked>,
+    pub(crate) asked: Option<Asked>,
+}
+
+impl Sandbox<'_> {
+    /// For how long it has run.
+    pub(crate) fn age(&self) -> String {
+        humantime::format_duration(std::time::Duration::from_secs(self.age)).to_string()
+    }
 }
 
 /// What the owner's command line says.
-struct Asked {
-    root: String,
-    limits: Vec<String>,
-    program: String,
+pub(crate) struct Asked {
+    pub(crate) root: String,
+    pub(crate) limits: Vec<String>,
+    pub(crate) program: String,
 }
 
 /// The sandboxes, as a table or as JSON.
 pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) -> Done {
-    let is_init = |process: &&Process| {
-        let made = || Open::new(process).ok().and_then(|open| maker(&open.clues()));
-        process.name == "holm-init" && made().is_some_and(|maker| maker.tool == Tool::Holm)
-    };
     let sandboxes: Vec<Sandbox<'_>> =
-        machine.processes.iter().filter(is_init).map(|init| sandbox(machine, init)).collect();
+        machine.processes.iter().filter(|process| is_init(process)).map(|init| sandbox(machine, init)).collect();
     if matches.get_flag("json") {
         return document(&sandboxes);
     }
@@ -51,11 +55,10 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         let asked = |what: fn(&Asked) -> String| {
             one.asked.as_ref().map_or_else(|| "?".to_owned(), |asked| screen.text(what(asked)))
         };
-        let age = humantime::format_duration(std::time::Duration::from_secs(one.age)).to_string();
         vec![
             one.init.pid.to_string(),
             one.uid.to_string(),
-            age,
+            one.age(),
             one.processes.len().to_string(),
             Bytes(one.memory).to_string(),
             asked(|asked| asked.root.clone()),
@@ -67,7 +70,13 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     Ok(table(screen, &["PID", "USER", "AGE", "PROCS", "MEMORY", "ROOT", "LIMITS", "PROGRAM"], &rows))
 }
 
-fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
+/// Whether a process is pid 1 of a sandbox.
+pub(crate) fn is_init(process: &Process) -> bool {
+    process.name == "holm-init" && maker_by(process).is_some_and(|maker| maker.tool == Tool::Holm)
+}
+
+/// The sandbox with this pid 1.
+pub(crate) fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
     let inside = |process: &&Process| descends(machine, process, init.pid);
     let processes: Vec<&Process> = machine.processes.iter().filter(inside).collect();
     let memory = processes.iter().filter_map(|process| Open::new(process).ok()?.memory()).sum();

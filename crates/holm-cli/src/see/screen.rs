@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 /// What standard output can show.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
-    colour: bool,
+    pub(crate) colour: bool,
     /// Columns; `None` where lines may have any length.
     pub(crate) width: Option<usize>,
     /// Whether other letters than ASCII's can be shown.
@@ -73,6 +73,11 @@ impl Screen {
             Ink::Own => "36",
         };
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// What a line across is made of.
+    pub(crate) fn across(&self) -> &'static str {
+        if self.unicode { "─" } else { "-" }
     }
 
     /// How a tree is drawn.

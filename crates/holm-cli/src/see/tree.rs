@@ -93,7 +93,7 @@ fn members(screen: &Screen, machine: &Machine, pids: &[u32]) -> Vec<Node> {
 }
 
 /// A namespace in one line: kind, inode, how many processes, leader, and the id maps of a user namespace.
-fn title(screen: &Screen, machine: &Machine, place: Place) -> String {
+pub(crate) fn title(screen: &Screen, machine: &Machine, place: Place) -> String {
     let found = &machine.namespaces[place];
     let mut text = format!("{} {}", found.kind, found.inode);
     if found.kind == Namespace::User
@@ -154,7 +154,7 @@ fn descend(
     let own = children.get(&process.pid).into_iter().flatten();
     let below: Vec<Node> = own.filter_map(|child| descend(screen, machine, child, children, seen)).collect();
     let parent = machine.process(process.parent);
-    let from = parent.map_or(Namespace::ALL.map(|kind| machine.host(kind)), |parent| parent.namespaces);
+    let from = parent.map_or_else(|| machine.hosts(), |parent| parent.namespaces);
     let differs = |kind: &Namespace| {
         let (here, there) = (process.namespace(*kind), from[holm::inspect::machine::position(*kind)]);
         here.is_some() && there.is_some() && here != there
@@ -175,7 +175,7 @@ fn descend(
 /// Isolation sets below who made them.
 fn by_container(screen: &Screen, machine: &Machine) -> Vec<Node> {
     let makers = makers(machine);
-    let host = Namespace::ALL.map(|kind| machine.host(kind));
+    let host = machine.hosts();
     let mut groups: BTreeMap<String, Vec<Node>> = BTreeMap::new();
     for set in machine.sets().into_iter().filter(|set| set.namespaces != host) {
         let other = Namespace::ALL.into_iter().zip(set.namespaces.iter().zip(host));

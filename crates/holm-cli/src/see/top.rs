@@ -1,0 +1,90 @@
+//! `holm top`: who shares what, live.
+//!
+//! Once a second the reading is brought up to date (`holm::inspect::live`) and the screen drawn; in between only keys are
+//! waited for. The terminal is as it was before when the view ends: by a key, by a signal, by a failure, and by a panic, too.
+
+mod details;
+mod draw;
+mod rows;
+mod state;
+
+use super::fault;
+use super::screen::Screen;
+use crate::report::{self, Fault};
+use holm::inspect::live::Live;
+use ratatui::crossterm::event::{self, Event};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use state::{Next, State};
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the machine is looked at.
+const EACH: Duration = Duration::from_secs(1);
+/// A signal is answered within this time.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Shows the view until it is left.
+pub(crate) fn run() -> ExitCode {
+    if let Err(fault) = check_terminal() {
+        return report::faults(&[fault]);
+    }
+    // Numbers of signals; 0 while there was none.
+    let signal = Arc::new(AtomicUsize::new(0));
+    for number in [SIGTERM, SIGINT, SIGHUP] {
+        if let Err(error) = signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize) {
+            return report::own(&format!("cannot wait for signals: {}", holm::model::text::cause(&error)));
+        }
+    }
+    let mut live = match Live::new() {
+        Ok(live) => live,
+        Err(error) => return super::unreadable(&error),
+    };
+    let terminal = ratatui::try_init();
+    let shown = terminal.and_then(|mut terminal| show(&mut terminal, &mut live, &signal));
+    let restored = ratatui::try_restore();
+    match shown.and_then(|code| restored.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => report::own(&format!("cannot show a live view: {}", holm::model::text::cause(&error))),
+    }
+}
+
+fn check_terminal() -> Result<(), Fault> {
+    let wrong = |cause: &str| fault(format!("cannot show a live view: {cause}"), "holm matrix prints the same once");
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(wrong("standard input and output must be a terminal"));
+    }
+    match std::env::var("TERM").as_deref() {
+        Ok("" | "dumb") | Err(_) => Err(wrong("TERM says that this terminal can't move the cursor")),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn show(terminal: &mut ratatui::DefaultTerminal, live: &mut Live, signal: &AtomicUsize) -> io::Result<ExitCode> {
+    let screen = Screen::of_output();
+    let mut state = State::new(screen);
+    let (mut next, mut changed) = (Instant::now(), true);
+    loop {
+        match signal.load(Ordering::Relaxed) {
+            0 => {}
+            number => return Ok(ExitCode::from(128 + number as u8)),
+        }
+        let now = Instant::now();
+        if now >= next {
+            state.take(live.update().map_err(io::Error::other)?);
+            (next, changed) = (now + EACH, true);
+        }
+        if changed {
+            terminal.draw(|frame| draw::draw(frame, &mut state))?;
+        }
+        changed = event::poll(next.saturating_duration_since(Instant::now()).min(PATIENCE))?;
+        if changed
+            && let Event::Key(key) = event::read()?
+            && state.key(key) == Next::Leave
+        {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
