@@ -306,17 +306,18 @@ impl Writer {
 
     /// Gives a root a name, at once.
     fn put_name(&self, metadata: &Metadata) -> Result<(), Error> {
-        self.put(metadata, &self.store.name_file(&metadata.name))
+        let path = self.store.name_file(&metadata.name);
+        self.put(metadata, &path, |file| file.sync_all())?;
+        sync_directory(&self.store.path.join("names"))
     }
 
-    /// Writes a file of metadata, at once.
-    fn put(&self, metadata: &Metadata, path: &Path) -> Result<(), Error> {
+    /// Writes a file of metadata, at once; `sync` has it reach the disk before it gets its name.
+    fn put(&self, metadata: &Metadata, path: &Path, sync: fn(&File) -> io::Result<()>) -> Result<(), Error> {
         let aside = self.store.path.join("draft.json");
         let mut text = serde_json::to_vec_pretty(metadata).map_err(|error| Error::io("write", path)(error))?;
         text.push(b'\n');
-        write_synced(&aside, &text).map_err(Error::io("write", &aside))?;
-        fs::rename(&aside, path).map_err(Error::io("write", path))?;
-        sync_directory(path.parent().unwrap_or(path))
+        write_private(&aside, &text).and_then(|file| sync(&file)).map_err(Error::io("write", &aside))?;
+        fs::rename(&aside, path).map_err(Error::io("write", path))
     }
 
     /// Takes a name away; its root goes with it, unless another name has it.
@@ -378,10 +379,15 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
 }
 
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_private(path, bytes)?.sync_all()
+}
+
+/// Writes a file that is the caller's alone.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<File> {
     use std::io::Write;
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {

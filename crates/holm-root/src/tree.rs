@@ -17,7 +17,7 @@ mod sink;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
     fchown, fremovexattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
-    unlinkat, utimensat,
+    syncfs, unlinkat, utimensat,
 };
 use rustix::io::{Errno, Result};
 
@@ -227,6 +227,11 @@ impl Tree {
         Ok(self.settle(file.as_fd(), facts, modified, false, Some(hash))?)
     }
 
+    /// Makes a file of root's with these bytes and no attributes, as old as can be.
+    pub(crate) fn put(&mut self, path: &[u8], mode: u32, bytes: &[u8]) -> io::Result<()> {
+        self.file(path, Facts { mode, ..Facts::default() }, epoch(), |sink| sink.write_all(bytes))
+    }
+
     /// Makes a symbolic link with any text.
     pub(crate) fn link(&mut self, path: &[u8], text: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
         let (parent, name) = self.vacant(path)?;
@@ -394,6 +399,15 @@ impl Tree {
         let note = Note { facts, hash: None, device, modified: epoch(), changed: changed(&status), depth: 0 };
         self.notes.insert(status.st_ino, note);
         Ok(())
+    }
+
+    /// What writes the tree to its disk, for another thread. Whoever needs it there syncs again: an error counts then.
+    pub(crate) fn begin_sync(&self) -> Result<impl FnOnce() + Send + use<>> {
+        // Opened anew: the kernel tells each open file of an error once (syncfs(2)).
+        let root = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
+        Ok(move || {
+            let _ = syncfs(root);
+        })
     }
 
     /// Gives directories the times they are to have, after everything in them was made.

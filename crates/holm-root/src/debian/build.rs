@@ -5,12 +5,11 @@
 //! and the store takes the draft. The result depends on packages and sources alone: times are those of the packages,
 //! and no newer than `SOURCE_DATE_EPOCH` or the newest file in them.
 
-use std::io::{self, Write};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use rustix::fs::Timespec;
 use sha2::{Digest, Sha256};
 
 use super::archive::{Selection, Stand};
@@ -21,7 +20,7 @@ use super::source::Archive;
 use super::unpack::{Unpacked, unpack};
 use crate::progress::{Progress, Stage, Tell};
 use crate::store::draft::{Draft, check_name};
-use crate::store::listing::{Facts, hex};
+use crate::store::listing::hex;
 use crate::store::{self, Metadata, Writer};
 use crate::tree::{Owners, Tree};
 
@@ -177,7 +176,13 @@ impl Recipe {
             flow = tell(progress, Stage::Configure, configured, all);
             flow.is_ok()
         };
-        let done = configure(&draft.files(), &both, draft.tree.owners(), epoch, &mut count);
+        let (files, owners) = (draft.files(), draft.tree.owners());
+        // What is unpacked goes to the disk while scripts run: less is left for the store to wait for.
+        let early = draft.tree.begin_sync().map_err(|error| finish((Vec::new(), error.into())))?;
+        let done = std::thread::scope(|scope| {
+            scope.spawn(early);
+            configure(&files, &both, owners, epoch, &mut count)
+        });
         flow?;
         done.map_err(|error| match error {
             configure::Failed::Start(error) => Error::Sandbox(error),
@@ -223,9 +228,7 @@ enum Policy {
 const POLICY: &[u8] = b"usr/sbin/policy-rc.d";
 
 fn put(tree: &mut Tree, path: &[u8], mode: u32, bytes: &[u8]) -> Result<(), Unfinished> {
-    let facts = Facts { mode, ..Facts::default() };
-    let made = tree.file(path, facts, Timespec { tv_sec: 0, tv_nsec: 0 }, |sink| sink.write_all(bytes));
-    made.map_err(|error| (path.to_vec(), error))
+    tree.put(path, mode, bytes).map_err(|error| (path.to_vec(), error))
 }
 
 /// What scripts find beside the packages.
@@ -250,7 +253,7 @@ fn prepare(tree: &mut Tree, recipe: &Recipe, all: &[Unpacked]) -> Result<Policy,
 }
 
 /// Logs, caches and what else only says that and when a build took place.
-const LEFT: [&str; 17] = [
+const LEFT: [&str; 16] = [
     "var/log/dpkg.log",
     "var/log/alternatives.log",
     "var/log/bootstrap.log",
@@ -265,14 +268,13 @@ const LEFT: [&str; 17] = [
     "var/lib/apt/lists/auxfiles",
     "var/lib/dbus/machine-id",
     "var/lib/dpkg/diversions-old",
-    "var/lib/dpkg/holm.ci",
     "var/lib/dpkg/status-old",
     "var/lib/dpkg/tmp.ci",
 ];
 
 fn clean(tree: &mut Tree, policy: Policy) -> Result<(), Unfinished> {
     let own = (policy == Policy::OfBuild).then_some(POLICY);
-    for path in LEFT.iter().map(|path| path.as_bytes()).chain(own) {
+    for path in LEFT.iter().chain([&&WAITING[1..]]).map(|path| path.as_bytes()).chain(own) {
         tree.remove(path).map_err(|error| (path.to_vec(), error.into()))?;
     }
     for name in tree.listed(b"run").map_err(|error| (b"run".to_vec(), error.into()))? {

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 
 use super::deb::Deb;
 use super::package::Package;
+use super::relation;
 use crate::deb822::{Paragraph, paragraphs};
 use crate::unpack::archive::{Archive, Kind};
 
@@ -99,8 +100,7 @@ fn only(text: &str) -> io::Result<Paragraph<'_>> {
     first.map_err(|error| bad(format!("its file control: {error}")))
 }
 
-/// Whether a text can be a part of a file's name: no `/`, no blank, no leading dot.
+/// Whether a text can be a part of a file's name: no `/`, no blank, no leading dot, and not too long with what is added.
 fn is_name(text: &str) -> bool {
-    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    first && text.len() < 200 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
+    text.len() < 200 && relation::is_name(text)
 }

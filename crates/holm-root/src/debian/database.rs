@@ -13,13 +13,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-
-use rustix::fs::Timespec;
+use std::io;
 
 use super::package::Package;
 use super::unpack::{Failed, Unpacked};
-use crate::store::listing::Facts;
 use crate::tree::Tree;
 
 const DATABASE: &str = "var/lib/dpkg";
@@ -48,10 +45,8 @@ pub(super) fn write(tree: &mut Tree, packages: &[&Package], all: &[Unpacked]) ->
 }
 
 /// Writes a file below the database's directory.
-pub(super) fn put(tree: &mut Tree, name: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let path = format!("{DATABASE}/{name}");
-    let facts = Facts { mode, ..Facts::default() };
-    tree.file(path.as_bytes(), facts, Timespec { tv_sec: 0, tv_nsec: 0 }, |sink| sink.write_all(bytes))
+fn put(tree: &mut Tree, name: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    tree.put(format!("{DATABASE}/{name}").as_bytes(), mode, bytes)
 }
 
 /// The files of one package in `info`.

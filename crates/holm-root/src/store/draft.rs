@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use super::listing::{self, Item, Listing};
 use super::metadata::{self, Metadata, NotOnDisk};
-use super::{Error, Store, Writer, collect, open_directory, pool, sync_directory, write_synced};
+use super::{Error, Store, Writer, collect, open_directory, pool, sync_directory, write_private};
 use crate::image::{self, Config, Image};
 use crate::progress::{Progress, Stage, Tell};
 use crate::tree::scan::{Found, scan};
@@ -274,7 +274,7 @@ impl Writer {
         let directories = listing.0.iter().filter(is_directory).map(|(path, _)| path.as_slice());
         tree.set_times(directories).map_err(Error::io("store", &draft.path))?;
         let list = draft.path.join("listing");
-        write_synced(&list, text.as_bytes()).map_err(Error::io("write", &list))?;
+        write_private(&list, text.as_bytes()).map_err(Error::io("write", &list))?;
         // Once for all files: one by one takes longer than making them.
         rustix::fs::syncfs(tree.root()).map_err(Error::io("sync", &draft.path))?;
         pool::add(tree.root(), pool.as_fd(), &new).map_err(store_failed)?;

@@ -23,7 +23,8 @@ impl Writer {
 
     /// Notes which root a recipe has made.
     pub(crate) fn note(&self, recipe: &str, metadata: &Metadata) -> Result<(), Error> {
-        self.put(metadata, &self.recipe(recipe))
+        // A record that a loss of power has cut short is none.
+        self.put(metadata, &self.recipe(recipe), |_| Ok(()))
     }
 
     /// Removes records that lead nowhere.
