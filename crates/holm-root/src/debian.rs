@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod build;
+mod claims;
 mod configure;
 mod control;
 mod database;

@@ -1,22 +1,24 @@
 //! Packages become files of a tree: several at once, each straight to where it belongs.
 //!
 //! What dpkg(1) does with a fresh root holds here, too: a directory that is there stays as the first package had it, one
-//! that is reached through a link (`/lib` to `usr/lib`) stays a link, and the files of two packages never share a path.
-//! Which package is the first doesn't depend on threads: it is the first in the list.
+//! that is reached through a link (`/lib` to `usr/lib`) stays a link, and the files of two packages never share a path,
+//! unless one says that it replaces the other ([`claims`](super::claims)): its file is made when all others are. Which
+//! package is the first doesn't depend on threads: it is the first in the list.
 //!
 //! Packages that tell in their preinst where files go (dpkg-divert(1)) come after all others. If one of them has a path
 //! of another package it is left for dpkg, which puts the file where the preinst has said.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 
 use md5::{Digest, Md5};
 use rustix::fs::Timespec;
 
+use super::claims::{Claim, Claims};
 use super::control::Control;
 use super::deb::Deb;
 use super::package::Fetched;
@@ -40,6 +42,10 @@ pub(super) struct Unpacked {
     /// When its newest file was changed: seconds since 1970.
     pub(super) newest: i64,
     directories: Vec<(Vec<u8>, Facts, Timespec)>,
+    /// Paths that are made when all others are.
+    later: HashSet<Vec<u8>>,
+    /// Files of which it has other names.
+    linked: HashSet<Vec<u8>>,
 }
 
 impl Unpacked {
@@ -65,9 +71,6 @@ enum Turn {
     Second,
 }
 
-/// Which package has a path, and whether as a directory.
-type Claims = Mutex<HashMap<Vec<u8>, (usize, bool)>>;
-
 /// Unpacks all packages; `done` is told the size of each that is ready, and says whether to go on.
 pub(super) fn unpack(
     tree: &mut Tree,
@@ -78,7 +81,7 @@ pub(super) fn unpack(
     // The largest first: else the last to be unpacked may be the one that takes longest.
     let mut order: Vec<usize> = (0..packages.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(packages[*at].package.size));
-    let claims = Claims::default();
+    let claims = Claims::new(packages);
     let mut all: Vec<Option<Unpacked>> = packages.iter().map(|_| None).collect();
     for turn in [Turn::First, Turn::Second] {
         let mut later = Vec::new();
@@ -101,6 +104,20 @@ pub(super) fn unpack(
         order = later;
     }
     let mut all: Vec<Unpacked> = all.into_iter().flatten().collect();
+    for (at, unpacked) in all.iter_mut().enumerate() {
+        replace(tree, packages, at, &claims, unpacked).map_err(|error| (at, error))?;
+    }
+    for (at, lost) in claims.lost() {
+        if let Some(unpacked) = all.get_mut(at) {
+            if unpacked.linked.contains(&lost) {
+                let cause = "it has other names of it, and another package replaces it";
+                return Err((at, at_path(&lost, io::Error::other(cause))));
+            }
+            let is_lost = |path: &[u8]| merged(path, false) == lost;
+            unpacked.list.retain(|shown| !is_lost(&shown[1..]));
+            unpacked.hashes.retain(|(path, _)| !is_lost(path));
+        }
+    }
     settle(tree, &mut all)?;
     Ok(all)
 }
@@ -167,7 +184,7 @@ fn merge(tree: &mut Tree) -> io::Result<()> {
 
 /// Gives directories what the first package that has them says.
 fn settle(tree: &mut Tree, all: &mut [Unpacked]) -> Result<(), Failed> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for (at, unpacked) in all.iter_mut().enumerate() {
         for (path, facts, modified) in std::mem::take(&mut unpacked.directories) {
             if seen.insert(path.clone()) {
@@ -183,27 +200,46 @@ fn at_path(path: &[u8], error: io::Error) -> io::Error {
 }
 
 /// Unpacks one package; `None` if it has its turn later.
-fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims, turn: Turn) -> io::Result<Option<Unpacked>> {
+fn one(
+    tree: &mut Tree,
+    packages: &[Fetched],
+    at: usize,
+    claims: &Claims<'_>,
+    turn: Turn,
+) -> io::Result<Option<Unpacked>> {
     let Fetched { package, file } = &packages[at];
     let deb = Deb::open(file)?;
     let control = Control::read(&deb, package)?;
     if control.moves_files() && turn == Turn::First {
         return Ok(None);
     }
-    let mut unpacked =
-        Unpacked { control, list: Vec::new(), hashes: Vec::new(), done: true, newest: 0, directories: Vec::new() };
-    let all_hashes = !unpacked.control.files.contains_key("md5sums");
-    let configuration: Vec<Vec<u8>> =
-        unpacked.control.lines("conffiles")?.into_iter().filter_map(|l| Some(l.strip_prefix('/')?.into())).collect();
-    let place = Place { at, claims };
+    claims.begin(at, &control)?;
+    let mut unpacked = Unpacked {
+        control,
+        list: Vec::new(),
+        hashes: Vec::new(),
+        done: true,
+        newest: 0,
+        directories: Vec::new(),
+        later: HashSet::new(),
+        linked: HashSet::new(),
+    };
+    let hashed = Hashed::of(&unpacked.control)?;
+    let place = Place { at, claims, turn };
     let mut archive = Archive::new(deb.data()?);
     while let Some(member) = archive.next()? {
         let path = inside(&member.path)?;
         let shown = if path.is_empty() { b"/.".to_vec() } else { [b"/", path.as_slice()].concat() };
         unpacked.list.push(shown);
         unpacked.newest = unpacked.newest.max(member.modified);
-        let hashed = all_hashes || configuration.contains(&path);
-        match place.make(tree, &member, &path, &mut archive, hashed, &mut unpacked.directories) {
+        if member.is_sparse() {
+            return Err(at_path(&path, io::Error::other("it is a sparse file, which no package can have (deb(5))")));
+        }
+        let made = place.claim(tree, &member, &path, &mut unpacked).and_then(|claim| match claim {
+            Some(file) => make(tree, &member, &file, &mut archive, hashed.has(&path)).map_err(Unmade::Failed),
+            None => Ok(None),
+        });
+        match made {
             Ok(Some(hash)) => unpacked.hashes.push((path, hash)),
             Ok(None) => unpacked.hash_as_target(&member, path)?,
             Err(Unmade::Taken(_)) if turn == Turn::Second => {
@@ -221,6 +257,61 @@ fn one(tree: &mut Tree, packages: &[Fetched], at: usize, claims: &Claims, turn: 
     Ok(Some(unpacked))
 }
 
+/// Makes what a package has in the place of others' files, when these are there.
+fn replace(
+    tree: &mut Tree,
+    packages: &[Fetched],
+    at: usize,
+    claims: &Claims<'_>,
+    unpacked: &mut Unpacked,
+) -> io::Result<()> {
+    let later = std::mem::take(&mut unpacked.later);
+    if later.is_empty() || !unpacked.done {
+        return Ok(());
+    }
+    let hashed = Hashed::of(&unpacked.control)?;
+    let deb = Deb::open(&packages[at].file)?;
+    let mut archive = Archive::new(deb.data()?);
+    while let Some(member) = archive.next()? {
+        let path = inside(&member.path)?;
+        let file = merged(&path, false);
+        // A third package may have it by now.
+        if !later.contains(&file) || !claims.is_of(at, &file) {
+            continue;
+        }
+        let hash =
+            make(tree, &member, &file, &mut archive, hashed.has(&path)).map_err(|error| at_path(&path, error))?;
+        match hash {
+            Some(hash) => unpacked.hashes.push((path, hash)),
+            None => unpacked.hash_as_target(&member, path)?,
+        }
+    }
+    Ok(())
+}
+
+/// The files of a package whose MD5 is needed.
+enum Hashed {
+    All,
+    Only(Vec<Vec<u8>>),
+}
+
+impl Hashed {
+    fn of(control: &Control) -> io::Result<Hashed> {
+        if !control.files.contains_key("md5sums") {
+            return Ok(Hashed::All);
+        }
+        let conffiles = control.lines("conffiles")?;
+        Ok(Hashed::Only(conffiles.into_iter().filter_map(|line| Some(line.strip_prefix('/')?.into())).collect()))
+    }
+
+    fn has(&self, path: &[u8]) -> bool {
+        match self {
+            Hashed::All => true,
+            Hashed::Only(paths) => paths.iter().any(|one| one == path),
+        }
+    }
+}
+
 /// Why a member was not made.
 enum Unmade {
     /// This package has its path.
@@ -236,26 +327,25 @@ impl<E: Into<io::Error>> From<E> for Unmade {
 
 struct Place<'a> {
     at: usize,
-    claims: &'a Claims,
+    claims: &'a Claims<'a>,
+    turn: Turn,
 }
 
 impl Place<'_> {
-    fn make(
+    /// Claims the path of a member, and makes it if it is a directory; says where something else is to be made now.
+    fn claim(
         &self,
         tree: &mut Tree,
         member: &Member,
         path: &[u8],
-        archive: &mut Archive<impl Read>,
-        hashed: bool,
-        directories: &mut Vec<(Vec<u8>, Facts, Timespec)>,
-    ) -> Result<Option<String>, Unmade> {
-        let facts = Facts { mode: member.mode, uid: member.uid, gid: member.gid, ..Facts::default() };
-        let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
+        unpacked: &mut Unpacked,
+    ) -> Result<Option<Vec<u8>>, Unmade> {
         if matches!(member.kind, Kind::Directory) {
             let path = merged(path, true);
-            self.claim(&path, true)?;
+            self.claims.directory(self.at, &path).map_err(Unmade::Taken)?;
             tree.reach(&path)?;
-            directories.push((path, facts, modified));
+            let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
+            unpacked.directories.push((path, facts(member), modified));
             return Ok(None);
         }
         if path.is_empty() {
@@ -267,38 +357,62 @@ impl Place<'_> {
         {
             return Ok(None);
         }
-        self.claim(&path, false)?;
-        let mut hash = None;
-        match &member.kind {
-            Kind::Directory => {}
-            Kind::File if hashed => {
-                let mut md5 = Md5::new();
-                tree.file(&path, facts, modified, |sink| copy(&mut archive.content_reader(), sink, &mut md5))?;
-                hash = Some(hex(&md5.finalize()));
-            }
-            Kind::File => tree.file(&path, facts, modified, |sink: &mut Sink| archive.content(member, sink))?,
-            Kind::Link(text) => tree.link(&path, text, facts, modified)?,
-            Kind::Hard(of) => tree.hard_link(&path, &inside(of)?)?,
-            Kind::Fifo => tree.fifo(&path, facts, modified)?,
-            Kind::Device { block, major, minor } => {
-                tree.device(&path, facts, Device { block: *block, major: *major, minor: *minor })?;
+        let claim = match self.turn {
+            Turn::First => self.claims.file(self.at, &path),
+            // Who moves files has said where they go, whoever replaces whom.
+            Turn::Second => self.claims.alone(self.at, &path).map(|()| Claim::Own),
+        };
+        let mut claim = claim.map_err(Unmade::Taken)?;
+        if claim == Claim::Own
+            && let Kind::Hard(of) = &member.kind
+        {
+            let of = merged(&inside(of)?, false);
+            unpacked.linked.insert(of.clone());
+            // What it is a name of is another's, or isn't there yet.
+            if !self.claims.is_of(self.at, &of) || unpacked.later.contains(&of) {
+                claim = Claim::Later;
             }
         }
-        Ok(hash)
+        match claim {
+            Claim::Own => return Ok(Some(path)),
+            Claim::Later => drop(unpacked.later.insert(path)),
+            Claim::Lost => {}
+        }
+        Ok(None)
     }
+}
 
-    /// Notes that the package has a path; several can have a directory.
-    fn claim(&self, path: &[u8], directory: bool) -> Result<(), Unmade> {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        match claims.get(path) {
-            Some((_, true)) if directory => Ok(()),
-            Some((other, _)) => Err(Unmade::Taken(*other)),
-            None => {
-                claims.insert(path.to_vec(), (self.at, directory));
-                Ok(())
-            }
+/// Makes what isn't a directory; tells the MD5 of a file if it is asked for.
+fn make(
+    tree: &mut Tree,
+    member: &Member,
+    path: &[u8],
+    archive: &mut Archive<impl Read>,
+    hashed: bool,
+) -> io::Result<Option<String>> {
+    let facts = facts(member);
+    let modified = Timespec { tv_sec: member.modified, tv_nsec: 0 };
+    let mut hash = None;
+    match &member.kind {
+        Kind::Directory => {}
+        Kind::File if hashed => {
+            let mut md5 = Md5::new();
+            tree.file(path, facts, modified, |sink| copy(&mut archive.content_reader(), sink, &mut md5))?;
+            hash = Some(hex(&md5.finalize()));
+        }
+        Kind::File => tree.file(path, facts, modified, |sink: &mut Sink| archive.content(member, sink))?,
+        Kind::Link(text) => tree.link(path, text, facts, modified)?,
+        Kind::Hard(of) => tree.hard_link(path, &inside(of)?)?,
+        Kind::Fifo => tree.fifo(path, facts, modified)?,
+        Kind::Device { block, major, minor } => {
+            tree.device(path, facts, Device { block: *block, major: *major, minor: *minor })?;
         }
     }
+    Ok(hash)
+}
+
+fn facts(member: &Member) -> Facts {
+    Facts { mode: member.mode, uid: member.uid, gid: member.gid, ..Facts::default() }
 }
 
 /// The path without the links of a merged `/usr`; the last part stays as it is but for directories.

@@ -17,14 +17,14 @@ use holm_root::store::{Metadata, Store};
 use tempfile::TempDir;
 
 /// Packages in the making, and a store.
-struct Place {
+pub(crate) struct Place {
     directory: TempDir,
     packages: Vec<Fetched>,
 }
 
 impl Place {
     /// With a package of the programs that scripts need; `None` where there is no dpkg.
-    fn new() -> Option<Place> {
+    pub(crate) fn new() -> Option<Place> {
         if Command::new("dpkg-deb").arg("--version").output().is_err() {
             testkit::skip("dpkg-deb is missing");
             return None;
@@ -47,12 +47,12 @@ impl Place {
         Some(place)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// The directory of a package, with what it says of itself.
-    fn tree(&self, name: &str, more: &str) -> PathBuf {
+    pub(crate) fn tree(&self, name: &str, more: &str) -> PathBuf {
         let tree = self.at(name);
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         let text = format!(
@@ -62,7 +62,7 @@ impl Place {
         tree
     }
 
-    fn pack(&mut self, name: &str, compression: &str) {
+    pub(crate) fn pack(&mut self, name: &str, compression: &str) {
         let file = self.at(&format!("{name}.deb"));
         let mut pack = Command::new("dpkg-deb");
         pack.args(["--root-owner-group", &format!("-Z{compression}"), "--build"]).arg(self.at(name)).arg(&file);
@@ -91,23 +91,23 @@ impl Place {
         self.packages.push(Fetched { package, file });
     }
 
-    fn store(&self, name: &str) -> Store {
+    pub(crate) fn store(&self, name: &str) -> Store {
         Store::open(&self.at(name)).unwrap()
     }
 
-    fn build(&self, store: &str) -> Result<Metadata, Error> {
+    pub(crate) fn build(&self, store: &str) -> Result<Metadata, Error> {
         let packages = self.packages.iter().map(|fetched| fetched.package.clone()).collect();
         let recipe = Recipe::new(&Selection { archives: Vec::new(), packages }, Some(1_700_000_000));
         let writer = self.store(store).write().unwrap();
         recipe.build(&writer, &self.packages, "made", "packages", &mut |_| ControlFlow::Continue(()))
     }
 
-    fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         self.store("store").hold("made").unwrap().files
     }
 
     /// Asserts that a build fails, and that nothing is left of it.
-    fn fails(&self, text: &str) {
+    pub(crate) fn fails(&self, text: &str) {
         let error = self.build("store").unwrap_err().to_string();
         assert!(error.contains(text), "{error}");
         for name in ["roots", "names", "pool", "recipes"] {
@@ -122,17 +122,17 @@ fn script(path: &Path, text: &str) {
     fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
-fn put(path: PathBuf, text: &str) {
+pub(crate) fn put(path: PathBuf, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-fn read(path: PathBuf) -> String {
+pub(crate) fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// What dpkg says of the root.
-fn dpkg(files: &Path, arguments: &[&str]) -> String {
+pub(crate) fn dpkg(files: &Path, arguments: &[&str]) -> String {
     let mut dpkg = Command::new("dpkg-query");
     dpkg.arg(format!("--admindir={}", files.join("var/lib/dpkg").display())).args(arguments);
     let said = dpkg.output().unwrap();
@@ -289,7 +289,7 @@ fn a_package_that_is_another_or_damaged_is_refused() {
 }
 
 /// A package with these members, each with a name, a link's text or content.
-fn hostile(place: &mut Place, members: &[(&str, tar::EntryType, &str)]) {
+pub(crate) fn hostile(place: &mut Place, members: &[(&str, tar::EntryType, &str)]) {
     let mut data = tar::Builder::new(Vec::new());
     for (name, kind, text) in members {
         let mut header = tar::Header::new_gnu();
@@ -305,6 +305,9 @@ fn hostile(place: &mut Place, members: &[(&str, tar::EntryType, &str)]) {
             header.set_device_minor(1).unwrap();
         }
         header.set_size(content.len() as u64);
+        if let Some(sparse) = header.as_gnu_mut().filter(|_| kind.is_gnu_sparse()) {
+            sparse.set_real_size(content.len() as u64);
+        }
         header.set_cksum();
         data.append(&header, content).unwrap();
     }

@@ -9,6 +9,7 @@ mod extras;
 mod fixture;
 mod hostile;
 mod missing;
+mod replaces;
 mod roots;
 mod scripts;
 mod stored;
