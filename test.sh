@@ -25,13 +25,14 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+
 step "a root of Debian"
 debian=$PWD/target/debian.tar
 mkdir -p target
 if [ ! -e "$debian" ]; then
     root=$(mktemp -d "$PWD/target/debian-XXXXXX")
-    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
     debootstrap --variant=minbase "$release" "$root" "$mirror" >/dev/null
     rm -rf "$root"/var/cache/apt/archives/*.deb
     tar --create --numeric-owner --one-file-system --directory "$root" --file "$debian.new" .
@@ -42,8 +43,6 @@ fi
 step "a root that mmdebstrap makes, with its packages"
 packages=$PWD/target/packages.tar
 if [ ! -e "$packages" ]; then
-    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
     # No device nodes, and the packages stay: the test builds its root of them.
     SOURCE_DATE_EPOCH=1700000000 mmdebstrap --quiet --mode=root --variant=minbase \
         --skip=output/dev,cleanup/apt/cache,essential/unlink "$release" "$packages.new.tar" "$mirror"

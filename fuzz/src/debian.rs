@@ -1,5 +1,6 @@
-//! What archives of Debian's layout say.
+//! What archives of Debian's layout say, and their packages.
 
+use super::{Root, summed};
 use holm_root::deb822;
 use holm_root::debian::parsers;
 use holm_root::debian::version::compare;
@@ -29,4 +30,29 @@ pub fn debian(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// A package's file; and one whose two archives are these bytes, with the right sums. Whether one could be read.
+pub fn package(root: &Root, bytes: &[u8]) -> bool {
+    let inner = summed(bytes);
+    let mut read = false;
+    for file in [bytes.to_vec(), ar(&[("debian-binary", b"2.0\n"), ("control.tar", &inner), ("data.tar", &inner)])] {
+        root.put("package.deb", &file);
+        if let Some((names, _)) = parsers::package(&root.0.join("package.deb")) {
+            assert!(names.iter().all(|name| !name.contains('/') && !name.starts_with('.')), "{names:?}");
+            read = true;
+        }
+    }
+    read
+}
+
+/// An ar archive (deb(5)).
+pub fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut all = b"!<arch>\n".to_vec();
+    for (name, content) in members {
+        all.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 644, content.len()).bytes());
+        all.extend_from_slice(content);
+        all.extend(vec![b'\n'; content.len() % 2]);
+    }
+    all
 }

@@ -9,6 +9,7 @@ mod why;
 use crate::report::{self, Fault};
 use crate::{stored, values};
 use clap::ArgMatches;
+use holm_root::debian::cache;
 use holm_root::image::{Image, Name, Transport};
 use holm_root::progress::{Progress, Stage};
 use holm_root::store::{Error, Freed, Metadata, Source, Store, check_name};
@@ -66,6 +67,10 @@ fn enter() -> Result<(), Vec<Fault>> {
 
 fn failed(error: Error) -> Vec<Fault> {
     vec![stored::fault(&error, "")]
+}
+
+fn uncached(error: holm_root::debian::error::Error) -> Vec<Fault> {
+    vec![wrong(error.to_string())]
 }
 
 fn wrong(message: String) -> Fault {
@@ -228,8 +233,14 @@ fn remove(store: Store, name: &str) -> Done {
 
 fn collect(store: Store) -> Done {
     enter()?;
-    let Freed { roots, files, bytes: size, .. } = store.write().and_then(|writer| writer.collect()).map_err(failed)?;
-    Ok(format!("removed {roots} roots and {files} files, {}\n", bytes(size)))
+    let Freed { roots, files, bytes: size } = store.write().and_then(|writer| writer.collect()).map_err(failed)?;
+    let packages = match build::packages() {
+        Ok(cache) => cache::clean(&cache, SystemTime::now()).map_err(uncached)?,
+        // Where there is no place for a cache there is none.
+        Err(_) => Freed::default(),
+    };
+    let (files, size) = (files + packages.files, bytes(size + packages.bytes));
+    Ok(format!("removed {roots} roots and {files} files, {size}\n"))
 }
 
 fn verify(store: &Store, matches: &ArgMatches) -> Done {
@@ -258,14 +269,17 @@ fn verify(store: &Store, matches: &ArgMatches) -> Done {
 fn usage(store: &Store, json: bool) -> Done {
     enter()?;
     let usage = store.usage().map_err(failed)?;
+    let packages = build::packages().map_or(Ok(0), |cache| cache::size(&cache)).map_err(uncached)?;
+    let downloads = usage.downloads + packages;
     if json {
         let one = |(name, all, alone): &_| serde_json::json!({ "name": name, "bytes": all, "alone": alone });
         let names: Vec<_> = usage.names.iter().map(one as fn(&(String, u64, u64)) -> _).collect();
-        return pretty(&serde_json::json!({ "roots": names, "total": usage.total }));
+        return pretty(&serde_json::json!({ "roots": names, "total": usage.total, "downloads": downloads }));
     }
     let mut rows = vec![["NAME", "ON DISK", "ALONE"].map(str::to_owned)];
     rows.extend(usage.names.iter().map(|(name, all, alone)| [name.clone(), bytes(*all), bytes(*alone)]));
     rows.push(["total".to_owned(), bytes(usage.total), String::new()]);
+    rows.push(["downloads".to_owned(), bytes(downloads), String::new()]);
     Ok(columns(&rows))
 }
 

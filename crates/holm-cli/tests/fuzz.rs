@@ -206,3 +206,18 @@ fn documents_of_images_of_any_bytes_are_read_or_refused() {
         ["{", "[", "null", "\\u0000", "sha256:", "@", ":", "/", "__", "--", "index.docker.io/", "arm64", "-1", "1e99"];
     feed(&seeds, &words, 300, entries::image::image);
 }
+
+#[test]
+fn packages_of_any_bytes_are_read_or_refused() {
+    let text = b"Package: a\nVersion: 1\nArchitecture: all\nMulti-Arch: same\nDescription: d\n";
+    let mut archive = member("./control", b'0', "", text);
+    archive.extend(member("./postinst", b'0', "", b"#!/bin/sh\n"));
+    let whole =
+        |bytes: &[u8]| entries::debian::ar(&[("debian-binary", b"2.0\n"), ("control.tar", bytes), ("data.tar", bytes)]);
+    let root = Root::empty();
+    let words = ["..", "/", "control", "control.tar.xz", "_x", "`\n", "99999999", "\0", "Package: ", "S", "2.0\n"];
+    assert!(entries::debian::package(&root, &archive));
+    feed(&[&archive, &whole(&archive)], &words, 800, |bytes| {
+        entries::debian::package(&root, bytes);
+    });
+}

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod cache;
 mod claims;
 mod configure;
 mod control;
@@ -13,6 +14,7 @@ mod index;
 mod indexes;
 mod kept;
 pub mod keyring;
+mod keys;
 mod lock;
 pub mod package;
 #[doc(hidden)]
@@ -20,8 +22,10 @@ pub mod parsers;
 mod relation;
 mod release;
 mod sbom;
+mod seen;
 mod solve;
 pub mod source;
 mod unpack;
+mod validators;
 pub mod version;
 pub mod wish;

@@ -14,8 +14,6 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
-/// How long a server may send nothing.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// So often a server may lead to another address.
 const REDIRECTS: usize = 10;
@@ -25,13 +23,13 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// A client for HTTP and HTTPS.
-pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
+/// A client for HTTP and HTTPS. A server may send nothing for so long.
+pub(crate) fn client(silence: Duration) -> reqwest::Result<reqwest::Client> {
     provide();
     reqwest::Client::builder()
         .user_agent(concat!("holm/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
+        .read_timeout(silence)
         .redirect(Policy::custom(follow))
         .build()
 }

@@ -24,7 +24,7 @@ pub enum Answer {
     Silence,
     /// Other content of the same length.
     Other,
-    /// The whole, whatever part is asked for.
+    /// The whole, whatever part is asked for, and without a tag by which it could be known again.
     Whole,
     /// Another part than is asked for.
     Elsewhere,
@@ -37,11 +37,21 @@ pub struct Request {
     pub path: String,
     /// First byte that was asked for.
     pub from: Option<usize>,
+    /// The tag of what the asker has (`If-None-Match`).
+    pub tag: Option<String>,
+}
+
+/// What a path has, and by what it is known again.
+#[derive(Clone)]
+struct File {
+    content: Arc<Vec<u8>>,
+    tag: String,
 }
 
 #[derive(Default)]
 struct State {
-    files: BTreeMap<String, Arc<Vec<u8>>>,
+    files: BTreeMap<String, File>,
+    put: u64,
     answers: Vec<(String, usize, Answer)>,
     requests: Vec<Request>,
     ended: bool,
@@ -114,12 +124,16 @@ impl Server {
 
     /// Gives a path, which begins with a slash, a content.
     pub fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
-        self.shared.state().files.insert(path.to_owned(), Arc::new(content.into()));
+        let content = Arc::new(content.into());
+        let mut state = self.shared.state();
+        state.put += 1;
+        let tag = format!("\"{}\"", state.put);
+        state.files.insert(path.to_owned(), File { content, tag });
     }
 
     /// What a path has.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
-        self.shared.state().files.get(path).map(|content| content.to_vec())
+        self.shared.state().files.get(path).map(|file| file.content.to_vec())
     }
 
     /// Takes a path away.
@@ -187,9 +201,10 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let lower = head.to_ascii_lowercase();
     let range = lower.lines().find_map(|line| line.strip_prefix("range: bytes="));
     let from = range.and_then(|range| range.trim_end_matches('-').parse::<usize>().ok());
+    let tag = lower.lines().find_map(|line| line.strip_prefix("if-none-match: ")).map(str::to_owned);
     let (content, other) = {
         let mut state = shared.state();
-        state.requests.push(Request { path: path.clone(), from });
+        state.requests.push(Request { path: path.clone(), from, tag: tag.clone() });
         let other = state.answers.iter_mut().find(|(end, times, _)| path.ends_with(end.as_str()) && *times > 0);
         let other = other.map(|(_, times, answer)| {
             *times -= 1;
@@ -201,10 +216,10 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         shared.wait();
         return Ok(());
     }
-    stream.write_all(&response(content.as_deref(), from, other))
+    stream.write_all(&response(content.as_ref(), from, tag, other))
 }
 
-fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer>) -> Vec<u8> {
+fn response(file: Option<&File>, from: Option<usize>, tag: Option<String>, other: Option<Answer>) -> Vec<u8> {
     let head = |status: &str, fields: &str| {
         format!("HTTP/1.1 {status} words\r\nConnection: close\r\n{fields}\r\n").into_bytes()
     };
@@ -212,7 +227,10 @@ fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         return head(&status.to_string(), &format!("{fields}Content-Length: 0\r\n"));
     }
-    let Some(content) = content else { return head("404", "Content-Length: 0\r\n") };
+    let Some(File { content, tag: own }) = file else { return head("404", "Content-Length: 0\r\n") };
+    if other.is_none() && tag.as_ref() == Some(own) {
+        return head("304", "");
+    }
     let from = from.filter(|_| !matches!(other, Some(Answer::Whole | Answer::StopWhole(_))));
     if from.is_some_and(|from| from >= content.len()) {
         return head("416", "Content-Length: 0\r\n");
@@ -240,7 +258,8 @@ fn response(content: Option<&Vec<u8>>, from: Option<usize>, other: Option<Answer
         }
         None => ("200", String::new()),
     };
-    [head(status, &(length + &range)), body].concat()
+    let tag = if other == Some(Answer::Whole) { String::new() } else { format!("ETag: {own}\r\n") };
+    [head(status, &(length + &range + &tag)), body].concat()
 }
 
 /// An answer with this body.

@@ -26,6 +26,11 @@ pub(crate) fn source(text: &str) -> Option<(Family, &str)> {
     }
 }
 
+/// Where packages are kept.
+pub(super) fn packages() -> Result<PathBuf, String> {
+    Ok(stored::cache()?.join("debian"))
+}
+
 pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     let typed = text(matches, "source").unwrap_or_default();
     if let Some(asked) = Asked::parse(OsStr::new(&typed), "") {
@@ -38,12 +43,11 @@ pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
     let name = text(matches, "name").unwrap_or_else(|| typed.clone());
     let wish = wish(&typed, matches)?;
     let recipe_epoch = epoch()?;
-    let cache = stored::cache().map_err(|message| vec![wrong(message)])?;
+    let cache = packages().map_err(|message| vec![wrong(message)])?;
     // From here on an ordinary user is root of its own ids, before there is any other thread.
     super::enter()?;
     // The store is made before anything else may be in its directory.
     drop(store.clone().write().map_err(failed)?);
-    let cache = cache.join("debian");
     let mut teller = Teller::new(matches);
     let selection = select(&wish, matches, &cache, &mut teller)?;
     let recipe = Recipe::new(&selection, recipe_epoch);
@@ -188,6 +192,11 @@ fn unfetched(error: &Unfetched) -> Fault {
         }
         Unfetched::Keyring { .. } => "--keyring FILE names another one".to_owned(),
         Unfetched::Untrusted { .. } => "--keyring FILE names the keys to trust".to_owned(),
+        Unfetched::Older { record, .. } => format!(
+            "the archive is behind, or hides fixes: --mirror URL names another one; --snapshot and --lock take an old state; \
+             without {} it is forgotten",
+            record.display()
+        ),
         Unfetched::Download { .. } => "--mirror URL names another archive; what was downloaded is kept".to_owned(),
         _ => String::new(),
     };

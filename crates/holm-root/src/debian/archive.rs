@@ -1,13 +1,14 @@
 //! From a wish to verified packages on disk.
 //!
-//! The order of things: which archives are meant ([`source`]); what each says of its suite, checked against keys and
-//! clock ([`keyring`], [`release`]); the indexes, checked against that, and read ([`index`]); which packages are needed
-//! ([`solve`]); their files, checked against the index ([`fetch`]). What was chosen is kept in the cache under the hash of
-//! the wish and of what the archives said, so that the same question is answered from there.
+//! The order of things: which archives are meant ([`source`]); what each says of its suite, checked against keys, clock
+//! and what it said before ([`keyring`], [`release`], [`seen`]); the indexes, checked against that, and read ([`index`]);
+//! which packages are needed ([`solve`]); their files, checked against the index ([`fetch`]). What was chosen is kept in
+//! the cache under the hash of the wish and of what the archives said, so that the same question is answered from there.
 //!
 //! [`source`]: super::source
 //! [`keyring`]: super::keyring
 //! [`release`]: super::release
+//! [`seen`]: super::seen
 //! [`index`]: super::index
 //! [`solve`]: super::solve
 //! [`fetch`]: super::fetch
@@ -25,11 +26,13 @@ use super::fetch::{Fetcher, Patience, Wanted};
 use super::index::{Universe, near};
 use super::indexes;
 use super::kept::Kept;
-use super::keyring::Keyring;
+use super::keys::Keys;
 use super::package::{Fetched, Package};
 use super::release::{Moment, Release};
+use super::seen::{Clear, News, Seen};
 use super::solve::Solver;
 use super::source::{self, Archive};
+use super::validators::{Small, Validators};
 use super::wish::{ARCHITECTURE, Origin, Wish};
 use crate::progress::{Progress, Stage};
 use crate::store::listing::Hash;
@@ -72,7 +75,7 @@ pub fn resolve(
     let include = wish.check()?;
     let fetcher = Fetcher::new(cache, patience, progress)?;
     run(async {
-        let said = said(wish, &fetcher).await?;
+        let said = said(wish, &fetcher, cache).await?;
         let kept = Kept::of(wish, &said, cache);
         if let Some(selection) = kept.read() {
             return Ok(selection);
@@ -158,13 +161,13 @@ impl Said {
 }
 
 /// Asks the archives.
-async fn said(wish: &Wish, fetcher: &Fetcher<'_>) -> Result<Vec<Said>, Error> {
-    let now = SystemTime::now();
+async fn said(wish: &Wish, fetcher: &Fetcher<'_>, cache: &Path) -> Result<Vec<Said>, Error> {
+    let asker = Asker { wish, fetcher, cache, now: SystemTime::now() };
     let ask = async |archives: Vec<Archive>| {
         fetcher.begin(Stage::Release, archives.len() as u64);
         let many = archives.len().max(1);
-        let one = async |(archive, keyring): (Archive, Rc<Keyring>)| {
-            let said = release(wish, archive, &keyring, fetcher, now).await?;
+        let one = async |(archive, keys): (Archive, Rc<Keys>)| {
+            let said = asker.release(archive, &keys).await?;
             fetcher.step(1);
             Ok(said)
         };
@@ -179,64 +182,78 @@ async fn said(wish: &Wish, fetcher: &Fetcher<'_>) -> Result<Vec<Said>, Error> {
     ask(source::usual(wish)).await
 }
 
-/// Archives with their keys, each keyring read once.
-fn with_keys(archives: Vec<Archive>) -> Result<Vec<(Archive, Rc<Keyring>)>, Error> {
-    let mut all: Vec<(Archive, Rc<Keyring>)> = Vec::new();
+/// Archives with their keys, each file read once.
+fn with_keys(archives: Vec<Archive>) -> Result<Vec<(Archive, Rc<Keys>)>, Error> {
+    let mut all: Vec<(Archive, Rc<Keys>)> = Vec::new();
     for archive in archives {
-        let known = all.iter().find(|(other, _)| other.trust == archive.trust).map(|(_, keyring)| Rc::clone(keyring));
-        let keyring = known.map_or_else(|| Keyring::read(&archive.trust).map(Rc::new), Ok)?;
-        all.push((archive, keyring));
+        let known = all.iter().find(|(other, _)| other.trust == archive.trust).map(|(_, keys)| Rc::clone(keys));
+        let keys = known.map_or_else(|| Keys::read(&archive.trust).map(Rc::new), Ok)?;
+        all.push((archive, keys));
     }
     Ok(all)
 }
 
-/// What one archive says, if it is signed, of the suite and of the time that it must be of.
-async fn release(
-    wish: &Wish,
-    archive: Archive,
-    keyring: &Keyring,
-    fetcher: &Fetcher<'_>,
+/// Who asks archives what they say.
+struct Asker<'a, 'p> {
+    wish: &'a Wish,
+    fetcher: &'a Fetcher<'p>,
+    cache: &'a Path,
     now: SystemTime,
-) -> Result<Said, Error> {
-    let url = archive.file("InRelease");
-    let (url, text) = match fetcher.small(&url, RELEASE).await? {
-        Some(bytes) => {
-            let untrusted = Error::untrusted(&url);
-            let signed = String::from_utf8(bytes).map_err(|_| untrusted("it is not text".to_owned()))?;
-            let text = keyring.open(&signed, now).map_err(untrusted)?;
-            (url, text)
-        }
-        None => apart(wish, &archive, keyring, fetcher, now).await?,
-    };
-    let said = Said { archive, url, text };
-    let moment = match wish.origin {
-        Origin::Snapshot(then) => Moment::Then(then),
-        _ if said.archive.ends => Moment::Now(now),
-        _ => Moment::Endless(now),
-    };
-    said.read()?.check(&said.archive.suite, moment).map_err(Error::untrusted(&said.url))?;
-    Ok(said)
 }
 
-/// The same of old archives, which have the signature in a file of its own.
-async fn apart(
-    wish: &Wish,
-    archive: &Archive,
-    keyring: &Keyring,
-    fetcher: &Fetcher<'_>,
-    now: SystemTime,
-) -> Result<(String, String), Error> {
-    let url = archive.file("Release");
-    let Some(bytes) = fetcher.small(&url, RELEASE).await? else {
-        let near = near(&wish.suite, SUITES.into_iter());
-        return Err(Error::Suite { suite: archive.suite.clone(), uri: archive.uri.clone(), near });
-    };
-    let untrusted = Error::untrusted(&url);
-    let signature = fetcher.small(&archive.file("Release.gpg"), RELEASE).await?;
-    let signature = signature.ok_or_else(|| untrusted("it is not signed".to_owned()))?;
-    keyring.verify(&bytes, &signature, now).map_err(&untrusted)?;
-    let text = String::from_utf8(bytes).map_err(|_| untrusted("it is not text".to_owned()))?;
-    Ok((url, text))
+impl Asker<'_, '_> {
+    /// What one archive says, if it is signed, of the suite and of the time that it must be of.
+    async fn release(&self, archive: Archive, keys: &Keys) -> Result<Said, Error> {
+        let seen = Seen::of(&archive, self.cache);
+        let before = seen.checked(&keys.hash(), self.now);
+        let url = archive.file("InRelease");
+        let validators = before.map(Clear::validators).unwrap_or_default();
+        let answer = self.fetcher.small(&url, RELEASE, &validators).await?;
+        let (url, text, news) = match (answer, before) {
+            (Small::Same, Some(before)) => (url, before.text.clone(), News::Nothing),
+            (Small::Found(bytes, _), Some(before)) if before.is(&bytes) => (url, before.text.clone(), News::Nothing),
+            (Small::Found(bytes, validators), _) => {
+                let untrusted = Error::untrusted(&url);
+                let signed = std::str::from_utf8(&bytes).map_err(|_| untrusted("it is not text".to_owned()))?;
+                let text = keys.keyring()?.open(signed, self.now).map_err(untrusted)?;
+                let clear = Clear::new(&bytes, validators, &keys.hash(), self.now, &text);
+                (url, text, News::Clear(clear))
+            }
+            (Small::Missing | Small::Same, _) => {
+                let (url, text) = self.apart(&archive, keys).await?;
+                (url, text, News::Apart)
+            }
+        };
+        let said = Said { archive, url, text };
+        let moment = match self.wish.origin {
+            Origin::Snapshot(then) => Moment::Then(then),
+            _ if said.archive.ends => Moment::Now(self.now),
+            _ => Moment::Endless(self.now),
+        };
+        let release = said.read()?;
+        release.check(&said.archive.suite, moment).map_err(Error::untrusted(&said.url))?;
+        if !matches!(moment, Moment::Then(_)) {
+            seen.refuse_older(&said.url, release.date)?;
+        }
+        let date = release.date;
+        seen.note(date, news)?;
+        Ok(said)
+    }
+
+    /// The same of old archives, which have the signature in a file of its own.
+    async fn apart(&self, archive: &Archive, keys: &Keys) -> Result<(String, String), Error> {
+        let url = archive.file("Release");
+        let Small::Found(bytes, _) = self.fetcher.small(&url, RELEASE, &Validators::default()).await? else {
+            let near = near(&self.wish.suite, SUITES.into_iter());
+            return Err(Error::Suite { suite: archive.suite.clone(), uri: archive.uri.clone(), near });
+        };
+        let untrusted = Error::untrusted(&url);
+        let signature = self.fetcher.small(&archive.file("Release.gpg"), RELEASE, &Validators::default()).await?;
+        let Small::Found(signature, _) = signature else { return Err(untrusted("it is not signed".to_owned())) };
+        keys.keyring()?.verify(&bytes, &signature, self.now).map_err(&untrusted)?;
+        let text = String::from_utf8(bytes).map_err(|_| untrusted("it is not text".to_owned()))?;
+        Ok((url, text))
+    }
 }
 
 /// Names that a misspelt one may mean.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use holm::model::text::cause;
 
@@ -57,6 +58,18 @@ pub enum Error {
         /// What is wrong.
         cause: String,
     },
+    /// What the archive says is older than what it has said before.
+    #[error("cannot trust {url}: its date, {}, is before {}, which it had before", shown(*date), shown(*seen))]
+    Older {
+        /// The file.
+        url: String,
+        /// Its date.
+        date: SystemTime,
+        /// The latest date that was seen.
+        seen: SystemTime,
+        /// The file of the cache that tells so.
+        record: PathBuf,
+    },
     /// The server doesn't give a file.
     #[error("cannot download {url}: {cause}")]
     Download {
@@ -101,6 +114,10 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+}
+
+fn shown(time: SystemTime) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(time)
 }
 
 impl Error {

@@ -21,7 +21,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, HeaderValue, RANG
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+use super::cache;
 use super::error::Error;
+use super::validators::{Small, Validators};
 use crate::progress::{Progress, Stage};
 use crate::store::listing::{Hash, hex};
 
@@ -118,7 +120,7 @@ impl<'p> Fetcher<'p> {
         let files = cache.join("files");
         DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(Error::io("make", &files))?;
         check(cache)?;
-        let client = crate::net::client().map_err(|error| Error::Download {
+        let client = crate::net::client(patience.silence).map_err(|error| Error::Download {
             url: "anything".to_owned(),
             cause: causes(&error),
             status: None,
@@ -164,13 +166,17 @@ impl<'p> Fetcher<'p> {
         Ok(found)
     }
 
-    /// A file of `most` bytes at most; `None` if there is none.
-    pub(super) async fn small(&self, url: &str, most: usize) -> Result<Option<Vec<u8>>, Error> {
+    /// A file of `most` bytes at most, unless it is still the one with these validators.
+    pub(super) async fn small(&self, url: &str, most: usize, known: &Validators) -> Result<Small, Error> {
         self.again(async |_| {
-            let mut response = match self.get(url, 0).await {
-                Err(Failure::Final(Error::Download { status: Some(404), .. })) => return Ok(None),
+            let mut response = match self.get(url, 0, known).await {
+                Err(Failure::Final(Error::Download { status: Some(404), .. })) => return Ok(Small::Missing),
+                Err(Failure::Final(Error::Download { status: Some(304), .. })) if *known != Validators::default() => {
+                    return Ok(Small::Same);
+                }
                 response => response?,
             };
+            let validators = Validators::of(&response);
             let mut bytes = Vec::new();
             while let Some(chunk) = self.chunk(url, &mut response).await? {
                 bytes.extend_from_slice(&chunk);
@@ -178,7 +184,7 @@ impl<'p> Fetcher<'p> {
                     return Err(Failure::Final(failed(url, format!("it has more than {most} bytes"))));
                 }
             }
-            Ok(Some(bytes))
+            Ok(Small::Found(bytes, validators))
         })
         .await
     }
@@ -221,6 +227,7 @@ impl<'p> Fetcher<'p> {
         match File::open(path) {
             Ok(mut file) => match is_right(&mut file, wanted).map_err(Error::io("read", path))? {
                 true => {
+                    cache::used(&file);
                     self.step(wanted.size.cast_signed());
                     Ok(Some(file))
                 }
@@ -261,7 +268,7 @@ impl<'p> Fetcher<'p> {
     ) -> Result<(), Failure> {
         let written = |error| Failure::Final(Error::io("write", part)(error));
         if have.size < wanted.size || have.size == 0 {
-            let mut response = self.get(url, have.size).await?;
+            let mut response = self.get(url, have.size, &Validators::default()).await?;
             let resumed = response.status() == StatusCode::PARTIAL_CONTENT && begins(&response) == Some(have.size);
             if !resumed {
                 self.restart(have).map_err(written)?;
@@ -320,15 +327,16 @@ impl<'p> Fetcher<'p> {
         have.file.rewind()
     }
 
-    /// Asks for a file from an offset on; an answer that isn't one is a failure.
-    async fn get(&self, url: &str, from: u64) -> Result<Response, Failure> {
+    /// Asks for a file from an offset on, unless it is still the one with these validators; an answer that isn't one is
+    /// a failure.
+    async fn get(&self, url: &str, from: u64, known: &Validators) -> Result<Response, Failure> {
         let sent = self.authority.and_then(Authority::header);
-        let mut response = self.send(url, from, sent.clone()).await?;
+        let mut response = self.send(url, from, known, sent.clone()).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let Some(authority) = self.authority
         {
             authority.renew(sent, response.headers()).await?;
-            response = self.send(url, from, authority.header()).await?;
+            response = self.send(url, from, known, authority.header()).await?;
         }
         let status = response.status();
         let error = Error::Download {
@@ -343,23 +351,29 @@ impl<'p> Fetcher<'p> {
         match status {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             // The file has become shorter than what is there of it.
-            StatusCode::RANGE_NOT_SATISFIABLE => Box::pin(self.get(url, 0)).await,
+            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Box::pin(self.get(url, 0, known)).await,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(Failure::Passing(error, wait())),
             status if status.is_server_error() => Err(Failure::Passing(error, wait())),
             _ => Err(Failure::Final(error)),
         }
     }
 
-    async fn send(&self, url: &str, from: u64, authorization: Option<HeaderValue>) -> Result<Response, Failure> {
-        let mut request = self.client.get(url);
+    async fn send(
+        &self,
+        url: &str,
+        from: u64,
+        known: &Validators,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, Failure> {
+        let mut request =
+            known.conditions().fold(self.client.get(url), |asked, (name, value)| asked.header(name, value));
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let answer = self.patient(url, request.send()).await?;
-        answer.map_err(|error| Failure::Passing(failed(url, causes(&error)), None))
+        request.send().await.map_err(|error| self.passing(url, &error))
     }
 
     async fn chunk(
@@ -367,16 +381,16 @@ impl<'p> Fetcher<'p> {
         url: &str,
         response: &mut Response,
     ) -> Result<Option<impl Deref<Target = [u8]> + use<>>, Failure> {
-        let read = self.patient(url, response.chunk()).await?;
-        read.map_err(|error| Failure::Passing(failed(url, causes(&error)), None))
+        response.chunk().await.map_err(|error| self.passing(url, &error))
     }
 
-    async fn patient<T>(&self, url: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let silent = |_| {
-            let cause = format!("the server sends nothing for {}", humantime::format_duration(self.patience.silence));
-            Failure::Passing(failed(url, cause), None)
+    /// Why a request failed, which may pass.
+    fn passing(&self, url: &str, error: &reqwest::Error) -> Failure {
+        let cause = match error.is_timeout() && !error.is_connect() {
+            true => format!("the server sends nothing for {}", humantime::format_duration(self.patience.silence)),
+            false => causes(error),
         };
-        tokio::time::timeout(self.patience.silence, work).await.map_err(silent)
+        Failure::Passing(failed(url, cause), None)
     }
 
     /// Tries until it is done, fails for good, or has failed too often.

@@ -10,8 +10,6 @@
 //!
 //! Source: RFC 9580, sections 5.2, 7 and 10.1.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,9 +20,8 @@ use pgp::ser::Serialize;
 use pgp::types::{KeyDetails, PublicParams, Tag};
 
 use super::error::Error;
+use super::keys::Keys;
 
-/// A keyring may have so many bytes.
-const MOST: u64 = 16 << 20;
 /// A keyring may have so many keys, and a file so many signatures.
 const MANY: usize = 1000;
 /// Clocks may differ by so much.
@@ -53,36 +50,23 @@ pub enum Trust {
 
 impl Keyring {
     /// Reads keys. Those of a kind that is unknown are left out.
-    pub(super) fn read(trust: &Trust) -> Result<Keyring, Error> {
+    pub(super) fn read(keys: &Keys) -> Result<Keyring, Error> {
         let mut keyring = Keyring::default();
-        match trust {
-            Trust::Files(files) => files.iter().try_for_each(|file| keyring.file(file))?,
-            Trust::Key(text) => {
-                keyring.add(text.as_bytes());
-                keyring.names.push("Signed-By".to_owned());
+        let without = |path: &Path, cause: &str| Error::Keyring { path: path.to_owned(), cause: cause.to_owned() };
+        for (path, bytes) in keys.files() {
+            keyring.names.push(path.display().to_string());
+            if keyring.add(bytes) == 0 {
+                return Err(without(path, "it has no OpenPGP key"));
             }
-            Trust::Only(files, fingerprints) => {
-                files.iter().try_for_each(|file| keyring.file(file))?;
-                keyring.restrict(fingerprints);
-            }
+        }
+        if let Trust::Only(_, fingerprints) = keys.trust() {
+            keyring.restrict(fingerprints);
         }
         if keyring.keys.is_empty() {
-            let path = keyring.names.first().map(PathBuf::from).unwrap_or_default();
-            return Err(Error::Keyring { path, cause: "it has no key".to_owned() });
+            let path = keys.files().first().map(|(path, _)| path.as_path());
+            return Err(without(path.unwrap_or(Path::new("")), "it has no key"));
         }
         Ok(keyring)
-    }
-
-    fn file(&mut self, path: &Path) -> Result<(), Error> {
-        let unusable =
-            |error: std::io::Error| Error::Keyring { path: path.to_owned(), cause: holm::model::text::cause(&error) };
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)).map_err(unusable)?;
-        self.names.push(path.display().to_string());
-        match self.add(&bytes) {
-            0 => Err(Error::Keyring { path: path.to_owned(), cause: "it has no OpenPGP key".to_owned() }),
-            _ => Ok(()),
-        }
     }
 
     /// Adds the keys in these bytes and says how many there are.

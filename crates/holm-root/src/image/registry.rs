@@ -23,7 +23,7 @@ use super::layout::checked;
 use super::remote::Remote;
 use super::{Bytes, Image, Name};
 use crate::debian::error::Error as Refused;
-use crate::debian::fetch::{Authority, Wanted, causes};
+use crate::debian::fetch::{Authority, Patience, Wanted, causes};
 use crate::store::listing::Hash;
 use crate::store::{Error, Store};
 
@@ -161,7 +161,7 @@ impl Registry {
             transport,
             base: base.map_err(|error| failed(error.to_string()))?,
             runtime: crate::net::runtime().map_err(|error| failed(error.to_string()))?,
-            client: crate::net::client().map_err(|error| failed(causes(&error)))?,
+            client: crate::net::client(Patience::default().silence).map_err(|error| failed(causes(&error)))?,
             credentials: Credentials::of_caller(name).map_err(failed)?,
             authorization: Mutex::new(None),
         })

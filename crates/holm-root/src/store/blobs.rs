@@ -2,7 +2,7 @@
 //! there isn't removed before it is opened.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,29 @@ impl Store {
         Ok(Blobs { path, _lock: lock })
     }
 
+    /// Downloaded layers, whole and begun, with what each takes on disk.
+    fn blob_files(&self) -> Result<Vec<(PathBuf, u64)>, Error> {
+        let path = self.path.join("blobs/files");
+        let items = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            items => items.map_err(Error::io("read", &path))?,
+        };
+        let one = |item: io::Result<fs::DirEntry>| {
+            let path = item.map_err(Error::io("read", &path))?.path();
+            match fs::symlink_metadata(&path) {
+                // Its download has just ended.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                status => Ok(Some((path.clone(), status.map_err(Error::io("read", &path))?.blocks() * 512))),
+            }
+        };
+        items.filter_map(|item| one(item).transpose()).collect()
+    }
+
+    /// How many bytes downloaded layers take on disk.
+    pub(super) fn blob_bytes(&self) -> Result<u64, Error> {
+        Ok(self.blob_files()?.iter().map(|(_, bytes)| bytes).sum())
+    }
+
     fn lock_file(&self) -> Result<File, Error> {
         let path = self.path.join("blobs/lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
@@ -45,21 +68,17 @@ impl Store {
 impl Writer {
     /// Removes all downloaded layers, whole and begun, unless somebody uses them.
     pub(super) fn drop_blobs(&self, freed: &mut Freed) -> Result<(), Error> {
-        let path = self.store.path.join("blobs/files");
-        let items = match fs::read_dir(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            items => items.map_err(Error::io("read", &path))?,
-        };
+        if !self.store.path.join("blobs").exists() {
+            return Ok(());
+        }
         let lock = self.store.lock_file()?;
         if lock.try_lock().is_err() {
             return Ok(());
         }
-        for item in items {
-            let path = item.map_err(Error::io("read", &path))?.path();
-            let status = fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+        for (path, bytes) in self.store.blob_files()? {
             remove(&path).map_err(Error::io("remove", &path))?;
             freed.files += 1;
-            freed.bytes += status.blocks() * 512;
+            freed.bytes += bytes;
         }
         Ok(())
     }

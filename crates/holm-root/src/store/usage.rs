@@ -14,6 +14,8 @@ pub struct Usage {
     pub names: Vec<(String, u64, u64)>,
     /// Bytes of all roots together, each file once.
     pub total: u64,
+    /// Bytes of downloaded layers of images.
+    pub downloads: u64,
 }
 
 impl Store {
@@ -40,7 +42,8 @@ impl Store {
             }
             of_root.push((names, own));
         }
-        let mut usage = Usage { total: files.values().map(|(bytes, _)| bytes).sum(), names: Vec::new() };
+        let total = files.values().map(|(bytes, _)| bytes).sum();
+        let mut usage = Usage { names: Vec::new(), total, downloads: self.blob_bytes()? };
         for (names, own) in of_root {
             let all = own.iter().map(|(_, bytes)| bytes).sum();
             let alone = own.iter().filter(|(ino, _)| files.get(ino).is_some_and(|(_, roots)| *roots == 1));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod again;
 mod bad_archives;
 mod bad_servers;
 mod choice;
