@@ -76,7 +76,7 @@ impl Error {
             step: failed.step,
             of: plan.steps.len(),
             hint: hint::hint(&act, failed.errno, &causes()),
-            program: matches!(act, Act::Execute(_)),
+            program: matches!(act, Act::Execute(_) | Act::Seek(_)),
             act: act.to_string(),
             origin,
             errno: failed.errno.raw_os_error(),

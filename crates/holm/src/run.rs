@@ -4,7 +4,7 @@ mod held;
 mod ranges;
 mod usage;
 
-pub use held::{Door, Held, NotStarted};
+pub use held::{Door, Held, NotStarted, remove_group};
 pub use ranges::enter_ranges;
 pub use usage::{Counted, Usage};
 

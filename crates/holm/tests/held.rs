@@ -1,6 +1,7 @@
 //! Detached sandboxes: held, let go, started at a door.
 
 use holm::run::{Door, Held, NotStarted};
+use holm::spec::filesystem::{Content, Entry, Operation};
 use holm::spec::life::{Lifetime, Stdio};
 use holm::{Error, Spec};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
@@ -58,7 +59,8 @@ fn detached_sandboxes_wait_start_once_and_end_as_they_should() {
     // One test: others in the same process would be seen as traces.
     let before = Traces::now();
     the_program_itself_is_the_first_process();
-    a_program_that_is_missing_is_told_to_who_starts_it();
+    a_program_that_is_missing_is_told_to_who_makes_it();
+    a_program_that_is_none_is_told_to_who_starts_it();
     what_is_not_let_go_ends_with_its_owner();
     what_is_let_go_can_be_killed_before_it_starts();
     each_way_of_starting_takes_its_own_wishes();
@@ -83,12 +85,24 @@ fn the_program_itself_is_the_first_process() {
     assert!(matches!(site.knock(), Err(NotStarted::Nobody)));
 }
 
-fn a_program_that_is_missing_is_told_to_who_starts_it() {
+fn a_program_that_is_missing_is_told_to_who_makes_it() {
     let site = Site::new("held-missing");
-    let held = site.hold("/no/such/program", &[]);
-    let process = held.let_go().expect("it waits");
+    let door = Door::make(site.directory.as_fd(), "door").expect("the scratch directory can be written");
+    let error =
+        site.spec("/no/such/program", &[]).plan().expect("it can be planned").hold(door).expect_err("it is missing");
+    assert_eq!(error.exit_code(), 127, "{error}");
+}
+
+fn a_program_that_is_none_is_told_to_who_starts_it() {
+    let site = Site::new("held-none");
+    let mut spec = site.spec("/none", &[]);
+    let content = Content::Bytes(b"\x7fELF".to_vec());
+    spec.filesystem
+        .push(Entry { operation: Operation::File { at: "/none".into(), content, mode: 0o755 }, origin: String::new() });
+    let door = Door::make(site.directory.as_fd(), "door").expect("the scratch directory can be written");
+    let process = spec.plan().expect("it can be planned").hold(door).expect("it is held").let_go().expect("it waits");
     match site.knock() {
-        Err(NotStarted::Failed { errno, .. }) => assert_eq!(errno, rustix::io::Errno::NOENT.raw_os_error()),
+        Err(NotStarted::Failed { errno, .. }) => assert_eq!(errno, rustix::io::Errno::NOEXEC.raw_os_error()),
         other => panic!("{other:?}"),
     }
     assert_eq!(end(&process), Some(125));

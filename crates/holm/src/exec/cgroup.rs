@@ -8,6 +8,7 @@ use crate::host::groups::{start_of, this_process};
 use crate::model::group::Owner;
 use crate::plan::limits::{Limit, Version};
 use rustix::io::{Errno, Result};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ pub(crate) struct Groups {
 struct Made {
     path: PathBuf,
     version: Version,
+    /// Whether it was there before.
+    stays: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Groups {
                 Ok(())
             }
             Limit::Make { directory, version } => self.make(directory, *version),
+            Limit::MakeNamed { directory, version, controllers } => self.make_named(directory, *version, controllers),
             Limit::Write { group, files, .. } => self.limit(*group, files),
             _ => Err(Errno::NOSYS),
         }
@@ -82,14 +86,38 @@ impl Groups {
         let owner = this_process().ok_or(Errno::NOENT)?;
         let path = directory.join(owner.name(NEXT.fetch_add(1, Ordering::Relaxed)));
         rustix::fs::mkdir(&path, rustix::fs::Mode::from_raw_mode(0o755))?;
-        self.made.push(Made { path, version });
+        self.made.push(Made { path, version, stays: false });
+        Ok(())
+    }
+
+    /// Makes a group where its maker wants it; one that is there stays if this start fails.
+    fn make_named(&mut self, directory: &Path, version: Version, controllers: &[String]) -> Result<()> {
+        let above: Vec<&Path> = directory.ancestors().skip(1).filter(|path| is_group(path)).collect();
+        let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
+        let mut within = above.into_iter().rev().collect::<Vec<_>>();
+        within.extend(missing.iter().rev().take(missing.len().saturating_sub(1)));
+        let is_new = !missing.is_empty();
+        for path in missing.into_iter().rev() {
+            match rustix::fs::mkdir(path, rustix::fs::Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+            inherit_cpus(path)?;
+        }
+        if version == Version::Two {
+            for (path, controller) in within.iter().flat_map(|path| controllers.iter().map(move |one| (path, one))) {
+                // Where it can't be enabled its files are missing, and writing there tells.
+                let _ = write(&path.join("cgroup.subtree_control"), &format!("+{controller}"));
+            }
+        }
+        self.made.push(Made { path: directory.to_owned(), version, stays: !is_new });
         Ok(())
     }
 
     /// Writes limits into files of one of them.
-    pub(crate) fn limit(&self, group: usize, files: &[(&str, String)]) -> Result<()> {
+    pub(crate) fn limit(&self, group: usize, files: &[(Cow<'static, str>, String)]) -> Result<()> {
         let made = self.made.get(group).ok_or(Errno::NOENT)?;
-        files.iter().try_for_each(|(name, value)| write(&made.path.join(name), value))
+        files.iter().try_for_each(|(name, value)| write(&made.path.join(&**name), value))
     }
 
     /// Puts a process into all of them.
@@ -161,11 +189,30 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for made in self.made.drain(..) {
+        for made in self.made.drain(..).filter(|made| !made.stays) {
             remove(&made.path, made.version);
         }
         self.undo();
     }
+}
+
+fn is_group(path: &Path) -> bool {
+    path.join("cgroup.procs").exists()
+}
+
+/// A new group of the cpuset controller of version 1 has no CPU, and takes nobody in, until it is given some: those of the
+/// one above (cpuset(7)).
+fn inherit_cpus(path: &Path) -> Result<()> {
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let above = path.parent().and_then(|above| read(&above.join(name)));
+        if let (Some(own), Some(above)) = (read(&path.join(name)), above)
+            && own.trim().is_empty()
+            && path.join("cgroup.clone_children").exists()
+        {
+            write(&path.join(name), above.trim())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is left of groups whose owner, in this pid namespace, is gone.
@@ -182,7 +229,7 @@ fn sweep(directory: &Path, version: Version) {
 
 /// Removes a group with those below it. What still runs in it is killed where the kernel can do that at once; elsewhere
 /// the end of the init has.
-fn remove(path: &Path, version: Version) {
+pub(crate) fn remove(path: &Path, version: Version) {
     const TRIES: u32 = 8;
     if version == Version::Two {
         let _ = write(&path.join("cgroup.kill"), "1");

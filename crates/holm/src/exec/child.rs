@@ -6,12 +6,12 @@
 use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_at, write_once};
 use super::program::{Op, Program, READ_ONLY};
-use super::{guard, mounts, privileges};
+use super::{attach, guard, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, set_attributes};
 use crate::sys::process::StringList;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 use rustix::net::{
@@ -20,7 +20,7 @@ use rustix::net::{
 };
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::set_thread_groups;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -93,6 +93,22 @@ fn change_directory(path: &CStr) -> Result<()> {
     rustix::process::fchdir(directory)
 }
 
+/// Whether one of these can be executed; else what says most, as the init tells it of execve(2).
+fn seek(paths: &[CString]) -> Result<()> {
+    let mut cause = Errno::NOENT;
+    for path in paths {
+        match rustix::fs::accessat(CWD, path.as_c_str(), Access::EXEC_OK, AtFlags::EACCESS) {
+            Ok(()) if rustix::fs::FileType::from_raw_mode(rustix::fs::stat(path.as_c_str())?.st_mode).is_file() => {
+                return Ok(());
+            }
+            Ok(()) | Err(Errno::ACCESS) => cause = Errno::ACCESS,
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(cause)
+}
+
 fn fail(program: &Program, step: u32, errno: Errno) -> ! {
     let record = Record::new(wire::FAILED, step, errno.raw_os_error());
     let _ = send(control(program), &record.to_bytes(), SendFlags::NOSIGNAL);
@@ -153,8 +169,10 @@ impl<'a> State<'a> {
             Op::LimitNamespaces { proc, file } => write_at(proc.as_fd(), file, b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
+            Op::Domain(name) => rustix::system::setdomainname(name),
+            Op::Setting { proc, path, value } => write_at(proc.as_fd(), path, value),
             Op::OpenTerminal => self.open_terminal(step),
-            Op::DropGroups => set_thread_groups(&[]),
+            Op::TakeGroups(groups) => set_thread_groups(groups),
             Op::TakeIds { uid, gid } => privileges::take_ids(*uid, *gid),
             Op::TakeMappedIds => privileges::take_mapped_ids(),
             Op::JoinKeyring => crate::sys::policy::join_session_keyring(),
@@ -162,6 +180,7 @@ impl<'a> State<'a> {
                 let none = Rlimit { current: Some(0), maximum: Some(0) };
                 rustix::process::setrlimit(Resource::Core, none)
             }
+            Op::SetCapabilities { sets, new } => privileges::set(sets, *new),
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::AdmitQueues => self.writable(mounts::plain(c"mqueue", None, MountAttrFlags::empty())?.as_fd()),
             Op::Confine => self.confine(),
@@ -179,6 +198,7 @@ impl<'a> State<'a> {
                 Err(_) if *or_root => rustix::process::chdir(c"/"),
                 done => done,
             },
+            Op::Seek(paths) => seek(paths),
             Op::Descriptors { kept, gaps } => self.descriptors(kept, gaps),
             Op::Init => self.become_init(step),
             Op::Directory { at, mode } => {
@@ -235,6 +255,27 @@ impl<'a> State<'a> {
                 };
                 self.put_root(tree, false)
             }
+            Op::RootAsIs(attached) => {
+                let tree = match attach::prepare(attached)? {
+                    mounts::Prepared::Cloned(tree) => tree,
+                    mounts::Prepared::Opened(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
+                };
+                self.put_root(tree, true)
+            }
+            Op::Mount { at, file_system } => {
+                let made = attach::file_system(file_system)?;
+                attach::put(made.as_fd(), self.inside()?, at, file_system.kind.as_c_str())?;
+                self.context.program.own.add(made.as_fd())
+            }
+            Op::Attach { attached, at } => {
+                let tree = attach::prepare(attached)?;
+                attach::put(tree.as_fd(), self.inside()?, at, c"")?;
+                self.context.program.own.add(tree.as_fd())
+            }
+            Op::Node { at, kind, device, mode, owner } => {
+                attach::node(self.inside()?, at, (*kind, *device), *mode, *owner)
+            }
+            Op::Protect { at } => attach::protect(self.inside()?, at),
             Op::Bind { tree, at, attributes } => {
                 let tree = mounts::prepare(tree, *attributes)?;
                 mounts::attach_inside(tree.as_fd(), self.inside()?, at)?;

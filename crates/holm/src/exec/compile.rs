@@ -6,14 +6,17 @@
 use super::cgroup::Groups;
 use super::outside::{Three, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
-use super::program::{Inherited, Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text};
+use super::program::{
+    Attached, FileSystem, Inherited, Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text,
+};
 use super::wall::Wall;
 use super::{Failed, arguments};
 use crate::model::id::lines;
+use crate::model::mount::{Attributes, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
-use crate::spec::filesystem::{Access, Operation, Source, Upper};
+use crate::spec::filesystem::{Access, NodeKind, Operation, Source, Upper};
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
@@ -21,8 +24,9 @@ use crate::sys::clone::Stack;
 use crate::sys::init;
 use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, makedev};
 use rustix::io::{Errno, Result};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -198,6 +202,12 @@ impl<'a> Compiler<'a> {
             Act::LimitNamespaces => limit_namespaces(c"sys/user/max_user_namespaces")?,
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
+            Act::Domain(name) => Op::Domain(name.as_bytes().to_vec()),
+            Act::Setting { path, value } => Op::Setting {
+                proc: proc_handle()?,
+                path: text(Path::new("sys").join(path).as_os_str()),
+                value: value.as_bytes().to_vec(),
+            },
             Act::Private => Op::Private,
             Act::RootTmpfs => {
                 self.own += 1;
@@ -207,6 +217,11 @@ impl<'a> Compiler<'a> {
                 tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
                 attributes: self.attributes(*access),
             },
+            Act::RootAsIs { source, opener } => {
+                self.own += 1;
+                let source = Source::Path(source.clone());
+                Op::RootAsIs(self.attached(&source, *opener, Reach::Tree, [Attributes::default(); 2])?)
+            }
             Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
                 let so_far = lower.contains(&Layer::SoFar);
@@ -224,7 +239,10 @@ impl<'a> Compiler<'a> {
             Act::Seal => Op::Seal,
             Act::Pivot => Op::Pivot,
             Act::OpenTerminal => Op::OpenTerminal,
-            Act::DropGroups => Op::DropGroups,
+            Act::DropGroups => Op::TakeGroups(Vec::new()),
+            Act::TakeGroups(groups) => {
+                Op::TakeGroups(groups.iter().map(|&group| rustix::process::Gid::from_raw(group)).collect())
+            }
             Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
             Act::TakeMappedIds => Op::TakeMappedIds,
             Act::JoinKeyring => Op::JoinKeyring,
@@ -232,6 +250,7 @@ impl<'a> Compiler<'a> {
             Act::DropPrivileges { kept, new } => {
                 Op::DropPrivileges { kept: kept.iter().map(|one| one.bit()).fold(0, std::ops::BitOr::bitor), new: *new }
             }
+            Act::SetCapabilities { sets, new } => Op::SetCapabilities { sets: *sets, new: *new },
             Act::AdmitQueues => Op::AdmitQueues,
             Act::Confine(rules) => {
                 self.wall = Some(Wall::new(*rules)?);
@@ -244,6 +263,7 @@ impl<'a> Compiler<'a> {
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
             }
+            Act::Seek(paths) => Op::Seek(paths.iter().map(|path| text(path.as_os_str())).collect()),
             Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
             Act::Init | Act::WaitAtDoor => Op::Init,
             Act::OpenNamespace { .. }
@@ -286,6 +306,31 @@ impl<'a> Compiler<'a> {
             Operation::Mqueue { .. } => Op::Mqueue { at },
             Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
             Operation::Mask { .. } => Op::Mask { at },
+            Operation::Mount { kind, source, options, attributes, .. } => {
+                self.own += 1;
+                let option = |(key, value): &(OsString, Option<OsString>)| (text(key), value.as_deref().map(text));
+                let file_system = FileSystem {
+                    kind: text(kind),
+                    source: text(source),
+                    options: options.iter().map(option).collect(),
+                    attributes: attributes.set,
+                };
+                Op::Mount { at, file_system }
+            }
+            Operation::Attach { source, reach, attributes, below, .. } => {
+                self.own += 1;
+                let source = Source::Path(source.clone());
+                Op::Attach { attached: self.attached(&source, opener, *reach, [*below, *attributes])?, at }
+            }
+            Operation::Node { kind, mode, owner, .. } => {
+                let (kind, device) = match *kind {
+                    NodeKind::Character(major, minor) => (FileType::CharacterDevice, makedev(major, minor)),
+                    NodeKind::Block(major, minor) => (FileType::BlockDevice, makedev(major, minor)),
+                    NodeKind::Pipe => (FileType::Fifo, 0),
+                };
+                Op::Node { at, kind, device, mode: *mode, owner: *owner }
+            }
+            Operation::Protect { .. } => Op::Protect { at },
         })
     }
 
@@ -294,7 +339,22 @@ impl<'a> Compiler<'a> {
             Access::ReadOnly => READ_ONLY | self.safe,
             Access::ReadWrite => self.safe,
             Access::Devices => self.safe & libc::MOUNT_ATTR_NOSUID,
+            Access::AsIs => 0,
         }
+    }
+
+    /// What is attached with any attributes: the first for every mount of it, the second for the first one alone.
+    fn attached(&self, source: &Source, opener: Opener, reach: Reach, attributes: [Attributes; 2]) -> Result<Attached> {
+        let Source::Path(path) = source else { return Err(Errno::INVAL) };
+        let path = text(path.as_os_str());
+        let tree = match opener {
+            Opener::Child => Tree::Path(path),
+            Opener::Parent | Opener::ParentMapped => {
+                let tree = super::attach::clone(&path, reach, attributes)?;
+                Tree::Opened(tree, if opener == Opener::ParentMapped { Owners::OnDisk } else { Owners::Unknown })
+            }
+        };
+        Ok(Attached { tree, reach, attributes })
     }
 
     fn tree(&self, source: &Source, opener: Opener, attributes: u64) -> Result<Tree> {

@@ -6,6 +6,7 @@
 //! the parent sets on the child.
 
 mod arguments;
+mod attach;
 pub(crate) mod cgroup;
 mod child;
 mod compile;

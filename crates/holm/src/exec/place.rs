@@ -91,7 +91,16 @@ impl Inside<'_> {
 
     /// Opens what is at `place` (`O_PATH`), makes it first if it is missing, and refuses a symbolic link (ELOOP).
     pub(crate) fn open(&self, place: &Place, make: Make) -> Result<OwnedFd> {
-        let found = match (self.look(&place.whole, OFlags::NOFOLLOW), make) {
+        self.open_by(place, make, OFlags::NOFOLLOW)
+    }
+
+    /// The same, but a symbolic link leads to what it names inside.
+    pub(crate) fn open_through(&self, place: &Place, make: Make) -> Result<OwnedFd> {
+        self.open_by(place, make, OFlags::empty())
+    }
+
+    fn open_by(&self, place: &Place, make: Make, links: OFlags) -> Result<OwnedFd> {
+        let found = match (self.look(&place.whole, links), make) {
             (Err(Errno::NOENT), Make::Directory | Make::File) => {
                 let (directory, name) = (self.directory(place)?, place.last()?.1);
                 match make {

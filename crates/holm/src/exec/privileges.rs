@@ -1,11 +1,9 @@
 //! Ids and capabilities of the program (credentials(7), capabilities(7)). Runs in the child: nothing here allocates.
 
 use crate::model::id::OVERFLOW;
-use crate::spec::policy::NewPrivileges;
+use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use rustix::io::{Errno, Result};
-use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, set_thread_res_gid, set_thread_res_uid,
-};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
 /// Becomes another user; capabilities stay, for what is still to be set up and for `reduce` to drop for good.
 pub(crate) fn take_ids(uid: u32, gid: u32) -> Result<()> {
@@ -14,7 +12,7 @@ pub(crate) fn take_ids(uid: u32, gid: u32) -> Result<()> {
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
     let held = rustix::thread::capabilities(None)?;
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
+    rustix::thread::set_capabilities(None, rustix::thread::CapabilitySets { effective: held.permitted, ..held })
 }
 
 /// Becomes user 0 and group 0, where the own ids aren't mapped: they are shown as the overflow id then
@@ -45,11 +43,8 @@ pub(crate) fn reduce(kept: u64, new: NewPrivileges) -> Result<()> {
     }
     rustix::thread::clear_ambient_capability_set()?;
     if !kept.is_empty() {
-        rustix::thread::set_capabilities(None, CapabilitySets { inheritable: kept, ..held })?;
-        for number in (0..64).filter(|number| kept.bits() & 1 << number != 0) {
-            let one = CapabilitySet::from_bits_retain(1 << number);
-            rustix::thread::configure_capability_in_ambient_set(one, true)?;
-        }
+        rustix::thread::set_capabilities(None, rustix::thread::CapabilitySets { inheritable: kept, ..held })?;
+        raise(kept.bits())?;
     }
     if may && refused {
         let bits = CapabilitiesSecureBits::NO_ROOT
@@ -61,8 +56,33 @@ pub(crate) fn reduce(kept: u64, new: NewPrivileges) -> Result<()> {
             | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
         rustix::thread::set_capabilities_secure_bits(bits)?;
     }
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
+    rustix::thread::set_capabilities(
+        None,
+        rustix::thread::CapabilitySets { effective: kept, permitted: kept, inheritable: kept },
+    )?;
     if refused { rustix::thread::set_no_new_privs(true) } else { Ok(()) }
+}
+
+/// Sets each set of capabilities. Securebits stay: a program that becomes user 0 has what the bounding set leaves.
+pub(crate) fn set(sets: &CapabilitySets, new: NewPrivileges) -> Result<()> {
+    bound(sets.bounding)?;
+    rustix::thread::clear_ambient_capability_set()?;
+    let [effective, permitted, inheritable] =
+        [sets.effective, sets.permitted, sets.inheritable].map(CapabilitySet::from_bits_retain);
+    rustix::thread::set_capabilities(None, rustix::thread::CapabilitySets { effective, permitted, inheritable })?;
+    raise(sets.ambient)?;
+    match new {
+        NewPrivileges::Refused => rustix::thread::set_no_new_privs(true),
+        NewPrivileges::Allowed => Ok(()),
+    }
+}
+
+fn raise(ambient: u64) -> Result<()> {
+    for number in (0..64).filter(|number| ambient & 1 << number != 0) {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        rustix::thread::configure_capability_in_ambient_set(one, true)?;
+    }
+    Ok(())
 }
 
 /// Takes everything but `kept` out of the bounding set.

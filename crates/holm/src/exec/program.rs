@@ -5,10 +5,13 @@
 use super::outside::Three;
 use super::place::{Own, Place};
 use super::wall::Wall;
-use crate::spec::policy::NewPrivileges;
+use crate::model::mount::{Attributes, Reach};
+use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use crate::sys::clone::Stack;
 use crate::sys::policy;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::FileType;
+use rustix::process::Gid;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
@@ -30,6 +33,7 @@ impl Op {
     fn trees(&self) -> impl Iterator<Item = &Tree> {
         let (one, layers) = match self {
             Op::RootBind { tree, .. } | Op::Bind { tree, .. } => (Some(tree), None),
+            Op::RootAsIs(attached) | Op::Attach { attached, .. } => (Some(&attached.tree), None),
             Op::RootOverlay(layers) | Op::Overlay { layers, .. } => (None, Some(layers)),
             _ => (None, None),
         };
@@ -73,6 +77,22 @@ pub(crate) enum UpperLayer {
     },
 }
 
+/// A tree of mounts with attributes of any kind.
+pub(crate) struct Attached {
+    pub(crate) tree: Tree,
+    pub(crate) reach: Reach,
+    /// For every mount, and then for the first one alone.
+    pub(crate) attributes: [Attributes; 2],
+}
+
+/// A file system of any kind.
+pub(crate) struct FileSystem {
+    pub(crate) kind: CString,
+    pub(crate) source: CString,
+    pub(crate) options: Vec<(CString, Option<CString>)>,
+    pub(crate) attributes: u64,
+}
+
 /// Options of a tmpfs.
 pub(crate) struct TmpfsOptions {
     pub(crate) mode: CString,
@@ -97,9 +117,12 @@ pub(crate) enum Op {
     LimitNamespaces { proc: OwnedFd, file: &'static CStr },
     Loopback,
     Hostname(Vec<u8>),
+    Domain(Vec<u8>),
+    Setting { proc: OwnedFd, path: CString, value: Vec<u8> },
     Private,
     RootTmpfs,
     RootBind { tree: Tree, attributes: u64 },
+    RootAsIs(Attached),
     RootOverlay(Layers),
     Bind { tree: Tree, at: Place, attributes: u64 },
     Tmpfs { at: Place, options: TmpfsOptions },
@@ -115,14 +138,19 @@ pub(crate) enum Op {
     Mqueue { at: Place },
     RemountReadOnly { at: Place },
     Mask { at: Place },
+    Mount { at: Place, file_system: FileSystem },
+    Attach { attached: Attached, at: Place },
+    Node { at: Place, kind: FileType, device: u64, mode: u32, owner: (u32, u32) },
+    Protect { at: Place },
     Seal,
     Pivot,
     OpenTerminal,
-    DropGroups,
+    TakeGroups(Vec<Gid>),
     TakeIds { uid: u32, gid: u32 },
     TakeMappedIds,
     JoinKeyring,
     RefuseCores,
+    SetCapabilities { sets: CapabilitySets, new: NewPrivileges },
     DropPrivileges { kept: u64, new: NewPrivileges },
     AdmitQueues,
     Confine,
@@ -130,6 +158,7 @@ pub(crate) enum Op {
     OwnGroups,
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
+    Seek(Vec<CString>),
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
     Init,
 }

@@ -2,6 +2,15 @@
 
 use std::fmt;
 
+/// The version of a hierarchy of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// One hierarchy for each controller or a few.
+    One,
+    /// One for all.
+    Two,
+}
+
 /// A process that owns control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {

@@ -7,6 +7,7 @@ pub mod group;
 pub mod id;
 pub mod landlock;
 pub mod limit;
+pub mod mount;
 pub mod namespace;
 pub(crate) mod proc;
 pub mod seccomp;

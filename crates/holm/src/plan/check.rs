@@ -6,13 +6,13 @@ use crate::host::Host;
 use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
 use crate::model::text::{cause, name};
-use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::{Maps, User};
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Target};
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Denials, NewPrivileges};
+use crate::spec::{Spec, Unsaid};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fmt;
@@ -52,6 +52,7 @@ pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     let mut found = Found(Vec::new());
     program(spec, host, &mut found);
     detached(spec, &mut found);
+    says_all(spec, &mut found);
     namespaces(spec, host, &mut found);
     identities(spec, host, &mut found);
     root(spec, host, &mut found);
@@ -105,7 +106,8 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
             let message = format!("cannot set the host name to {shown:?}: it needs 1 to 64 bytes");
             found.add(origin, message, "");
         }
-        if *spec.namespaces.choice(Namespace::Uts) != Choice::New {
+        let joins = matches!(spec.namespaces.choice(Namespace::Uts), Choice::Join(..));
+        if *spec.namespaces.choice(Namespace::Uts) != Choice::New && !(joins && spec.unsaid == Unsaid::Nothing) {
             let message = "cannot set the host name: the UTS namespace is not a new one";
             found.add(origin, message, "leave out --hostname, or --share and --join of uts");
         }
@@ -236,6 +238,10 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
 
 fn identities(spec: &Spec, host: &Host, found: &mut Found) {
     let origin = &spec.identity.origin;
+    if !spec.identity.groups.is_empty() && !identity::can_drop_groups(spec, host) {
+        let message = "cannot take supplementary groups: the caller has no right to";
+        found.add(spec.origins.of(Wish::Groups), message, "map a range of ids");
+    }
     if *spec.namespaces.choice(Namespace::User) != Choice::New {
         if !matches!(spec.identity.maps, Maps::Automatic | Maps::Single) {
             found.add(origin, "cannot map ids: the user namespace is not a new one", "");
@@ -363,7 +369,7 @@ fn root(spec: &Spec, host: &Host, found: &mut Found) {
                 };
                 found.add(origin, format!("cannot use {shown} as the root: {}", cause(&(*errno).into())), hint);
             }
-            Some(Ok(facts)) if spec.writes == Writes::Through => {
+            Some(Ok(facts)) if spec.writes == Writes::Through && spec.unsaid == Unsaid::Safe => {
                 for at in &facts.missing {
                     let (at, full) = (at.display(), format!("{shown}{}", at.display()));
                     let message =
@@ -403,7 +409,7 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
                 let skip = match access {
                     Access::ReadOnly => "--bind-try",
                     Access::ReadWrite => "--bind-rw-try",
-                    Access::Devices => "--bind-dev-try",
+                    Access::Devices | Access::AsIs => "--bind-dev-try",
                 };
                 let hint = format!("the source must exist on the host; {skip} skips a missing one");
                 present(path, ("bind", &hint), origin, host, found);
@@ -435,6 +441,24 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             && !matches!(operation, Operation::Chmod { .. } | Operation::RemountReadOnly { .. })
         {
             found.add(origin, "cannot change / by an operation: it is made by the root itself", "see --root");
+        }
+    }
+}
+
+/// A wish that says everything can be done only where nothing has to be thought of.
+fn says_all(spec: &Spec, found: &mut Found) {
+    if spec.unsaid == Unsaid::Safe {
+        return;
+    }
+    let is_directory = matches!(spec.root, Root::Directory(_));
+    if !is_directory || !matches!(spec.writes, Writes::Refused | Writes::Through) {
+        found.add(spec.origins.of(Wish::Root), "cannot make this root as it is: it must be a directory", "");
+    }
+    for (path, value) in &spec.settings {
+        let climbs = path.components().any(|part| !matches!(part, Component::Normal(_)));
+        if climbs || has_nul(path.as_os_str()) || has_nul(value) {
+            let message = format!("cannot set {}: it is no path below /proc/sys", name(path.as_os_str()));
+            found.add(spec.origins.of(Wish::Settings), message, "");
         }
     }
 }

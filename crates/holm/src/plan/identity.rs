@@ -6,10 +6,10 @@ use crate::host::Host;
 use crate::host::ranges::RANGE;
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
-use crate::spec::Spec;
 use crate::spec::identity::{Maps, User};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
+use crate::spec::{Spec, Unsaid};
 
 /// User and group id of the program inside.
 pub(super) fn ids(spec: &Spec, host: &Host) -> (u32, u32) {
@@ -101,12 +101,18 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 /// Takes ids without which nothing could be made, where the caller's have no place inside.
 pub(super) fn take_early(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let why = "the caller's ids have no place inside, so nothing could be made with them";
-    if loses_own_ids(spec, host) {
-        let (uid, gid) = ids(spec, host);
+    if let Some((uid, gid)) = early(spec, host) {
         push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, spec.origins.of(Wish::User));
     } else if matches!(spec.namespaces.choice(Namespace::User), Choice::Join(..)) && host.privileged {
         push(steps, Actor::Child, Act::TakeMappedIds, "which ids a joined user namespace maps is seen only inside", "");
     }
+}
+
+/// The ids that the child takes before it makes anything: the program's, or 0 where a wish says what belongs to whom.
+pub(super) fn early(spec: &Spec, host: &Host) -> Option<(u32, u32)> {
+    let (users, groups) = maps(spec, host);
+    let zero = spec.unsaid == Unsaid::Nothing && [users, groups].iter().all(|maps| maps.iter().any(|m| m.covers(0)));
+    loses_own_ids(spec, host).then(|| if zero { (0, 0) } else { ids(spec, host) })
 }
 
 /// Whether a process inside can be user 0 outside, with the rights of the owner over the host's files.
@@ -118,7 +124,7 @@ pub(super) fn reaches_root(spec: &Spec, host: &Host) -> bool {
 }
 
 /// Whether the caller's ids are mapped nowhere: then the child takes the program's before it makes anything.
-pub(super) fn loses_own_ids(spec: &Spec, host: &Host) -> bool {
+fn loses_own_ids(spec: &Spec, host: &Host) -> bool {
     let (users, groups) = maps(spec, host);
     let mapped = |maps: &[IdMap], own: u32| maps.iter().any(|m| own >= m.outside && own - m.outside < m.count);
     *spec.namespaces.choice(Namespace::User) == Choice::New && !(mapped(&users, host.uid) && mapped(&groups, host.gid))

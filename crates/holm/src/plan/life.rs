@@ -18,10 +18,14 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if identity::can_drop_groups(spec, host) {
-        push(steps, Actor::Child, Act::DropGroups, "the caller's groups would give it the caller's rights", "");
+        let why = "the caller's groups would give it the caller's rights";
+        match &spec.identity.groups[..] {
+            [] => push(steps, Actor::Child, Act::DropGroups, why, ""),
+            groups => push(steps, Actor::Child, Act::TakeGroups(groups.to_vec()), why, spec.origins.of(Wish::Groups)),
+        }
     }
     let (uid, gid) = identity::ids(spec, host);
-    if changes_ids(spec, host) && !identity::loses_own_ids(spec, host) {
+    if changes_ids(spec, host) && identity::early(spec, host) != Some((uid, gid)) {
         let why = "set-up is over; the program runs as this user";
         push(steps, Actor::Child, Act::TakeIds { uid, gid }, why, spec.origins.of(Wish::User));
     }
@@ -30,7 +34,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "the program can't put keystrokes into the caller's terminal (TIOCSTI) if it never has it";
         push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
     }
-    push(steps, Actor::Child, Act::Umask(0o022), "the caller's habits are not the program's", "");
+    push(steps, Actor::Child, Act::Umask(spec.umask), "the caller's habits are not the program's", "");
     let (path, or_root) = match (&spec.directory, &host.directory) {
         (Some(path), _) => (path.clone(), false),
         (None, Some(path)) => (path.clone(), true),
@@ -38,6 +42,10 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     };
     let origin = if spec.directory.is_some() { spec.origins.of(Wish::Directory) } else { "" };
     push(steps, Actor::Child, Act::ChangeDirectory { path, or_root }, "where the program starts", origin);
+    if spec.lifetime == Lifetime::Detached {
+        let why = "what is missing is told to who makes the sandbox, not later to who starts it";
+        push(steps, Actor::Child, Act::Seek(paths(spec, &environment(spec, host))), why, "");
+    }
     policy::restrict_last(spec, host, steps);
     let why = "an open descriptor is a door that no namespace closes";
     let origin = if spec.descriptors.is_empty() { "" } else { spec.origins.of(Wish::Descriptors) };
@@ -80,12 +88,7 @@ fn changes_ids(spec: &Spec, host: &Host) -> bool {
 
 pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
     let environment = environment(spec, host);
-    let path = environment.iter().find(|(name, _)| name == "PATH").map_or(OsStr::new(PATH), |(_, value)| value);
-    let name = &spec.program.name;
-    let paths = match name.as_bytes().contains(&b'/') {
-        true => vec![PathBuf::from(name)],
-        false => path.as_bytes().split(|&b| b == b':').map(|d| Path::new(OsStr::from_bytes(d)).join(name)).collect(),
-    };
+    let (name, paths) = (&spec.program.name, paths(spec, &environment));
     let zeroth = spec.program.zeroth.clone().unwrap_or_else(|| name.clone());
     Launch {
         name: name.clone(),
@@ -105,6 +108,16 @@ pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
     }
 }
 
+/// The paths inside that are tried for the program, in order.
+fn paths(spec: &Spec, environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
+    let path = environment.iter().find(|(name, _)| name == "PATH").map_or(OsStr::new(PATH), |(_, value)| value);
+    let name = &spec.program.name;
+    match name.as_bytes().contains(&b'/') {
+        true => vec![PathBuf::from(name)],
+        false => path.as_bytes().split(|&b| b == b':').map(|d| Path::new(OsStr::from_bytes(d)).join(name)).collect(),
+    }
+}
+
 /// The name, home and shell of the program's user inside.
 pub(super) fn account(spec: &Spec, host: &Host) -> (String, PathBuf, PathBuf) {
     let (uid, _) = identity::ids(spec, host);
@@ -118,6 +131,7 @@ pub(super) fn account(spec: &Spec, host: &Host) -> (String, PathBuf, PathBuf) {
 fn environment(spec: &Spec, host: &Host) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> = match spec.environment.base {
         Base::Caller => host.environment.clone(),
+        Base::Empty => Vec::new(),
         Base::Clean => {
             let (name, home, shell) = account(spec, host);
             let home = match spec.root {

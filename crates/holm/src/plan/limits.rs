@@ -18,9 +18,9 @@ use super::push;
 use super::step::{Act, Actor, Step};
 use crate::host::Host;
 use crate::model::namespace::Namespace;
-use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
+use crate::spec::{Spec, Unsaid};
 use groups::Controller;
 
 /// The cgroup namespace, if it has to wait until the process is in its group.
@@ -47,7 +47,30 @@ pub(super) fn prepare(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let act = Limit::Make { directory: place.directory.clone(), version: place.version };
         push(steps, Actor::Parent, Act::Limit(act), why, "");
     }
+    for group in &spec.limits.groups {
+        let mut controllers: Vec<String> = group.files.iter().filter_map(|(name, _)| controller(name)).collect();
+        controllers.dedup();
+        let act = Limit::MakeNamed { directory: group.directory.clone(), version: group.version, controllers };
+        push(steps, Actor::Parent, Act::Limit(act), "its maker has a place for it", spec.origins.of(Wish::NamedGroups));
+    }
     write(spec, host, Controller::of_others, Actor::Parent, steps);
+    write_named(spec, places.len(), |name| !name.starts_with("memory."), Actor::Parent, steps);
+}
+
+/// The controller that a file of version 2 belongs to.
+fn controller(name: &str) -> Option<String> {
+    name.split_once('.').map(|(controller, _)| controller.to_owned()).filter(|controller| controller != "cgroup")
+}
+
+/// What is written into groups with places of their own; `before` are made before them.
+fn write_named(spec: &Spec, before: usize, chosen: fn(&str) -> bool, actor: Actor, steps: &mut Vec<Step>) {
+    for (place, group) in spec.limits.groups.iter().enumerate() {
+        for (name, value) in group.files.iter().filter(|(name, _)| chosen(name)) {
+            let files = vec![(name.clone().into(), value.clone())];
+            let act = Limit::Write { what: format!("{name} to {value}"), group: before + place, files };
+            push(steps, actor, Act::Limit(act), "the kernel's own word for it", spec.origins.of(Wish::NamedGroups));
+        }
+    }
 }
 
 /// Limits of the controllers that `chosen` picks.
@@ -57,7 +80,7 @@ fn write(spec: &Spec, host: &Host, chosen: fn(Controller) -> bool, actor: Actor,
         let Some(group) = places.iter().position(|place| place.controllers.contains(&wish.controller)) else {
             continue;
         };
-        let files = wish.files(places[group].version);
+        let files = wish.files(places[group].version).into_iter().map(|(name, value)| (name.into(), value)).collect();
         let act = Limit::Write { what: wish.what.clone(), group, files };
         push(steps, actor, Act::Limit(act), wish.why(places[group].version), &wish.origin);
     }
@@ -94,7 +117,7 @@ pub(super) fn view(spec: &Spec, steps: &mut Vec<Step>) {
         push(steps, Actor::Child, Act::Limit(Limit::View), why, "");
     }
     let own_user = *spec.namespaces.choice(Namespace::User) == Choice::New;
-    if own_user && spec.limits.need_group() {
+    if own_user && spec.limits.need_group() && spec.unsaid == Unsaid::Safe {
         let why = "with one of its own a program could mount the files of its group and raise its limits";
         push(steps, Actor::Child, Act::Limit(Limit::Lock), why, "");
     }
@@ -103,6 +126,8 @@ pub(super) fn view(spec: &Spec, steps: &mut Vec<Step>) {
 /// Limits memory, while the init waits; and what the init sets on the program.
 pub(super) fn finish(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     write(spec, host, Controller::is_memory, Actor::ParentMeanwhile, steps);
+    let places = groups::places(spec, host).map_or(0, |places| places.len());
+    write_named(spec, places, |name| name.starts_with("memory."), Actor::ParentMeanwhile, steps);
     for (place, limit) in spec.limits.resources.iter().enumerate() {
         let why = "for the program and what it starts; the init stays free of it";
         push(steps, Actor::Child, Act::Limit(Limit::Resource(*limit)), why, spec.origins.of(Wish::Resource(place)));

@@ -3,10 +3,10 @@
 use super::push;
 use super::step::{Act, Actor, Step};
 use crate::model::namespace::{Namespace, NamespaceSet};
-use crate::spec::Spec;
 use crate::spec::namespaces::{Choice, KEPT};
 use crate::spec::origins::Wish;
 use crate::spec::policy::Nesting;
+use crate::spec::{Spec, Unsaid};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -84,6 +84,11 @@ pub(super) fn finish(spec: &Spec, steps: &mut Vec<Step>) {
     if beside(spec) {
         push(steps, Actor::Child, Act::EnterNetwork, "it is ready by now", "");
     }
+    for (path, value) in &spec.settings {
+        let act = Act::Setting { path: path.clone(), value: value.clone() };
+        let why = "the namespaces are new, so it holds for nobody else";
+        push(steps, Actor::Child, act, why, spec.origins.of(Wish::Settings));
+    }
     for keep in &spec.namespaces.keep {
         let act = Act::Keep { namespace: keep.namespace, path: keep.path.clone() };
         push(
@@ -119,13 +124,16 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
         let origin = if spec.hostname.is_some() { spec.origins.of(Wish::Hostname) } else { "" };
         push(steps, Actor::Child, Act::Hostname(name), "the host's name is not the sandbox's business", origin);
     }
+    if let Some(name) = &spec.domain {
+        push(steps, Actor::Child, Act::Domain(name.clone()), "wished", spec.origins.of(Wish::Domain));
+    }
 }
 
 /// The host name inside, if it is set.
 pub(super) fn hostname(spec: &Spec) -> Option<OsString> {
     match (&spec.hostname, spec.namespaces.choice(Namespace::Uts)) {
         (Some(name), _) => Some(name.clone()),
-        (None, Choice::New) => Some("holm".into()),
+        (None, Choice::New) if spec.unsaid == Unsaid::Safe => Some("holm".into()),
         (None, _) => None,
     }
 }

@@ -12,13 +12,13 @@ use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::model::seccomp::policy::{Opening, Policy};
 use crate::model::seccomp::{ARCHITECTURE, Action, Call, Instruction, TooLong, answer};
-use crate::spec::Spec;
 use crate::spec::filesystem::Writes;
 use crate::spec::life::Lifetime;
 use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges};
+use crate::spec::{Spec, Unsaid};
 use syscalls::x86_64::Sysno;
 
 /// What belongs to the caller, and rights.
@@ -30,12 +30,18 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
     let why = "keys of the caller's session are not the program's (keyrings(7))";
     push(steps, Actor::Child, Act::JoinKeyring, why, "");
-    if !spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE) {
+    let says_cores = spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE);
+    if !says_cores && spec.unsaid == Unsaid::Safe {
         let why = "a core file holds all of a program's memory, and the host writes it";
         push(steps, Actor::Child, Act::RefuseCores, why, "");
     }
     if policy.new_privileges == NewPrivileges::Allowed {
         restrict(spec, host, steps);
+    }
+    if let Some(sets) = policy.sets {
+        let why = "what is in no set, no program inside can use";
+        let act = Act::SetCapabilities { sets, new: policy.new_privileges };
+        return push(steps, Actor::Child, act, why, spec.origins.of(Wish::Capabilities));
     }
     let why = match policy.new_privileges {
         NewPrivileges::Refused => "no_new_privs, capability sets, locked securebits: no program inside can gain any",
@@ -72,6 +78,9 @@ fn restrict(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 
 /// What Landlock is told. A process that it restricts in writing can't mount, so whoever may mount is not.
 pub(super) fn rules(spec: &Spec, host: &Host) -> Rules {
+    if spec.unsaid == Unsaid::Nothing {
+        return Rules::new(0, Files::Free);
+    }
     let read_only = *spec.namespaces.choice(Namespace::Mount) == Choice::New && spec.writes == Writes::Refused;
     let files = if read_only && !may_mount(spec) { Files::Listed } else { Files::Free };
     Rules::new(host.landlock, files)

@@ -9,11 +9,11 @@ use super::step::{Act, Actor, Layer, Opener, Step};
 use super::{identity, life, push};
 use crate::host::{Host, Kind, RootFacts, Top};
 use crate::model::namespace::Namespace;
-use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::policy::{ProcView, SysView};
+use crate::spec::{Spec, Unsaid};
 use std::path::{Path, PathBuf};
 
 /// Makes the directories for kept changes.
@@ -53,7 +53,8 @@ pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let build = Build { spec, host };
     build.base(steps);
     build.mounts(steps);
-    if matches!(spec.root, Root::Host) && spec.writes == Writes::Refused {
+    let stays_open = matches!(spec.root, Root::Host) || spec.unsaid == Unsaid::Nothing;
+    if stays_open && spec.writes == Writes::Refused {
         push(steps, Actor::Child, Act::Seal, "what is not a fresh directory is read-only", "");
     }
     let why = "unlike after chroot(2) no way leads back: the old root is not mounted any more";
@@ -86,6 +87,11 @@ impl Build<'_> {
                 self.skeleton(steps);
                 self.missing(steps);
                 self.overlay(vec![Layer::SoFar, Layer::Directory(path.clone())], self.root_upper(), steps);
+            }
+            Root::Directory(path) if self.spec.unsaid == Unsaid::Nothing => {
+                let act = Act::RootAsIs { source: path.clone(), opener: self.opener(Owners::OnDisk) };
+                let why = "the wished root, with all that is mounted below it";
+                push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
             }
             Root::Directory(path) => self.directory(path, steps, tmpfs),
         }
@@ -235,7 +241,7 @@ impl Build<'_> {
                 }
             }
         }
-        if self.spec.root != Root::Empty {
+        if self.spec.root != Root::Empty && self.spec.unsaid == Unsaid::Safe {
             let at = PathBuf::from("/tmp");
             self.operate(Operation::Tmpfs { at, size: None, mode: 0o1777 }, "fresh, gone with the sandbox", "", steps);
             self.proc("/proc".into(), "", steps);

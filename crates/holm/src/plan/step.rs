@@ -4,13 +4,14 @@ use crate::model::capability::Capability;
 use crate::model::filters::compiled;
 use crate::model::id::IdMap;
 use crate::model::landlock::Rules;
+use crate::model::mount::Reach;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
-use crate::spec::filesystem::{Access, Operation, Upper};
+use crate::spec::filesystem::{Access, NodeKind, Operation, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
-use crate::spec::policy::{Denials, NewPrivileges, ProcView};
+use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -149,6 +150,15 @@ pub enum Act {
     Loopback,
     /// Sets the host name.
     Hostname(OsString),
+    /// Sets the NIS domain name.
+    Domain(OsString),
+    /// Writes a file below /proc/sys.
+    Setting {
+        /// Which, relative.
+        path: PathBuf,
+        /// What.
+        value: OsString,
+    },
     /// Makes every mount private, so that nothing done to mounts goes out or comes in.
     Private,
     /// Puts an empty file system in memory on `/`.
@@ -159,6 +169,13 @@ pub enum Act {
         source: PathBuf,
         /// For what.
         access: Access,
+        /// Who opens it.
+        opener: Opener,
+    },
+    /// Puts a directory on `/` as it is; mount points may be made in it.
+    RootAsIs {
+        /// Which.
+        source: PathBuf,
         /// Who opens it.
         opener: Opener,
     },
@@ -198,6 +215,8 @@ pub enum Act {
     OpenTerminal,
     /// Gives up supplementary groups.
     DropGroups,
+    /// Takes these supplementary groups and no others.
+    TakeGroups(Vec<u32>),
     /// Takes these ids.
     TakeIds {
         /// User id inside.
@@ -215,6 +234,13 @@ pub enum Act {
     DropPrivileges {
         /// All but these.
         kept: Vec<Capability>,
+        /// Whether execve(2) may give others.
+        new: NewPrivileges,
+    },
+    /// Sets each set of capabilities.
+    SetCapabilities {
+        /// To what.
+        sets: CapabilitySets,
         /// Whether execve(2) may give others.
         new: NewPrivileges,
     },
@@ -238,6 +264,8 @@ pub enum Act {
         /// Whether `/` does if it doesn't exist inside.
         or_root: bool,
     },
+    /// Looks for the program, by whose user it is run: what is missing is known before anything waits for it.
+    Seek(Vec<PathBuf>),
     /// Sets up standard descriptors and closes all others but these.
     Descriptors(Vec<i32>),
     /// Becomes the init.
@@ -282,11 +310,16 @@ impl fmt::Display for Act {
             Act::LimitNamespaces => f.write_str("allow no further user namespaces"),
             Act::Loopback => f.write_str("set the loopback interface up"),
             Act::Hostname(name) => write!(f, "set the host name to {}", Shown(Path::new(name))),
+            Act::Domain(name) => write!(f, "set the domain name to {}", Shown(Path::new(name))),
+            Act::Setting { path, value } => {
+                write!(f, "set {} to {}", Shown(&Path::new("/proc/sys").join(path)), Shown(Path::new(value)))
+            }
             Act::Private => f.write_str("make all mounts private"),
             Act::RootTmpfs => f.write_str("mount an empty tmpfs as the new root"),
             Act::RootBind { source, access, .. } => {
                 write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
             }
+            Act::RootAsIs { source, .. } => write!(f, "bind {} as the new root, as it is", Shown(source)),
             Act::RootOverlay { lower, upper, .. } => {
                 f.write_str("mount an overlay as the new root, of ")?;
                 for (place, layer) in lower.iter().enumerate() {
@@ -306,6 +339,7 @@ impl fmt::Display for Act {
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
             Act::OpenTerminal => f.write_str("open a terminal of its own"),
             Act::DropGroups => f.write_str("drop supplementary groups"),
+            Act::TakeGroups(groups) => write!(f, "take supplementary groups {groups:?}"),
             Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
             Act::TakeMappedIds => f.write_str("become user 0 and group 0, if the own ids aren't mapped here"),
             Act::JoinKeyring => f.write_str("join an empty session keyring"),
@@ -315,6 +349,11 @@ impl fmt::Display for Act {
                 f.write_str("drop all capabilities but ")?;
                 kept.iter().enumerate().try_for_each(|(n, kept)| write!(f, "{}{kept}", if n == 0 { "" } else { ", " }))
             }
+            Act::SetCapabilities { sets, .. } => write!(
+                f,
+                "set capabilities: bounding {:x}, permitted {:x}, effective {:x}, inheritable {:x}, ambient {:x}",
+                sets.bounding, sets.permitted, sets.effective, sets.inheritable, sets.ambient
+            ),
             Act::AdmitQueues => f.write_str("let message queues be written"),
             Act::Confine(Rules { files: 0, .. }) => f.write_str("reach nobody outside by signals and abstract sockets"),
             Act::Confine(Rules { scopes: 0, .. }) => f.write_str("write where something writable is mounted only"),
@@ -338,6 +377,10 @@ impl fmt::Display for Act {
                     if *or_root { " (/ if it is not there)" } else { "" }
                 )
             }
+            Act::Seek(paths) => {
+                let shown = |path: &PathBuf| Shown(path).to_string();
+                write!(f, "find the program at {}", paths.iter().map(shown).collect::<Vec<_>>().join(" or "))
+            }
             Act::Descriptors(kept) if kept.is_empty() => f.write_str("close descriptors above 2"),
             Act::Descriptors(kept) => write!(f, "close descriptors above 2 but {kept:?}"),
             Act::Init => f.write_str("become a small init"),
@@ -357,6 +400,7 @@ fn access_word(access: Access) -> &'static str {
         Access::ReadOnly => ", read-only",
         Access::ReadWrite => ", writable",
         Access::Devices => ", with devices",
+        Access::AsIs => "",
     }
 }
 
@@ -411,6 +455,31 @@ impl fmt::Display for Operation {
             Operation::Mqueue { .. } => write!(f, "mount mqueue on {at}"),
             Operation::RemountReadOnly { .. } => write!(f, "make the mount at {at} read-only"),
             Operation::Mask { .. } => write!(f, "hide {at}"),
+            Operation::Mount { kind, options, attributes, .. } => {
+                write!(f, "mount {} on {at}", Shown(Path::new(kind)))?;
+                for (key, value) in options {
+                    write!(f, ", {}", Shown(Path::new(key)))?;
+                    if let Some(value) = value {
+                        write!(f, "={}", Shown(Path::new(value)))?;
+                    }
+                }
+                f.write_str(if attributes.read_only() { ", read-only" } else { "" })
+            }
+            Operation::Attach { source, reach, attributes, .. } => {
+                write!(f, "bind {} on {at}", Shown(source))?;
+                f.write_str(if *reach == Reach::One { ", without what is below it" } else { "" })?;
+                f.write_str(if attributes.read_only() { ", read-only" } else { "" })
+            }
+            Operation::Node { kind, mode, owner: (uid, gid), .. } => match kind {
+                NodeKind::Character(major, minor) => {
+                    write!(f, "make character device {major}:{minor} at {at}, mode {mode:o}, of {uid}:{gid}")
+                }
+                NodeKind::Block(major, minor) => {
+                    write!(f, "make block device {major}:{minor} at {at}, mode {mode:o}, of {uid}:{gid}")
+                }
+                NodeKind::Pipe => write!(f, "make a pipe at {at}, mode {mode:o}, of {uid}:{gid}"),
+            },
+            Operation::Protect { .. } => write!(f, "make {at} read-only"),
         }
     }
 }

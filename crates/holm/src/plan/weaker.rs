@@ -5,12 +5,12 @@ use crate::host::Host;
 use crate::model::landlock::{Rules, Writes as Files};
 use crate::model::limit::{Resource, ResourceLimit};
 use crate::model::namespace::Namespace;
-use crate::spec::Spec;
 use crate::spec::filesystem::{Access, Operation, Writes};
 use crate::spec::life::Base;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
+use crate::spec::{Spec, Unsaid};
 
 /// One promise of the default sandbox that doesn't hold, or holds less.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub(super) fn weaker(spec: &Spec, host: &Host) -> Vec<Weaker> {
             match access {
                 Access::ReadOnly => {}
                 Access::ReadWrite => add(format!("what the program writes to {at} reaches the host"), &entry.origin),
-                Access::Devices => add(format!("{at} is writable, and devices in it work"), &entry.origin),
+                Access::Devices | Access::AsIs => {
+                    add(format!("{at} is writable, and devices in it work"), &entry.origin);
+                }
             }
         }
     }
@@ -98,6 +100,9 @@ fn from_machine(spec: &Spec, host: &Host, add: &mut impl FnMut(String, &str)) {
     }
     if identity::reaches_root(spec, host) {
         add("a user inside is root outside: what is writable is so with root's rights".to_owned(), "");
+    }
+    if spec.unsaid == Unsaid::Nothing {
+        return add("there is no second wall, by Landlock".to_owned(), "");
     }
     let best = Rules::new(6, Files::Listed);
     let here = policy::rules(spec, host);

@@ -7,6 +7,7 @@ use super::unfit;
 use crate::error::Error;
 use crate::exec::cgroup::Groups;
 use crate::exec::parent::{self, Running};
+use crate::model::group::Version;
 use crate::plan::Plan;
 use crate::spec::life::Lifetime;
 use crate::sys::init::wire::{self, Record};
@@ -17,12 +18,13 @@ use rustix::net::{
 };
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 impl Plan {
     /// Carries the plan of a detached sandbox out up to the point where it waits at `door`.
     ///
     /// # Errors
-    /// As [`Plan::spawn`]; a program that can't be started is known only when it is.
+    /// As [`Plan::spawn`]. A program that is missing is known by now, why else it can't be executed only when it is.
     pub fn hold(&self, door: Door) -> Result<Held, Error> {
         if self.launch.lifetime == Lifetime::Owned {
             return Err(unfit("cannot hold a sandbox that is not detached"));
@@ -141,6 +143,12 @@ impl Door {
             }
         }
     }
+}
+
+/// Removes a control group that a sandbox was put into by its name ([`NamedGroup`](crate::spec::limits::NamedGroup)), once
+/// it has ended. What still runs in it is killed where the kernel can do that at once; else the group stays.
+pub fn remove_group(directory: &Path, version: Version) {
+    crate::exec::cgroup::remove(directory, version);
 }
 
 fn socket() -> Result<OwnedFd, Errno> {

@@ -5,6 +5,8 @@
 
 use super::policy::SysView;
 use super::{Origin, Spec};
+use crate::model::mount::{Attributes, Reach};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the root directory is made of.
@@ -62,6 +64,8 @@ pub enum Access {
     ReadWrite,
     /// Reading, writing and using device nodes.
     Devices,
+    /// Whatever could be done with it before.
+    AsIs,
 }
 
 /// What happens if a source is missing.
@@ -102,6 +106,17 @@ pub enum Upper {
         /// The kernel's work directory.
         work: PathBuf,
     },
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A character device, by its major and minor number.
+    Character(u32, u32),
+    /// A block device.
+    Block(u32, u32),
+    /// A pipe.
+    Pipe,
 }
 
 /// One thing done to the root. Missing parent directories are made, with mode 755, on file systems of the sandbox only.
@@ -197,6 +212,48 @@ pub enum Operation {
         /// Of which mount.
         at: PathBuf,
     },
+    /// A file system of any kind, with the options that mount(8) takes for it. Mount points may be made on it.
+    Mount {
+        /// Its kind, as in /proc/filesystems.
+        kind: OsString,
+        /// What it is of, for the kinds that say so.
+        source: OsString,
+        /// Where; a symbolic link is followed inside the root, but for `proc` and `sysfs`.
+        at: PathBuf,
+        /// Its own options, with their values.
+        options: Vec<(OsString, Option<OsString>)>,
+        /// The mount's attributes.
+        attributes: Attributes,
+    },
+    /// As `Bind`, with any attributes. Mount points may be made on it.
+    Attach {
+        /// A path of the caller's.
+        source: PathBuf,
+        /// Where; a symbolic link is followed inside the root.
+        at: PathBuf,
+        /// With what is mounted below the source or not.
+        reach: Reach,
+        /// Attributes of the first mount.
+        attributes: Attributes,
+        /// Attributes of every mount.
+        below: Attributes,
+    },
+    /// A device or a pipe with a name (mknod(2)), and its owner and mode.
+    Node {
+        /// Where; what is there stays.
+        at: PathBuf,
+        /// What it is.
+        kind: NodeKind,
+        /// Permission bits.
+        mode: u32,
+        /// User and group id inside.
+        owner: (u32, u32),
+    },
+    /// Makes what is at a path read-only with all that is mounted below it. What is missing needs no protection.
+    Protect {
+        /// Of what.
+        at: PathBuf,
+    },
     /// Hides a file behind an empty one, or a directory behind an empty one. What is missing needs no hiding.
     Mask {
         /// What.
@@ -219,6 +276,10 @@ impl Operation {
             | Operation::Proc { at }
             | Operation::Dev { at }
             | Operation::Mqueue { at }
+            | Operation::Mount { at, .. }
+            | Operation::Attach { at, .. }
+            | Operation::Node { at, .. }
+            | Operation::Protect { at }
             | Operation::RemountReadOnly { at }
             | Operation::Mask { at } => at,
         }

@@ -43,6 +43,8 @@ pub enum Maps {
 pub struct Identity {
     /// Who the program is.
     pub user: User,
+    /// Its supplementary groups, by their ids inside.
+    pub groups: Vec<u32>,
     /// The maps.
     pub maps: Maps,
     /// Where the wish for these maps came from.

@@ -28,6 +28,8 @@ pub enum Base {
     Clean,
     /// All of the caller's.
     Caller,
+    /// Nothing.
+    Empty,
 }
 
 /// The environment.

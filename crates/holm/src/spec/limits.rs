@@ -12,6 +12,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+use crate::model::group::Version;
 use crate::model::limit::{CpuList, Cpus, Rates, ResourceLimit};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,8 +41,21 @@ pub struct Limits {
     pub nice: Option<i32>,
     /// CPUs to run on (sched_setaffinity(2)).
     pub affinity: Option<CpuList>,
+    /// Control groups with places of their own, which stay when the sandbox has ended.
+    pub groups: Vec<NamedGroup>,
     /// How early the kernel kills it when memory runs out, from -1000 to 1000 (proc(5), `oom_score_adj`).
     pub oom_score: Option<i32>,
+}
+
+/// A control group that its maker names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedGroup {
+    /// Its directory, made if it is missing with those above.
+    pub directory: PathBuf,
+    /// Of which version.
+    pub version: Version,
+    /// Names of its files, and what is written there, in order.
+    pub files: Vec<(String, String)>,
 }
 
 /// Rates of one disk.
@@ -65,8 +79,8 @@ pub enum Disk {
 impl Limits {
     /// Whether a control group is needed.
     pub fn need_group(&self) -> bool {
-        let Limits { memory, swap, pids, cpus, io, .. } = self;
-        memory.is_some() || swap.is_some() || pids.is_some() || cpus.is_some() || !io.is_empty()
+        let Limits { memory, swap, pids, cpus, io, groups, .. } = self;
+        memory.is_some() || swap.is_some() || pids.is_some() || cpus.is_some() || !io.is_empty() || !groups.is_empty()
     }
 }
 

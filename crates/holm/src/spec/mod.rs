@@ -20,6 +20,17 @@ use policy::Policy;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// What is done about things of which a wish says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unsaid {
+    /// What is safest and useful: a /proc, /dev and /tmp, a host name, no core files, Landlock.
+    #[default]
+    Safe,
+    /// Nothing: the wish says everything, as a configuration of a container does. Of roots there is
+    /// [`Root::Directory`] alone, and mount points that it lacks are made in it.
+    Nothing,
+}
+
 /// What is wished: a program in new namespaces with a root of its own.
 ///
 /// ```
@@ -31,6 +42,8 @@ use std::path::PathBuf;
 pub struct Spec {
     /// The program and its arguments.
     pub program: Program,
+    /// What is done about what isn't said here.
+    pub unsaid: Unsaid,
     /// Which namespaces are new, shared, joined or kept.
     pub namespaces: Namespaces,
     /// What the program may ask of the kernel.
@@ -45,6 +58,12 @@ pub struct Spec {
     pub filesystem: Vec<Entry>,
     /// The host name inside; `None` is `holm` in a new UTS namespace and the host's in a shared one.
     pub hostname: Option<OsString>,
+    /// The NIS domain name inside; `None` leaves it as it is.
+    pub domain: Option<OsString>,
+    /// Settings of the new namespaces: paths below /proc/sys, such as `net/ipv4/ip_forward`, and values.
+    pub settings: Vec<(PathBuf, OsString)>,
+    /// The file mode creation mask.
+    pub umask: u32,
     /// The directory the program starts in; `None` is the caller's where it exists inside, else `/`.
     pub directory: Option<PathBuf>,
     /// The environment.
@@ -76,6 +95,7 @@ impl Spec {
     pub fn new(program: impl Into<OsString>) -> Spec {
         Spec {
             program: Program::new(program.into()),
+            unsaid: Unsaid::default(),
             namespaces: Namespaces::default(),
             policy: Policy::default(),
             identity: Identity::default(),
@@ -83,6 +103,9 @@ impl Spec {
             writes: Writes::default(),
             filesystem: Vec::new(),
             hostname: None,
+            domain: None,
+            settings: Vec::new(),
+            umask: 0o022,
             directory: None,
             environment: Environment::default(),
             stdio: [Stdio::Inherit; 3],

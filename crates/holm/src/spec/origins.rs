@@ -18,6 +18,12 @@ pub enum Wish {
     User,
     /// [`Spec::hostname`](crate::Spec::hostname).
     Hostname,
+    /// [`Spec::domain`](crate::Spec::domain).
+    Domain,
+    /// [`Spec::settings`](crate::Spec::settings).
+    Settings,
+    /// [`Identity::groups`](super::identity::Identity::groups).
+    Groups,
     /// [`Spec::directory`](crate::Spec::directory).
     Directory,
     /// [`Environment::base`](super::life::Environment::base).
@@ -54,6 +60,8 @@ pub enum Wish {
     Io(usize),
     /// One of [`Limits::resources`](super::limits::Limits::resources), counted from 0.
     Resource(usize),
+    /// [`Limits::groups`](super::limits::Limits::groups).
+    NamedGroups,
     /// [`Limits::timeout`](super::limits::Limits::timeout).
     Timeout,
     /// [`Limits::nice`](super::limits::Limits::nice).
@@ -74,6 +82,7 @@ impl Wish {
             Wish::Time => "--time-offset",
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
+            Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups => "",
             Wish::Directory => "--chdir",
             Wish::EnvironmentBase => "--env-all",
             Wish::Environment => "--env",

@@ -71,6 +71,21 @@ pub enum Denials {
     Told,
 }
 
+/// The five sets of capabilities(7), as bits by [`Capability::bit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CapabilitySets {
+    /// What execve(2) can give at most.
+    pub bounding: u64,
+    /// What counts.
+    pub effective: u64,
+    /// What can count.
+    pub permitted: u64,
+    /// What files can hand on.
+    pub inheritable: u64,
+    /// What programs without file capabilities keep.
+    pub ambient: u64,
+}
+
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -78,6 +93,8 @@ pub struct Policy {
     pub calls: Calls,
     /// Capabilities that the program has, over the sandbox's own namespaces.
     pub capabilities: Vec<Capability>,
+    /// If there are, each set by itself instead.
+    pub sets: Option<CapabilitySets>,
     /// Further user namespaces.
     pub nesting: Nesting,
     /// Rights by execve.

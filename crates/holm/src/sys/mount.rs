@@ -14,8 +14,8 @@ struct MountAttr {
 }
 
 /// Which mounts below a descriptor are meant.
-#[derive(Clone, Copy)]
-pub(crate) enum Reach {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
     /// This mount alone.
     One,
     /// This mount and every mount below it (`AT_RECURSIVE`).
@@ -33,6 +33,11 @@ pub(crate) fn map_owners(mount: BorrowedFd<'_>, reach: Reach, maps: BorrowedFd<'
 /// Sets the attributes of `set` (MOUNT_ATTR_*) on the mount that `mount` is open on, and makes it private.
 pub(crate) fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64) -> Result<()> {
     change(mount, reach, &MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 })
+}
+
+/// Sets and clears attributes, and makes the mounts private.
+pub(crate) fn change_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64, clear: u64) -> Result<()> {
+    change(mount, reach, &MountAttr { set, clear, propagation: libc::MS_PRIVATE, userns: 0 })
 }
 
 fn change(mount: BorrowedFd<'_>, reach: Reach, attributes: &MountAttr) -> Result<()> {

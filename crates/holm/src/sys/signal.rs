@@ -1,7 +1,7 @@
 //! The calling thread's signals: blocking them and reading them from a descriptor (sigprocmask(2), signalfd(2)).
 
 use super::{check, raw};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const SIGNALS: u64 = u64::MAX;
 
@@ -43,6 +43,17 @@ fn default_child_end() -> std::io::Result<()> {
         // SAFETY: a whole struct sigaction, alive for the call; it names no handler.
         check(unsafe { raw::syscall(libc::SYS_rt_sigaction as usize, set) })?;
     }
+    Ok(())
+}
+
+/// Sends a signal of any number to the process that `process` is open on (pidfd_send_signal(2)).
+///
+/// # Errors
+/// As pidfd_send_signal(2): it has ended (ESRCH), or belongs to somebody else (EPERM).
+pub fn send(process: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {
+    let arguments = [process.as_raw_fd() as usize, number as usize, 0, 0, 0, 0];
+    // SAFETY: an open descriptor, a number, and no siginfo_t.
+    check(unsafe { raw::syscall(libc::SYS_pidfd_send_signal as usize, arguments) })?;
     Ok(())
 }
 

@@ -1,19 +1,12 @@
 //! What a step does about limits, in words; and what would help if the kernel refuses.
 
+pub use crate::model::group::Version;
 use crate::model::limit::{CpuList, ResourceLimit};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The version of a hierarchy of control groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// One hierarchy for each controller or a few.
-    One,
-    /// One for all.
-    Two,
-}
 
 /// What a step does about limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +30,15 @@ pub enum Limit {
         /// Of which version that is.
         version: Version,
     },
+    /// Makes a group with a place of its own, which stays.
+    MakeNamed {
+        /// Where.
+        directory: PathBuf,
+        /// Of which version that is.
+        version: Version,
+        /// Controllers that the groups above it are to enable.
+        controllers: Vec<String>,
+    },
     /// Writes a limit of the whole sandbox.
     Write {
         /// `memory to 512M`.
@@ -44,7 +46,7 @@ pub enum Limit {
         /// Into which of the groups made, counted from 0.
         group: usize,
         /// Names of files there, and what is written, in order.
-        files: Vec<(&'static str, String)>,
+        files: Vec<(Cow<'static, str>, String)>,
     },
     /// Puts the process inside into all groups made.
     Enter,
@@ -80,6 +82,7 @@ impl fmt::Display for Limit {
                 write!(f, "enable {} for groups below {}", controllers.join(", "), shown(directory))
             }
             Limit::Make { directory, .. } => write!(f, "make a control group below {}", shown(directory)),
+            Limit::MakeNamed { directory, .. } => write!(f, "make control group {}", shown(directory)),
             Limit::Write { what, .. } => write!(f, "limit {what}"),
             Limit::Enter => f.write_str("put the process inside into its control group"),
             Limit::View => f.write_str("make a new cgroup namespace"),

@@ -3,6 +3,7 @@
 use super::{Pipes, Script, limits};
 use crate::model::namespace::Namespace;
 use crate::plan::step::Act;
+use crate::spec::filesystem::Operation;
 use crate::spec::life::Stdio;
 use crate::spec::namespaces::TimeOffsets;
 use std::os::unix::ffi::OsStrExt;
@@ -57,6 +58,17 @@ impl Script<'_> {
                 (launch.held.is_some(), "no lock is held: others may use or remove the kept changes meanwhile"),
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
+            Act::RootAsIs { .. }
+            | Act::Domain(_)
+            | Act::Setting { .. }
+            | Act::TakeGroups(_)
+            | Act::Seek(_)
+            | Act::SetCapabilities { .. }
+            | Act::Operate {
+                operation:
+                    Operation::Mount { .. } | Operation::Attach { .. } | Operation::Node { .. } | Operation::Protect { .. },
+                ..
+            } => vec![(true, "it is not done: this script is for what holm run can be asked for")],
             Act::WaitAtDoor => vec![(true, "nothing waits: the program is started at once, as a shell's child")],
             Act::Execute(name) => {
                 let odd = launch.environment.iter().any(|(name, _)| !survives(name.as_bytes()));

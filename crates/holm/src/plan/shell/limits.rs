@@ -32,6 +32,11 @@ pub(super) fn commands(limit: &Limit, made: &mut usize, text: &mut Text) {
             text.line(&format!("group{made}=$group{made}/holm-by-hand-$$\nmkdir \"$group{made}\""));
             *made += 1;
         }
+        Limit::MakeNamed { directory, .. } => {
+            text.words(&[&[format!("group{made}=").as_bytes(), &source(directory)].concat()]);
+            text.line(&format!("mkdir -p \"$group{made}\""));
+            *made += 1;
+        }
         Limit::Write { group, files, .. } => {
             for (name, value) in files {
                 text.line(&format!("echo '{value}' >\"$group{group}/{name}\""));

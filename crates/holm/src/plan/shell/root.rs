@@ -132,6 +132,9 @@ impl Build<'_> {
                 self.call("read_only", &[b"\"$at\""]);
             }
             Operation::Mask { .. } => self.call("mask", &[&at]),
+            // Differences say so.
+            Operation::Mount { .. } | Operation::Attach { .. } | Operation::Node { .. } | Operation::Protect { .. } => {
+            }
         }
     }
 
@@ -184,6 +187,7 @@ fn attributes(access: Access) -> &'static [u8] {
         Access::ReadOnly => b"ro,nosuid,nodev",
         Access::ReadWrite => b"nosuid,nodev",
         Access::Devices => b"nosuid",
+        Access::AsIs => b"suid",
     }
 }
 

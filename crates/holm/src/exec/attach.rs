@@ -1,0 +1,105 @@
+//! Mounts of any kind and with any attributes, device nodes, and what is made read-only where it stands: for wishes that
+//! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
+
+use super::mounts::{Prepared, is_directory};
+use super::place::{Inside, Make, Place};
+use super::program::{Attached, FileSystem, Tree};
+use crate::model::mount::{Attributes, Reach};
+use crate::sys::mount::change_attributes;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
+use rustix::io::{Errno, Result};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Clones what is mounted at a path of the caller's, with these attributes: for every mount, and for the first alone.
+pub(crate) fn clone(path: &CStr, reach: Reach, attributes: [Attributes; 2]) -> Result<OwnedFd> {
+    let below = if reach == Reach::Tree { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | below;
+    let tree = open_tree(CWD, path, flags)?;
+    let [every, first] = attributes;
+    change(tree.as_fd(), Reach::Tree, every)?;
+    change(tree.as_fd(), Reach::One, first)?;
+    Ok(tree)
+}
+
+fn change(mount: BorrowedFd<'_>, reach: Reach, by: Attributes) -> Result<()> {
+    change_attributes(mount, reach, by.set, by.clear)
+}
+
+/// What is attached, cloned by now.
+pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
+    match &attached.tree {
+        Tree::Opened(opened, _) => Ok(Prepared::Opened(opened.as_fd())),
+        Tree::Path(path) => clone(path, attached.reach, attached.attributes).map(Prepared::Cloned),
+        Tree::Descriptor(_) => Err(Errno::INVAL),
+    }
+}
+
+/// A detached file system.
+pub(crate) fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
+    let context = fsopen(wished.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if !wished.source.is_empty() {
+        fsconfig_set_string(context.as_fd(), c"source", wished.source.as_c_str())?;
+    }
+    for (key, value) in &wished.options {
+        match value {
+            Some(value) => fsconfig_set_string(context.as_fd(), key.as_c_str(), value.as_c_str())?,
+            None => fsconfig_set_flag(context.as_fd(), key.as_c_str())?,
+        }
+    }
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::from_bits_retain(wished.attributes as u32);
+    let made = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    change(made.as_fd(), Reach::One, Attributes::default())?;
+    Ok(made)
+}
+
+/// Puts a detached tree at `place`, made if it is missing. What shows processes or devices is put on no link: whoever made
+/// the root could have it elsewhere, and have what guards it guard nothing.
+pub(crate) fn put(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, kind: &CStr) -> Result<()> {
+    let make = if is_directory(tree)? { Make::Directory } else { Make::File };
+    let at = match kind == c"proc" || kind == c"sysfs" {
+        true => inside.open(place, make)?,
+        false => inside.open_through(place, make)?,
+    };
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", at.as_fd(), c"", flags)
+}
+
+/// Makes a node; one that is there stays.
+pub(crate) fn node(
+    inside: Inside<'_>,
+    place: &Place,
+    (kind, device): (FileType, u64),
+    mode: u32,
+    (uid, gid): (u32, u32),
+) -> Result<()> {
+    let parent = inside.directory(place)?;
+    let (_, name) = place.last()?;
+    match rustix::fs::mknodat(&parent, name, kind, Mode::from_raw_mode(mode), device) {
+        Err(Errno::EXIST) => return Ok(()),
+        made => made?,
+    }
+    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    rustix::fs::chownat(&parent, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Makes what is at `place` read-only with all mounts below: a clone of it is put over it. What is missing needs none.
+pub(crate) fn protect(inside: Inside<'_>, place: &Place) -> Result<()> {
+    let at = match inside.open(place, Make::Nothing) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found?,
+    };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(&at, c"", flags)?;
+    change(tree.as_fd(), Reach::Tree, Attributes::READ_ONLY)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&tree, c"", &at, c"", flags)
+}
