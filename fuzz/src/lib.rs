@@ -32,6 +32,22 @@ pub fn filter(bytes: &[u8]) {
     }
 }
 
+/// A configuration of a container; one that is read is lowered or refused.
+pub fn configuration(bytes: &[u8]) {
+    if let Some(bundle) =
+        std::str::from_utf8(bytes).ok().and_then(|text| holm_oci::bundle::parse(text, "/".into()).ok())
+    {
+        let _ = holm_oci::lower::lower(&bundle, &holm_oci::lower::Surroundings::default());
+    }
+}
+
+/// A record of a container.
+pub fn record(bytes: &[u8]) {
+    if let Ok(record) = holm_oci::state::parse(bytes) {
+        let _ = record.status();
+    }
+}
+
 /// Values of options. Splitting takes back what joining made.
 pub fn options(bytes: &[u8]) {
     let _ = parsers::options(bytes);

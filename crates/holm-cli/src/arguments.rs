@@ -15,6 +15,7 @@ pub(crate) fn command() -> Command {
         .subcommand(run())
         .subcommand(learn())
         .subcommand(crate::root::arguments::command())
+        .subcommand(crate::oci::command("oci"))
         .subcommands(crate::see::arguments::commands())
         .subcommands(crate::changes::arguments::commands())
         .subcommand(generate())

@@ -12,6 +12,7 @@ mod fill;
 mod generate;
 mod image;
 mod limits;
+mod oci;
 mod operations;
 mod overlay;
 #[doc(hidden)]
@@ -22,7 +23,6 @@ mod profile;
 mod programs;
 mod report;
 mod root;
-mod seccomp;
 mod see;
 mod stored;
 mod supervise;
@@ -41,16 +41,20 @@ pub fn main() -> ExitCode {
     let parent = supervise::Parent::now();
     // At a limit of file sizes a write fails instead (setrlimit(2), RLIMIT_FSIZE), and is told.
     let _ = holm::signal::ignore(rustix::process::Signal::XFSZ.as_raw());
-    let matches = match arguments::command().try_get_matches() {
+    let matches = match oci::name().map_or_else(arguments::command, oci::command).try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
         }
     };
+    if oci::name().is_some() {
+        return oci::run(&matches);
+    }
     match matches.subcommand() {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
+        Some(("oci", matches)) => oci::run(matches),
         Some(("root", matches)) => root::root(matches),
         Some(("diff", matches)) if see::compares(matches) => see::run(see::COMPARE, matches),
         Some((command @ ("diff" | "apply" | "commit" | "drop"), matches)) => changes::run(command, matches),

@@ -1,6 +1,6 @@
 //! What reads text that somebody wrote, as entries for tests that feed it anything.
 
-use crate::{operations, profile, seccomp, values};
+use crate::{operations, profile, values};
 use holm::model::seccomp::Filter;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ pub fn profile(bytes: &[u8]) -> bool {
 
 /// The filter that a document in OCI's form says.
 pub fn filter(text: &str) -> Option<Filter> {
-    seccomp::parse(text).ok()
+    holm_oci::seccomp::parse(text).ok()
 }
 
 /// Reads bytes as the value of every kind of option that reads no file; how many took them.

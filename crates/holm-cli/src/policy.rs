@@ -1,9 +1,9 @@
 //! The options that loosen or tighten what the program may ask of the kernel.
 
 use crate::fill::Fill;
-use crate::seccomp;
 use crate::values::{Parsed, origin, text};
 use holm::model::capability::Capability;
+use holm::model::seccomp::Filter;
 use holm::spec::origins::Wish;
 use holm::spec::policy::{Calls, Nesting, NewPrivileges, ProcView, SysView};
 use std::ffi::{OsStr, OsString};
@@ -82,6 +82,13 @@ fn calls(value: &OsStr) -> Parsed<Calls> {
         Some("default") => Calls::Default,
         Some("strict") => Calls::Strict,
         Some("none") => Calls::All,
-        _ => Calls::Filter(seccomp::read(Path::new(value))?),
+        _ => Calls::Filter(read_filter(Path::new(value))?),
     })
+}
+
+/// The filter in a file.
+fn read_filter(path: &Path) -> Parsed<Filter> {
+    let bytes = crate::content::read(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8", path.display()))?;
+    holm_oci::seccomp::parse(&text).map_err(|cause| format!("{}: {cause}", path.display()))
 }

@@ -69,6 +69,11 @@ pub(crate) fn like(near: &[impl AsRef<str>], other: &str) -> String {
     if names.is_empty() { other.to_owned() } else { format!("did you mean {}?", names.join(", ")) }
 }
 
+/// Something that was done otherwise than asked.
+pub(crate) fn warning(text: &str) {
+    print(&format!("warning: {}\n", short(text)));
+}
+
 /// Prints what was asked for. Whoever reads the first lines only has them, and is told nothing else.
 pub(crate) fn printed(bytes: &[u8]) -> ExitCode {
     use std::io::Write;

@@ -72,6 +72,21 @@ fn filters_of_any_bytes_are_taken_or_refused_and_answer_as_they_say() {
 }
 
 #[test]
+fn configurations_and_records_of_any_bytes_are_taken_or_refused() {
+    let seed = br#"{ "ociVersion": "1.2.0", "process": { "user": { "uid": 0, "gid": 0 }, "args": ["sh"], "env": ["A=b"], "cwd": "/",
+        "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 1, "hard": 2 }], "capabilities": { "bounding": ["CAP_KILL"] } },
+        "root": { "path": "r" }, "mounts": [{ "destination": "/d", "type": "tmpfs", "options": ["ro", "size=1k", "rro"] }],
+        "linux": { "namespaces": [{ "type": "mount" }, { "type": "pid", "path": "/proc/1/ns/pid" }], "sysctl": { "net.a": "1" },
+        "uidMappings": [{ "containerID": 0, "hostID": 1, "size": 1 }], "cgroupsPath": "/a", "resources": { "pids": { "limit": 1 } },
+        "devices": [{ "path": "/dev/x", "type": "c", "major": 1, "minor": 3 }], "maskedPaths": ["/proc/x"] } }"#;
+    let words = ["null", "-1", "[", "{}", "\"\"", "..", "/", "4294967296", "\"user\"", "\"bind\"", "\u{9}", "1.0.0"];
+    feed(&[seed], &words, 2000, entries::configuration);
+    let seed = br#"{"form":1,"ociVersion":"1.2.0","id":"a","bundle":"/b","rootfs":"/r","owner":0,"created":"","annotations":{"a":"b"},
+        "program":"sh","groups":[{"directory":"/g","unified":true}],"process":{"pid":1,"start":2},"started":false}"#;
+    feed(&[seed], &words, 1000, entries::record);
+}
+
+#[test]
 fn values_of_any_bytes_are_taken_or_refused() {
     let seeds: [&[u8]; 6] = [
         b"/a:/b",

@@ -1,13 +1,18 @@
 //! Each step of several plans is made to fail in turn. The failure names that step, and nothing is left behind: no
 //! descriptor, mount, process or control group.
 
+use holm::model::group::Version;
+use holm::model::mount::{Attributes, Reach};
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
 use holm::run::Door;
-use holm::spec::filesystem::{Access, Content, Entry, Missing, Operation, Source, Upper, Writes};
+use holm::spec::Unsaid;
+use holm::spec::filesystem::{Access, Content, Entry, Missing, NodeKind, Operation, Root, Source, Upper, Writes};
 use holm::spec::identity::{Maps, User};
 use holm::spec::life::{Lifetime, Stdio, Terminal};
-use holm::spec::namespaces::{Keep, TimeOffsets};
+use holm::spec::limits::NamedGroup;
+use holm::spec::namespaces::{Choice, Keep, TimeOffsets};
+use holm::spec::policy::CapabilitySets;
 use holm::{Error, Spec};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -55,6 +60,52 @@ fn limited() -> Spec {
     }
 }
 
+/// What a configuration of a container can ask for; as root with control groups, a device and groups of its own.
+fn says_all(root: &std::path::Path) -> Spec {
+    let mut spec = Spec::new("sh");
+    spec.unsaid = Unsaid::Nothing;
+    spec.lifetime = Lifetime::Detached;
+    spec.root = Root::Directory(root.to_owned());
+    spec.writes = Writes::Through;
+    let (attributes, below) = (Attributes::default(), Attributes::READ_ONLY);
+    let bind = |source: &str, at: &str| Operation::Attach {
+        source: source.into(),
+        at: at.into(),
+        reach: Reach::Tree,
+        attributes,
+        below,
+    };
+    let tmpfs = |at: &str| {
+        let (kind, source, options) = ("tmpfs".into(), "tmpfs".into(), vec![("mode".into(), Some("755".into()))]);
+        Operation::Mount { kind, source, at: at.into(), options, attributes }
+    };
+    let mut operations: Vec<Operation> = ["bin", "lib", "lib64"]
+        .map(|name| Operation::Symlink { target: format!("usr/{name}").into(), at: format!("/{name}").into() })
+        .into();
+    operations.extend([bind("/usr", "/usr"), tmpfs("/m"), Operation::Protect { at: "/m".into() }]);
+    let kind = if testkit::is_root() { NodeKind::Character(1, 3) } else { NodeKind::Pipe };
+    operations.push(Operation::Node { at: "/n".into(), kind, mode: 0o600, owner: (0, 0) });
+    spec.filesystem = operations.into_iter().map(|operation| Entry { operation, origin: "a test".into() }).collect();
+    spec.domain = Some("islands".into());
+    spec.settings = vec![("net/ipv4/ip_forward".into(), "1".into())];
+    spec.identity.user = User::Ids { uid: 0, gid: 0 };
+    spec.policy.sets = Some(CapabilitySets::default());
+    if testkit::is_root() {
+        spec.identity.groups = vec![7];
+        spec.namespaces.choices.push((Namespace::User, Choice::Share));
+        let pids = std::path::Path::new("/sys/fs/cgroup/pids");
+        if pids.join("cgroup.procs").exists() {
+            let files = vec![("pids.max".into(), "9".into())];
+            spec.limits.groups.push(NamedGroup {
+                directory: pids.join("holm-faults/deep"),
+                version: Version::One,
+                files,
+            });
+        }
+    }
+    spec
+}
+
 #[test]
 fn every_step_that_fails_is_named_and_leaves_nothing() {
     // One test: others in the same process would be seen as traces.
@@ -93,7 +144,7 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     fail_each_step(&watched);
 
     let mut directory = Spec::new("true");
-    directory.root = holm::spec::filesystem::Root::Directory(source.clone());
+    directory.root = Root::Directory(source.clone());
     directory.stdio = [Stdio::Piped, Stdio::Piped, Stdio::Null];
     fail_each_step(&directory);
 
@@ -104,6 +155,14 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     detached.limits.timeout = None;
     detached.lifetime = Lifetime::Detached;
     fail_each(&detached, |plan| {
+        let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
+        std::fs::remove_file(source.join("door")).expect("it was made");
+        plan.hold(door).err()
+    });
+
+    let root = scratch.join("root");
+    std::fs::create_dir(&root).expect("the scratch directory can be written");
+    fail_each(&says_all(&root), |plan| {
         let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
         std::fs::remove_file(source.join("door")).expect("it was made");
         plan.hold(door).err()

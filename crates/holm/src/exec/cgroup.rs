@@ -28,6 +28,8 @@ struct Made {
     version: Version,
     /// Whether it was there before.
     stays: bool,
+    /// Groups above it that were made for it, the nearest first.
+    above: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Groups {
         let owner = this_process().ok_or(Errno::NOENT)?;
         let path = directory.join(owner.name(NEXT.fetch_add(1, Ordering::Relaxed)));
         rustix::fs::mkdir(&path, rustix::fs::Mode::from_raw_mode(0o755))?;
-        self.made.push(Made { path, version, stays: false });
+        self.made.push(Made { path, version, stays: false, above: Vec::new() });
         Ok(())
     }
 
@@ -96,8 +98,7 @@ impl Groups {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         let mut within = above.into_iter().rev().collect::<Vec<_>>();
         within.extend(missing.iter().rev().take(missing.len().saturating_sub(1)));
-        let is_new = !missing.is_empty();
-        for path in missing.into_iter().rev() {
+        for &path in missing.iter().rev() {
             match rustix::fs::mkdir(path, rustix::fs::Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
@@ -110,7 +111,9 @@ impl Groups {
                 let _ = write(&path.join("cgroup.subtree_control"), &format!("+{controller}"));
             }
         }
-        self.made.push(Made { path: directory.to_owned(), version, stays: !is_new });
+        let owned = |path: &&Path| path.to_path_buf();
+        let (stays, above) = (missing.is_empty(), missing.iter().skip(1).map(owned).collect());
+        self.made.push(Made { path: directory.to_owned(), version, stays, above });
         Ok(())
     }
 
@@ -191,6 +194,10 @@ impl Drop for Groups {
     fn drop(&mut self) {
         for made in self.made.drain(..).filter(|made| !made.stays) {
             remove(&made.path, made.version);
+            for above in &made.above {
+                // One that others use by now stays.
+                let _ = rustix::fs::rmdir(above);
+            }
         }
         self.undo();
     }

@@ -1,11 +1,27 @@
 //! Filters of system calls in the JSON form of the OCI runtime specification (config-linux.md, "Seccomp").
 
-use crate::values::Parsed;
 use holm::model::seccomp::{Action, Comparison, Condition, ENOSYS, EPERM, Filter, Rule};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
-use syscalls::{arm, x86, x86_64};
+use syscalls::{arm, mips, powerpc64, s390x, x86, x86_64};
+
+/// Flags that can be given.
+pub(crate) const FLAGS: [&str; 3] =
+    ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
+/// Actions that can be asked for.
+pub(crate) const ACTIONS: [&str; 8] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_TRACE",
+    "SCMP_ACT_TRAP",
+];
+/// Comparisons that can be made.
+pub(crate) const COMPARISONS: [&str; 7] =
+    ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -18,6 +34,11 @@ struct Document {
     flags: Vec<String>,
     #[serde(default)]
     syscalls: Vec<Entry>,
+    /// For `SCMP_ACT_NOTIFY`, which is refused.
+    #[serde(default, rename = "listenerPath")]
+    _listener_path: String,
+    #[serde(default, rename = "listenerMetadata")]
+    _listener_metadata: String,
 }
 
 #[derive(Deserialize)]
@@ -42,21 +63,30 @@ struct Argument {
     op: String,
 }
 
-/// The filter in a file.
-pub(crate) fn read(path: &Path) -> Parsed<Filter> {
-    let bytes = crate::content::read(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8", path.display()))?;
-    parse(&text).map_err(|cause| format!("{}: {cause}", path.display()))
+type Parsed<T> = Result<T, String>;
+
+/// The filter of a JSON text.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<Filter, String> {
+    filter(serde_json::from_str(text).map_err(|e| e.to_string())?)
 }
 
-pub(crate) fn parse(text: &str) -> Parsed<Filter> {
-    let document: Document = serde_json::from_str(text).map_err(|e| e.to_string())?;
+/// The filter of a part of a configuration.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn from_value(value: serde_json::Value) -> Result<Filter, String> {
+    filter(serde_json::from_value(value).map_err(|e| e.to_string())?)
+}
+
+fn filter(document: Document) -> Parsed<Filter> {
     if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
         return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());
     }
     // What these flags ask for is done for one thread before there are others, or only logs more.
-    let known = ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
-    if let Some(flag) = document.flags.iter().find(|flag| !known.contains(&flag.as_str())) {
+    if let Some(flag) = document.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
         return Err(format!("flag {flag} is not supported"));
     }
     let otherwise = action(&document.default_action, document.default_errno_ret)?;
@@ -80,7 +110,14 @@ fn number(name: &str) -> Parsed<Option<u32>> {
     if let Ok(call) = name.parse::<x86_64::Sysno>() {
         return Ok(Some(call as u32));
     }
-    match name.parse::<x86::Sysno>().is_ok() || name.parse::<arm::Sysno>().is_ok() {
+    let of_others = [
+        name.parse::<x86::Sysno>().is_ok(),
+        name.parse::<arm::Sysno>().is_ok(),
+        name.parse::<mips::Sysno>().is_ok(),
+        name.parse::<powerpc64::Sysno>().is_ok(),
+        name.parse::<s390x::Sysno>().is_ok(),
+    ];
+    match of_others.contains(&true) {
         true => Ok(None),
         false => Err(format!("unknown system call {name:?}")),
     }
@@ -129,7 +166,7 @@ mod tests {
     fn a_document_becomes_rules() {
         let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"],
             "syscalls": [
-                { "names": ["read", "_llseek"], "action": "SCMP_ACT_ALLOW" },
+                { "names": ["read", "_llseek", "syscall"], "action": "SCMP_ACT_ALLOW" },
                 { "names": ["clone"], "action": "SCMP_ACT_ALLOW",
                   "args": [{ "index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }] }] }"#;
         let filter = parse(text).expect("it is right");

@@ -1,0 +1,98 @@
+//! `holm oci`: containers as engines ask for them, with the options, exit codes and words that they know from runc.
+
+mod arguments;
+mod foreground;
+mod print;
+
+pub(crate) use arguments::command;
+
+use clap::ArgMatches;
+use holm_oci::verbs::{self, Create, Force};
+use holm_oci::{Error, verbs::Created};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The names under which the program is `holm oci` itself.
+const NAMES: [&str; 3] = ["runc", "crun", "holm-oci"];
+
+/// The name under which this process was started, if it is one of an OCI runtime.
+pub(crate) fn name() -> Option<&'static str> {
+    let own = std::env::args_os().next()?;
+    let file = Path::new(&own).file_name()?.to_owned();
+    NAMES.into_iter().find(|name| OsStr::new(name) == file)
+}
+
+/// What an option says.
+fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    matches.get_one::<PathBuf>(name).cloned()
+}
+
+/// Does what the options say.
+pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
+    let log = print::Log::new(matches);
+    let root = path(matches, "root").unwrap_or_else(state_directory);
+    let (verb, options) = matches.subcommand().unwrap_or(("", matches));
+    if matches.get_flag("systemd-cgroup") || matches.get_one::<String>("cgroup-manager").is_some_and(|m| m == "systemd")
+    {
+        return log.failed(&failed("cannot use systemd for control groups: holm makes them itself"));
+    }
+    let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
+    let done = match verb {
+        "create" => create(options, root).map(|made| made.warnings),
+        "start" => verbs::start(&root, &id()),
+        "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
+        "kill" => {
+            let signal = options.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
+            verbs::signal(signal).and_then(|number| verbs::kill(&root, &id(), number)).map(|()| Vec::new())
+        }
+        "delete" => verbs::delete(&root, &id(), if options.get_flag("force") { Force::Yes } else { Force::No }),
+        "list" => print::list(options, &root),
+        "spec" => specification(options),
+        "features" => print::json(&verbs::features()),
+        "run" => return foreground::run(options, root, &log),
+        _ => Ok(Vec::new()),
+    };
+    match done {
+        Ok(warnings) => log.done(&warnings),
+        Err(error) => log.failed(&error),
+    }
+}
+
+/// Where the state is kept if no option says it: a directory of the caller's own.
+fn state_directory() -> PathBuf {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
+    own.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("holm-oci")
+}
+
+fn failed(message: &str) -> Error {
+    Error::Failed(message.to_owned())
+}
+
+fn create(options: &ArgMatches, root: PathBuf) -> holm_oci::Result<Created> {
+    for (name, wished) in [("no-pivot", "without pivot_root"), ("no-new-keyring", "with the caller's keyring")] {
+        if options.get_flag(name) {
+            return Err(failed(&format!("cannot make a container {wished} (--{name}): it would be less isolated")));
+        }
+    }
+    verbs::create(&Create {
+        root,
+        id: options.get_one::<String>("ID").cloned().unwrap_or_default(),
+        bundle: path(options, "bundle").unwrap_or_else(|| PathBuf::from(".")),
+        pid_file: path(options, "pid-file"),
+        console_socket: path(options, "console-socket"),
+        preserved: options.get_one::<u16>("preserve-fds").map_or(0, |count| i32::from(*count)),
+    })
+}
+
+/// Writes a configuration to begin with; one that is there stays.
+fn specification(options: &ArgMatches) -> holm_oci::Result<Vec<String>> {
+    let file = path(options, "bundle").unwrap_or_else(|| PathBuf::from(".")).join("config.json");
+    let failed = |error: std::io::Error| {
+        failed(&format!("cannot write {}: {}", file.display(), holm::model::text::cause(&error)))
+    };
+    let text = serde_json::to_string_pretty(&verbs::specification()).map_err(|error| failed(error.into()))?;
+    let mut made = std::fs::File::options().write(true).create_new(true).open(&file).map_err(failed)?;
+    std::io::Write::write_all(&mut made, (text + "\n").as_bytes()).map_err(failed)?;
+    Ok(Vec::new())
+}

@@ -1,0 +1,103 @@
+//! `holm oci` as engines call it: exit codes, the log, names of the program, makers that die.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use testkit::{Scratch, holm, is_root};
+
+/// A bundle whose shell runs `script`, below the host's /usr.
+fn bundle(scratch: &Scratch, script: &str) {
+    let root = scratch.join("rootfs");
+    std::fs::create_dir_all(&root).expect("the scratch directory can be written");
+    for top in ["bin", "lib", "lib64", "sbin"] {
+        let _ = std::os::unix::fs::symlink(format!("usr/{top}"), root.join(top));
+    }
+    let own = |id: u32| format!(r#"[{{ "containerID": 0, "hostID": {id}, "size": 1 }}]"#);
+    let ids = match is_root() {
+        true => String::new(),
+        false => format!(
+            r#", {{ "type": "user" }}], "uidMappings": {}, "gidMappings": {}"#,
+            own(rustix::process::geteuid().as_raw()),
+            own(rustix::process::getegid().as_raw())
+        ),
+    };
+    let rest = if ids.is_empty() { "]".to_owned() } else { ids };
+    let script = script.escape_default();
+    let text = format!(
+        r#"{{ "ociVersion": "1.2.0", "process": {{ "user": {{ "uid": 0, "gid": 0 }}, "args": ["sh", "-c", "{script}"],
+            "env": ["PATH=/usr/bin"], "cwd": "/", "noNewPrivileges": true }}, "root": {{ "path": "rootfs" }},
+            "mounts": [{{ "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] }},
+                {{ "destination": "/proc", "type": "proc" }}, {{ "destination": "/dev", "type": "tmpfs", "options": ["mode=755"] }}],
+            "linux": {{ "namespaces": [{{ "type": "pid" }}, {{ "type": "mount" }}, {{ "type": "network" }}{rest} }} }}"#
+    );
+    std::fs::write(scratch.join("config.json"), text).expect("the scratch directory can be written");
+}
+
+/// `holm oci`, under an engine's name for it.
+fn oci(scratch: &Scratch) -> Command {
+    let mut command = Command::new(holm());
+    command.arg0("/usr/bin/crun").arg("--root").arg(scratch.join("state")).stdin(Stdio::null());
+    command
+}
+
+fn done(mut command: Command, arguments: &[&str]) -> Output {
+    command.args(arguments).output().expect("holm starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+#[test]
+fn engines_get_the_codes_and_words_that_they_know() {
+    let scratch = Scratch::new("oci");
+    let place = scratch.join(".");
+    let here = place.to_str().expect("it is text");
+    for (script, code) in [("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$; exit 3", 3)] {
+        // Pid 1 of a namespace gets no signal from inside that it doesn't handle (pid_namespaces(7)).
+        let code = if code == 137 { 0 } else { code };
+        bundle(&scratch, script);
+        let output = done(oci(&scratch), &["run", "-b", here, "c"]);
+        assert_eq!(output.status.code(), Some(code), "{script}: {}", text(&output.stderr));
+        assert!(empty(&scratch.join("state")), "{script}");
+    }
+    bundle(&scratch, "echo said $$");
+    let output = done(oci(&scratch), &["run", "--bundle", here, "c"]);
+    assert_eq!(text(&output.stdout), "said 1\n", "{}", text(&output.stderr));
+    let log = scratch.join("log");
+    let mut command = oci(&scratch);
+    command.arg("--log").arg(&log).args(["--log-format", "json"]);
+    let output = done(command, &["start", "missing"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = "cannot find container missing: container does not exist";
+    assert_eq!(text(&output.stderr), format!("error: {message}\n"));
+    let line: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&log).expect("it was made")).expect("it is JSON");
+    assert_eq!((line["level"].as_str(), line["msg"].as_str()), (Some("error"), Some(message)));
+    let version = done(oci(&scratch), &["--version"]);
+    assert!(text(&version.stdout).starts_with("crun "), "{}", text(&version.stdout));
+}
+
+/// Whatever call its maker dies at, nothing of the container goes on, and what is noted of it can be removed.
+#[test]
+fn a_maker_that_is_killed_leaves_nothing_that_cannot_be_removed() {
+    let scratch = Scratch::new("oci-killed");
+    let place = scratch.join(".");
+    let here = place.to_str().expect("it is text");
+    bundle(&scratch, "exec sleep 1000");
+    for pause in [1, 2, 4, 6, 8, 10, 12, 15, 20, 30] {
+        let mut command = oci(&scratch);
+        command.args(["create", "-b", here, "k"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut maker = command.spawn().expect("holm starts");
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        let _ = maker.kill();
+        let _ = maker.wait();
+        let output = done(oci(&scratch), &["delete", "--force", "k"]);
+        assert!(output.status.success(), "after {pause} ms: {}", text(&output.stderr));
+        assert!(!scratch.join("state/k").exists(), "after {pause} ms");
+    }
+}

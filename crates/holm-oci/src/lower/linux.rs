@@ -1,0 +1,134 @@
+//! `linux`: namespaces, ids, settings, the filter.
+
+use super::{Lowering, origin};
+use holm::model::id::IdMap;
+use holm::model::namespace::Namespace;
+use holm::spec::identity::Maps;
+use holm::spec::namespaces::{Choice, Target};
+use holm::spec::policy::{Calls, Nesting, ProcView};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
+use std::path::{Path, PathBuf};
+
+impl Lowering<'_> {
+    pub(super) fn linux(&mut self) {
+        let Some(linux) = self.bundle.config.linux() else {
+            return self.refuse("linux", "cannot make a container without namespaces: there is no linux");
+        };
+        self.namespaces(linux);
+        self.maps(linux);
+        self.settings(linux);
+        self.spec.policy.nesting = Nesting::Allowed;
+        self.spec.policy.proc = ProcView::Full;
+        self.spec.policy.calls = match &self.bundle.seccomp {
+            None => Calls::All,
+            Some(value) => match crate::seccomp::from_value(value.clone()) {
+                Ok(filter) => Calls::Filter(filter),
+                Err(cause) => {
+                    self.refuse("linux.seccomp", format!("cannot filter system calls: {cause}"));
+                    Calls::All
+                }
+            },
+        };
+    }
+
+    fn namespaces(&mut self, linux: &Linux) {
+        let mut said: Vec<Namespace> = Vec::new();
+        for wished in linux.namespaces().iter().flatten() {
+            let kind = kind(wished.typ());
+            if said.contains(&kind) {
+                self.refuse("linux.namespaces", format!("cannot make the {kind} namespace: it is there twice"));
+                continue;
+            }
+            said.push(kind);
+            let choice = match wished.path() {
+                None => Choice::New,
+                Some(path) if path.as_os_str().is_empty() => Choice::New,
+                Some(path) if path.is_absolute() => {
+                    Choice::Join(Target::Path(path.clone()), origin("linux.namespaces"))
+                }
+                Some(path) => {
+                    let message = format!("cannot join {}: it is not an absolute path", crate::shown(path));
+                    self.refuse("linux.namespaces", message);
+                    continue;
+                }
+            };
+            self.spec.namespaces.choices.push((kind, choice));
+        }
+        for kind in Namespace::ALL.into_iter().filter(|kind| !said.contains(kind)) {
+            self.spec.namespaces.choices.push((kind, Choice::Share));
+        }
+        if *self.spec.namespaces.choice(Namespace::Mount) != Choice::New {
+            let message = "cannot change the root: the mount namespace is not a new one";
+            self.refuse("linux.namespaces", message);
+        }
+    }
+
+    fn maps(&mut self, linux: &Linux) {
+        let listed = |maps: &Option<Vec<LinuxIdMapping>>| -> Vec<IdMap> {
+            let one =
+                |map: &LinuxIdMapping| IdMap { inside: map.container_id(), outside: map.host_id(), count: map.size() };
+            maps.iter().flatten().map(one).collect()
+        };
+        let (uid, gid) = (listed(linux.uid_mappings()), listed(linux.gid_mappings()));
+        self.spec.identity.origin = origin("linux.uidMappings, linux.gidMappings");
+        let new = *self.spec.namespaces.choice(Namespace::User) == Choice::New;
+        match (new, uid.is_empty() && gid.is_empty()) {
+            (true, false) => self.spec.identity.maps = Maps::Listed { uid, gid },
+            (true, true) => self.refuse("linux.uidMappings", "cannot make a user namespace without maps of ids"),
+            (false, false) => self.refuse("linux.uidMappings", "cannot map ids: the user namespace is not a new one"),
+            (false, true) => self.spec.identity.maps = Maps::Single,
+        }
+    }
+
+    /// A setting must be one of a namespace that isn't the caller's.
+    fn settings(&mut self, linux: &Linux) {
+        let mut all: Vec<(&String, &String)> = linux.sysctl().iter().flatten().collect();
+        all.sort();
+        for (key, value) in all {
+            let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
+            let owner = owner(&path);
+            if owner.is_none_or(|kind| *self.spec.namespaces.choice(kind) == Choice::Share) {
+                let cause = "it is not a setting of a namespace of the container's own";
+                self.refuse("linux.sysctl", format!("cannot set {key:?}: {cause}"));
+            }
+            self.spec.settings.push((PathBuf::from(path), value.into()));
+        }
+    }
+}
+
+/// The namespace that a setting belongs to (namespaces(7), ipc_namespaces(7)).
+fn owner(path: &str) -> Option<Namespace> {
+    const IPC: [&str; 10] = [
+        "msgmax",
+        "msgmnb",
+        "msgmni",
+        "sem",
+        "shmall",
+        "shmmax",
+        "shmmni",
+        "shm_rmid_forced",
+        "msg_next_id",
+        "sem_next_id",
+    ];
+    let mut parts = Path::new(path).components().map(|part| part.as_os_str().to_str().unwrap_or(""));
+    match (parts.next()?, parts.next()?) {
+        ("net", _) => Some(Namespace::Net),
+        ("fs", "mqueue") => Some(Namespace::Ipc),
+        ("kernel", name) if IPC.contains(&name) => Some(Namespace::Ipc),
+        ("kernel", "domainname") => Some(Namespace::Uts),
+        _ => None,
+    }
+}
+
+fn kind(wished: LinuxNamespaceType) -> Namespace {
+    match wished {
+        LinuxNamespaceType::Mount => Namespace::Mount,
+        LinuxNamespaceType::Cgroup => Namespace::Cgroup,
+        LinuxNamespaceType::Uts => Namespace::Uts,
+        LinuxNamespaceType::Ipc => Namespace::Ipc,
+        LinuxNamespaceType::User => Namespace::User,
+        LinuxNamespaceType::Pid => Namespace::Pid,
+        LinuxNamespaceType::Network => Namespace::Net,
+        LinuxNamespaceType::Time => Namespace::Time,
+    }
+}

@@ -1,0 +1,86 @@
+//! From a configuration to a wish, field by field. Each field of the specification is either lowered here or refused by
+//! name in [`refuse`]; `docs/reference/oci.md` lists them all.
+
+mod groups;
+mod linux;
+mod mounts;
+mod process;
+mod refuse;
+
+pub use groups::{Hierarchy, hierarchies};
+
+use crate::bundle::Bundle;
+use crate::{Error, Result, reason};
+use holm::Spec;
+use holm::plan::{Reason, Refusal};
+use holm::spec::Unsaid;
+use holm::spec::life::Lifetime;
+use std::path::PathBuf;
+
+/// What a configuration becomes.
+#[derive(Debug)]
+pub struct Lowered {
+    /// The wish.
+    pub spec: Spec,
+    /// What is done otherwise than asked, where the specification wants a warning.
+    pub warnings: Vec<String>,
+}
+
+/// What the machine, or who calls, adds to a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The hierarchies of control groups that are mounted.
+    pub hierarchies: Vec<Hierarchy>,
+    /// The control group of a configuration that names none: relative to the caller's; none where it can't make one.
+    pub group: Option<PathBuf>,
+    /// Capabilities that can be granted here, as bits.
+    pub grantable: u64,
+    /// Whether device nodes can be made: in the first user namespace alone.
+    pub makes_nodes: bool,
+    /// So many descriptors from 3 on are passed on.
+    pub preserved: i32,
+}
+
+/// What is gathered on the way.
+struct Lowering<'a> {
+    bundle: &'a Bundle,
+    around: &'a Surroundings,
+    spec: Spec,
+    warnings: Vec<String>,
+    reasons: Vec<Reason>,
+}
+
+impl Lowering<'_> {
+    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.reasons.push(reason(message, origin(field)));
+    }
+}
+
+/// Where a wish comes from.
+fn origin(field: &str) -> String {
+    format!("config.json: {field}")
+}
+
+/// Turns a bundle's configuration into a wish.
+///
+/// # Errors
+/// Every field that can't be done, and every contradiction, at once.
+pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
+    let mut spec = Spec::new("");
+    spec.unsaid = Unsaid::Nothing;
+    spec.lifetime = Lifetime::Detached;
+    let mut lowering = Lowering { bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
+    lowering.refuse_fields();
+    lowering.linux();
+    lowering.process();
+    lowering.control_groups();
+    lowering.mounts();
+    let Lowering { spec, warnings, reasons, .. } = lowering;
+    match reasons.is_empty() {
+        true => Ok(Lowered { spec, warnings }),
+        false => Err(Error::Start(Refusal { reasons }.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! `root`, `mounts`, devices, and what is hidden or made read-only, in the order in which it is done.
+
+use super::{Lowering, origin};
+use holm::model::group::Version;
+use holm::model::mount::{Attributes, Reach};
+use holm::model::namespace::Namespace;
+use holm::spec::filesystem::{Entry, NodeKind, Operation, Root, Writes};
+use holm::spec::namespaces::Choice;
+use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The devices that every container has: name and minor number; the major number is 1, but for the terminal's.
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// The links that every container has.
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// The options of a mount, told apart.
+#[derive(Default)]
+struct Options {
+    bind: Option<Reach>,
+    first: Attributes,
+    below: Attributes,
+    rest: Vec<(OsString, Option<OsString>)>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn mounts(&mut self) {
+        let config = &self.bundle.config;
+        let Some(root) = config.root() else {
+            return self.refuse("root", "cannot make a container without a root: there is none");
+        };
+        self.spec.root = Root::Directory(self.bundle.path(root.path()));
+        self.spec.writes = if root.readonly() == Some(true) { Writes::Refused } else { Writes::Through };
+        let mut sealed = Vec::new();
+        for (place, mount) in config.mounts().iter().flatten().enumerate() {
+            self.mount(place, mount, &mut sealed);
+        }
+        self.devices();
+        let linux = config.linux().as_ref();
+        let paths = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
+        for path in paths(linux.map(|linux| linux.readonly_paths())) {
+            self.add("linux.readonlyPaths", Operation::Protect { at: path.into() });
+        }
+        for path in paths(linux.map(|linux| linux.masked_paths())) {
+            self.add("linux.maskedPaths", Operation::Mask { at: path.into() });
+        }
+        if let Some(directory) = self.spec.directory.clone().filter(|path| path != Path::new("/")) {
+            self.add("process.cwd", Operation::Directory { at: directory, mode: 0o755 });
+        }
+        sealed.into_iter().for_each(|at| self.add("mounts", Operation::RemountReadOnly { at }));
+    }
+
+    fn add(&mut self, field: &str, operation: Operation) {
+        self.spec.filesystem.push(Entry { operation, origin: origin(field) });
+    }
+
+    fn mount(&mut self, place: usize, mount: &Mount, sealed: &mut Vec<PathBuf>) {
+        let field = format!("mounts[{place}]");
+        // Relative ones were once allowed, and count from the root.
+        let at = Path::new("/").join(mount.destination());
+        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+            self.refuse(&field, format!("cannot mount on {}: holm maps no ids for a mount yet", crate::shown(&at)));
+        }
+        let Some(mut options) = self.options(&field, mount) else { return };
+        let kind = mount.typ().as_deref().unwrap_or("");
+        let bind = options.bind.or((kind == "bind").then_some(Reach::One));
+        if let Some(reach) = bind {
+            for (name, _) in &options.rest {
+                let message = format!("cannot bind with option {}: it is of no bind mount", name.display());
+                self.refuse(&field, message);
+            }
+            let Some(source) = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty()) else {
+                return self
+                    .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
+            };
+            let source = self.bundle.path(source);
+            let Options { first: attributes, below, .. } = options;
+            return self.add(&field, Operation::Attach { source, at, reach, attributes, below });
+        }
+        if kind == "cgroup" {
+            return self.groups(&field, at, options.first, sealed);
+        }
+        if kind.is_empty() {
+            return self.refuse(&field, format!("cannot mount on {}: there is no type", crate::shown(&at)));
+        }
+        if kind == "tmpfs" && options.first.read_only() {
+            // What is mounted below it later needs something to stand on.
+            options.first.set &= !Attributes::READ_ONLY.set;
+            sealed.push(at.clone());
+        }
+        let source = mount.source().clone().map_or_else(|| kind.into(), PathBuf::into_os_string);
+        let (attributes, options) = (options.first, options.rest);
+        self.add(&field, Operation::Mount { kind: kind.into(), source, at, options, attributes });
+    }
+
+    fn options(&mut self, field: &str, mount: &Mount) -> Option<Options> {
+        let mut options = Options::default();
+        let refused = self.reasons.len();
+        for option in mount.options().iter().flatten() {
+            if options.first.add(option) || option.strip_prefix('r').is_some_and(|name| options.below.add(name)) {
+                continue;
+            }
+            match option.as_str() {
+                "bind" => options.bind = options.bind.or(Some(Reach::One)),
+                "rbind" => options.bind = Some(Reach::Tree),
+                "private" | "rprivate" | "nofail" => {}
+                "slave" | "rslave" => {
+                    let at = crate::shown(mount.destination());
+                    self.warnings
+                        .push(format!("{at} is mounted private, not {option}: no later mount of the host shows there"));
+                }
+                "shared" | "rshared" | "unbindable" | "runbindable" | "idmap" | "ridmap" | "tmpcopyup" | "remount" => {
+                    self.refuse(field, format!("cannot mount with option {option}: holm does not know how yet"));
+                }
+                other => {
+                    let (key, value) = match other.split_once('=') {
+                        Some((key, value)) => (key, Some(value.into())),
+                        None => (other, None),
+                    };
+                    options.rest.push((key.into(), value));
+                }
+            }
+        }
+        (self.reasons.len() == refused).then_some(options)
+    }
+
+    /// The container's own groups: of version 2, or one directory for each hierarchy of version 1.
+    fn groups(&mut self, field: &str, at: PathBuf, attributes: Attributes, sealed: &mut Vec<PathBuf>) {
+        let groups: Vec<(PathBuf, Version, PathBuf)> = self
+            .around
+            .hierarchies
+            .iter()
+            .zip(&self.spec.limits.groups)
+            .map(|(one, group)| (one.mounted.clone(), one.version, group.directory.clone()))
+            .collect();
+        if groups.is_empty() {
+            let message = format!("cannot show control groups on {}: the container has none", crate::shown(&at));
+            return self.warnings.push(message);
+        }
+        if groups.iter().any(|(_, version, _)| *version == Version::Two) {
+            let (kind, source) = ("cgroup2".into(), "cgroup".into());
+            return self.add(field, Operation::Mount { kind, source, at, options: Vec::new(), attributes });
+        }
+        let below = Attributes { set: attributes.set & !Attributes::READ_ONLY.set, clear: attributes.clear };
+        let mode = ("mode".into(), Some("755".into()));
+        let (kind, source) = ("tmpfs".into(), "tmpfs".into());
+        self.add(field, Operation::Mount { kind, source, at: at.clone(), options: vec![mode], attributes: below });
+        for (mounted, _, group) in groups {
+            let Some(name) = mounted.file_name() else { continue };
+            let (reach, below) = (Reach::One, Attributes::default());
+            let inside = at.join(name);
+            self.add(field, Operation::Attach { source: group, at: inside, reach, attributes, below });
+            let controllers: Vec<&str> = name.to_str().unwrap_or("").split(',').collect();
+            for alias in controllers.iter().filter(|_| controllers.len() > 1) {
+                self.add(field, Operation::Symlink { target: name.into(), at: at.join(alias) });
+            }
+        }
+        if attributes.read_only() {
+            sealed.push(at);
+        }
+    }
+
+    fn devices(&mut self) {
+        let bound = |entry: &Entry| matches!(&entry.operation, Operation::Attach { at, .. } if at == Path::new("/dev"));
+        let listed = self.bundle.config.linux().as_ref().and_then(|linux| linux.devices().clone()).unwrap_or_default();
+        if !self.spec.filesystem.iter().any(bound) {
+            for (name, major, minor) in DEVICES {
+                let at = Path::new("/dev").join(name);
+                if !listed.iter().any(|device| *device.path() == at) {
+                    self.node("mounts", at, NodeKind::Character(major, minor), 0o666, (0, 0));
+                }
+            }
+            for (name, target) in LINKS {
+                self.add("mounts", Operation::Symlink { target: target.into(), at: Path::new("/dev").join(name) });
+            }
+        }
+        listed.iter().for_each(|device| self.device(device));
+    }
+
+    fn device(&mut self, device: &LinuxDevice) {
+        let number = |number: i64| u32::try_from(number).ok();
+        let numbers = number(device.major()).zip(number(device.minor()));
+        let kind = match (device.typ(), numbers) {
+            (LinuxDeviceType::P, _) => NodeKind::Pipe,
+            (LinuxDeviceType::C | LinuxDeviceType::U, Some((major, minor))) => NodeKind::Character(major, minor),
+            (LinuxDeviceType::B, Some((major, minor))) => NodeKind::Block(major, minor),
+            _ => {
+                let message =
+                    format!("cannot make device {}: it has no type or no numbers", crate::shown(device.path()));
+                return self.refuse("linux.devices", message);
+            }
+        };
+        let owner = (device.uid().unwrap_or(0), device.gid().unwrap_or(0));
+        let mode = device.file_mode().unwrap_or(0o666) & 0o7777;
+        self.node("linux.devices", device.path().clone(), kind, mode, owner);
+    }
+
+    /// A node, or, where none can be made, the host's own one.
+    fn node(&mut self, field: &str, at: PathBuf, kind: NodeKind, mode: u32, owner: (u32, u32)) {
+        let shares_users = *self.spec.namespaces.choice(Namespace::User) == Choice::Share;
+        if self.around.makes_nodes && shares_users || kind == NodeKind::Pipe {
+            return self.add(field, Operation::Node { at, kind, mode, owner });
+        }
+        let (reach, attributes, below) = (Reach::One, Attributes::default(), Attributes::default());
+        self.add(field, Operation::Attach { source: at.clone(), at, reach, attributes, below });
+    }
+}

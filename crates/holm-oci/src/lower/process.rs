@@ -1,0 +1,129 @@
+//! `process`, and the names of the machine.
+
+use super::{Lowering, origin};
+use holm::model::capability::Capability;
+use holm::model::limit::ResourceLimit;
+use holm::spec::identity::User;
+use holm::spec::life::{Base, Change, Environment, Terminal};
+use holm::spec::origins::Wish;
+use holm::spec::policy::{CapabilitySets, NewPrivileges};
+use oci_spec::runtime::{Capabilities, PosixRlimitType, Process};
+use std::ffi::OsString;
+
+impl Lowering<'_> {
+    pub(super) fn process(&mut self) {
+        let Some(process) = self.bundle.config.process() else {
+            return self.refuse("process", "cannot run nothing: there is no process");
+        };
+        self.program(process);
+        self.user(process);
+        self.capabilities(process);
+        self.limits(process);
+        if process.no_new_privileges() != Some(true) {
+            self.spec.policy.new_privileges = NewPrivileges::Allowed;
+        }
+        self.spec.limits.oom_score = process.oom_score_adj();
+        self.spec.descriptors = (3..3 + self.around.preserved).collect();
+        let named = [
+            (Wish::OomScore, "process.oomScoreAdj"),
+            (Wish::User, "process.user"),
+            (Wish::Directory, "process.cwd"),
+            (Wish::Environment, "process.env"),
+            (Wish::Capabilities, "process.capabilities"),
+            (Wish::NewPrivileges, "process.noNewPrivileges"),
+            (Wish::Terminal, "process.terminal"),
+            (Wish::Groups, "process.user.additionalGids"),
+            (Wish::Hostname, "hostname"),
+            (Wish::Domain, "domainname"),
+            (Wish::Root, "root.path"),
+            (Wish::Writes, "root.readonly"),
+            (Wish::Settings, "linux.sysctl"),
+            (Wish::Calls, "linux.seccomp"),
+        ];
+        named.into_iter().for_each(|(wish, field)| self.spec.origins.set(wish, origin(field)));
+        self.spec.origins.set(Wish::Descriptors, "--preserve-fds");
+    }
+
+    fn program(&mut self, process: &Process) {
+        let arguments = process.args().clone().unwrap_or_default();
+        let Some((name, rest)) = arguments.split_first().filter(|(name, _)| !name.is_empty()) else {
+            return self.refuse("process.args", "cannot run nothing: process.args is empty");
+        };
+        self.spec.program = holm::spec::life::Program::new(name.into());
+        self.spec.program.arguments = rest.iter().map(Into::into).collect();
+        let mut changes = vec![];
+        for line in process.env().iter().flatten() {
+            match line.split_once('=') {
+                Some((name, value)) if !name.is_empty() => changes.push(Change::Set(name.into(), value.into())),
+                _ => self.refuse("process.env", format!("cannot set variable {line:?}: it is no NAME=VALUE")),
+            }
+        }
+        self.spec.environment = Environment { base: Base::Empty, changes };
+        if !process.cwd().is_absolute() {
+            self.refuse("process.cwd", format!("cannot start in {:?}: it is not an absolute path", process.cwd()));
+        }
+        self.spec.directory = Some(process.cwd().clone());
+        if process.terminal() == Some(true) {
+            self.spec.terminal = Terminal::Own;
+        }
+        self.spec.hostname = self.bundle.config.hostname().as_ref().filter(|name| !name.is_empty()).map(OsString::from);
+        self.spec.domain = self.bundle.config.domainname().as_ref().filter(|name| !name.is_empty()).map(OsString::from);
+    }
+
+    fn user(&mut self, process: &Process) {
+        let user = process.user();
+        self.spec.identity.user = User::Ids { uid: user.uid(), gid: user.gid() };
+        self.spec.identity.groups = user.additional_gids().clone().unwrap_or_default();
+        match user.umask() {
+            None => {}
+            Some(mask) if mask <= 0o777 => self.spec.umask = mask,
+            Some(mask) => {
+                self.refuse("process.user.umask", format!("cannot set the umask to {mask:o}: 777 is the most"))
+            }
+        }
+    }
+
+    /// What can't be granted is left out, with a warning, as the specification has it.
+    fn capabilities(&mut self, process: &Process) {
+        let mut sets = CapabilitySets::default();
+        let Some(wished) = process.capabilities() else {
+            self.spec.policy.sets = Some(sets);
+            return;
+        };
+        let all = self.around.grantable;
+        let mut lacking = 0;
+        let mut bits = |listed: &Option<Capabilities>| {
+            let named = listed.iter().flatten().filter_map(|one| Capability::parse(&one.to_string()));
+            let wished = named.map(Capability::bit).fold(0, std::ops::BitOr::bitor);
+            lacking |= wished & !all;
+            wished & all
+        };
+        sets.bounding = bits(wished.bounding());
+        sets.permitted = bits(wished.permitted());
+        sets.effective = bits(wished.effective()) & sets.permitted;
+        sets.inheritable = bits(wished.inheritable());
+        sets.ambient = bits(wished.ambient()) & sets.permitted & sets.inheritable;
+        for one in Capability::all().filter(|one| lacking & one.bit() != 0) {
+            self.warnings.push(format!("{one} can't be granted here"));
+        }
+        self.spec.policy.sets = Some(sets);
+    }
+
+    fn limits(&mut self, process: &Process) {
+        let mut seen: Vec<PosixRlimitType> = Vec::new();
+        for (place, limit) in process.rlimits().iter().flatten().enumerate() {
+            if seen.contains(&limit.typ()) {
+                let message = format!("cannot limit {}: it is there twice", limit.typ());
+                self.refuse("process.rlimits", message);
+            }
+            seen.push(limit.typ());
+            let name = limit.typ().to_string().trim_start_matches("RLIMIT_").to_ascii_lowercase();
+            let amount = |value: u64| if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() };
+            match format!("{name}={}:{}", amount(limit.soft()), amount(limit.hard())).parse::<ResourceLimit>() {
+                Ok(limit) => self.spec.limits.resources.push(limit),
+                Err(cause) => self.refuse("process.rlimits", format!("cannot limit {name}: {cause}")),
+            }
+            self.spec.origins.set(Wish::Resource(place), origin("process.rlimits"));
+        }
+    }
+}

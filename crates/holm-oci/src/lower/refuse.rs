@@ -1,0 +1,41 @@
+//! Fields that are not done.
+
+use super::Lowering;
+
+impl Lowering<'_> {
+    /// Refuses each that is there and asks for something.
+    pub(super) fn refuse_fields(&mut self) {
+        let config = &self.bundle.config;
+        let mut found: Vec<&str> = Vec::new();
+        let mut look = |is_there: bool, field| found.extend(is_there.then_some(field));
+        look(config.vm().is_some(), "vm");
+        look(config.windows().is_some(), "windows");
+        look(config.solaris().is_some(), "solaris");
+        look(config.zos().is_some(), "zos");
+        if let Some(process) = config.process() {
+            let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+            look(says(process.apparmor_profile()), "process.apparmorProfile");
+            look(says(process.selinux_label()), "process.selinuxLabel");
+            look(process.io_priority().is_some(), "process.ioPriority");
+            look(process.scheduler().is_some(), "process.scheduler");
+        }
+        if let Some(hooks) = config.hooks() {
+            let some = |hooks: &Option<Vec<_>>| hooks.as_ref().is_some_and(|hooks| !hooks.is_empty());
+            look(some(hooks.create_container()), "hooks.createContainer");
+            look(some(hooks.start_container()), "hooks.startContainer");
+        }
+        if let Some(linux) = config.linux() {
+            look(linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()), "linux.netDevices");
+            look(linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()), "linux.mountLabel");
+            look(linux.intel_rdt().is_some(), "linux.intelRdt");
+            look(linux.memory_policy().is_some(), "linux.memoryPolicy");
+            look(linux.personality().is_some(), "linux.personality");
+            look(linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty()), "linux.timeOffsets");
+            let propagation = linux.rootfs_propagation().as_deref().unwrap_or("");
+            look(!["", "private", "rprivate"].contains(&propagation), "linux.rootfsPropagation");
+        }
+        for field in found {
+            self.refuse(field, format!("cannot do {field}: holm does not know how yet"));
+        }
+    }
+}

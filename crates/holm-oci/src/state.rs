@@ -1,0 +1,354 @@
+//! The state directory: a private directory for each container, with its record and its door.
+//!
+//! Whoever works on a container holds a lock (flock(2)) on its directory, which the kernel takes back if it dies. The record is
+//! written aside and renamed, so it is whole or the one before. What the record says is checked against the machine: a
+//! process is the container's only if it began when that did.
+
+use crate::{Error, Result, shown};
+use holm::model::group::Version;
+use holm::spec::limits::NamedGroup;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The door's name.
+pub(crate) const DOOR: &str = "door";
+const RECORD: &str = "state.json";
+const ASIDE: &str = "state.json.new";
+/// A record has at most so many bytes: 1 MiB.
+const MOST: u64 = 1 << 20;
+/// The version of the record's form.
+const FORM: u32 = 1;
+
+/// What is noted of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Record {
+    /// The version of this form.
+    pub form: u32,
+    /// As in its configuration.
+    pub oci_version: String,
+    /// Its name.
+    pub id: String,
+    /// Its bundle's directory.
+    pub bundle: PathBuf,
+    /// Its root's directory.
+    pub rootfs: PathBuf,
+    /// Who made it, by the user id.
+    pub owner: u32,
+    /// When it was made, as RFC 3339 has it.
+    pub created: String,
+    /// What its configuration says about it.
+    pub annotations: BTreeMap<String, String>,
+    /// The name of its program.
+    pub program: String,
+    /// Its control groups.
+    pub groups: Vec<Group>,
+    /// Its first process, once there is one.
+    pub process: Option<Process>,
+    /// Whether it was started.
+    pub started: bool,
+}
+
+/// A control group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Whether it is of version 2.
+    pub unified: bool,
+}
+
+impl Group {
+    /// What is noted of one.
+    pub(crate) fn of(group: &NamedGroup) -> Group {
+        Group { directory: group.directory.clone(), unified: group.version == Version::Two }
+    }
+
+    /// Removes it, once the container has ended.
+    pub(crate) fn remove(&self) {
+        let version = if self.unified { Version::Two } else { Version::One };
+        holm::run::remove_group(&self.directory, version);
+    }
+}
+
+/// A process that can't be confused with a later one of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Its pid.
+    pub pid: i32,
+    /// When it began, in clock ticks since boot (proc(5), `starttime`).
+    pub start: u64,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It is being made, or its maker died over it.
+    Creating,
+    /// It waits to be started.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its program has ended.
+    Stopped,
+}
+
+impl Status {
+    /// As the specification has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// A process's state, start and name.
+fn look(pid: i32) -> Option<(char, u64, String)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (before, after) = text.rsplit_once(") ")?;
+    let name = before.split_once('(')?.1.to_owned();
+    let fields: Vec<&str> = after.split(' ').collect();
+    Some((fields.first()?.chars().next()?, fields.get(19)?.parse().ok()?, name))
+}
+
+impl Process {
+    /// The process that has this pid now.
+    pub fn of(pid: i32) -> Option<Process> {
+        look(pid).map(|(_, start, _)| Process { pid, start })
+    }
+
+    /// The process, if it hasn't ended: a descriptor that means no other.
+    pub fn open(self) -> Option<OwnedFd> {
+        let process = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
+        self.name().map(|_| process)
+    }
+
+    /// Its name, if it hasn't ended.
+    fn name(self) -> Option<String> {
+        look(self.pid)
+            .filter(|(state, start, _)| *start == self.start && !"ZX".contains(*state))
+            .map(|(_, _, name)| name)
+    }
+}
+
+impl Record {
+    /// What the container does now.
+    pub fn status(&self) -> Status {
+        let Some(process) = self.process else { return Status::Creating };
+        match process.name() {
+            None => Status::Stopped,
+            // It may have been started by who died before noting that.
+            Some(name) if !self.started && name == "holm-init" => Status::Created,
+            Some(_) => Status::Running,
+        }
+    }
+}
+
+/// A name of a container: letters, digits and `_+-.`, but neither `.` nor `..`, as runc has it.
+///
+/// # Errors
+/// It is none.
+pub fn check_id(id: &str) -> Result<()> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+-.".contains(&b);
+    match !id.is_empty() && id.len() <= 255 && id.bytes().all(fits) && id != "." && id != ".." {
+        true => Ok(()),
+        false => Err(Error::Failed(format!("cannot use the name {id:?}: invalid container ID format"))),
+    }
+}
+
+/// A container's directory, locked.
+#[derive(Debug)]
+pub struct Place {
+    root: OwnedFd,
+    id: String,
+    directory: OwnedFd,
+}
+
+fn open_directory(at: BorrowedFd<'_>, name: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name, flags, Mode::empty())
+}
+
+/// Opens the state directory; `None` if there is none yet.
+fn open_root(root: &Path) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(root, flags, Mode::empty()) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::io(format!("use state directory {}", shown(root)), errno)),
+    }
+}
+
+impl Place {
+    /// Makes the place of a new container.
+    ///
+    /// # Errors
+    /// The name is none, or is in use.
+    pub fn make(root: &Path, id: &str) -> Result<Place> {
+        use std::os::unix::fs::DirBuilderExt;
+        check_id(id)?;
+        let failed = |error: std::io::Error| Error::io(format!("use state directory {}", shown(root)), error);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed)?;
+        let top = open_root(root)?.ok_or_else(|| failed(Errno::NOENT.into()))?;
+        match mkdirat(&top, id, Mode::from_raw_mode(0o700)) {
+            Err(Errno::EXIST) => {
+                return Err(Error::Failed(format!(
+                    "cannot make container {id}: container with given ID already exists"
+                )));
+            }
+            made => made.map_err(|errno| failed(errno.into()))?,
+        }
+        Place::lock(top, id)
+    }
+
+    /// The place of a container, once nobody else works on it.
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub fn find(root: &Path, id: &str) -> Result<Place> {
+        check_id(id)?;
+        match open_root(root)? {
+            Some(top) => Place::lock(top, id),
+            None => Err(missing(id)),
+        }
+    }
+
+    fn lock(root: OwnedFd, id: &str) -> Result<Place> {
+        let failed = |errno| match errno {
+            Errno::NOENT => missing(id),
+            errno => Error::io(format!("use the state of container {id}"), errno),
+        };
+        let directory = open_directory(root.as_fd(), id).map_err(failed)?;
+        rustix::io::retry_on_intr(|| flock(&directory, FlockOperation::LockExclusive)).map_err(failed)?;
+        // Who had the lock before may have removed it.
+        if fstat(&directory).map_err(failed)?.st_nlink == 0 {
+            return Err(missing(id));
+        }
+        Ok(Place { root, id: id.to_owned(), directory })
+    }
+
+    /// The container's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Notes what is known of the container.
+    ///
+    /// # Errors
+    /// The directory can't be written; the record before stays.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let failed = |error: std::io::Error| Error::io(format!("note the state of container {}", self.id), error);
+        let text = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.directory, ASIDE, flags, Mode::from_raw_mode(0o600)).map_err(|e| failed(e.into()))?;
+        File::from(file).write_all(&text).map_err(failed)?;
+        renameat(&self.directory, ASIDE, &self.directory, RECORD).map_err(|errno| failed(errno.into()))
+    }
+
+    /// What was noted; `None` if its maker died before it noted anything.
+    ///
+    /// # Errors
+    /// The record is none, or of another version.
+    pub fn read(&self) -> Result<Option<Record>> {
+        let failed = |error: std::io::Error| Error::io(format!("read the state of container {}", self.id), error);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            opened => opened.map_err(|errno| failed(errno.into()))?,
+        };
+        let mut text = Vec::new();
+        File::from(file).take(MOST).read_to_end(&mut text).map_err(failed)?;
+        parse(&text)
+            .map(Some)
+            .map_err(|cause| Error::Failed(format!("cannot read the state of container {}: {cause}", self.id)))
+    }
+
+    /// Removes all that is noted of the container.
+    ///
+    /// # Errors
+    /// Something can't be removed.
+    pub fn remove(self) -> Result<()> {
+        let failed = |errno| Error::io(format!("remove the state of container {}", self.id), errno);
+        for name in [DOOR, ASIDE, RECORD] {
+            match unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        unlinkat(&self.root, self.id.as_str(), AtFlags::REMOVEDIR).map_err(failed)
+    }
+}
+
+fn missing(id: &str) -> Error {
+    Error::Failed(format!("cannot find container {id}: container does not exist"))
+}
+
+/// A record's text.
+///
+/// # Errors
+/// It is none, or of another version of the form.
+pub fn parse(text: &[u8]) -> std::result::Result<Record, String> {
+    let record: Record = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    match record.form {
+        FORM => Ok(record),
+        other => Err(format!("it is of form {other}, and this holm knows form {FORM}")),
+    }
+}
+
+/// The names of all containers, sorted.
+///
+/// # Errors
+/// The state directory can't be read.
+pub fn names(root: &Path) -> Result<Vec<String>> {
+    let failed = |error: std::io::Error| Error::io(format!("read state directory {}", shown(root)), error);
+    let entries = match std::fs::read_dir(root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok().filter(|name| check_id(name).is_ok()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl Record {
+    /// A record of what is about to be made.
+    pub fn new(id: &str, bundle: &crate::bundle::Bundle) -> Record {
+        let config = &bundle.config;
+        let program = config.process().as_ref().and_then(|process| process.args().as_ref()?.first().cloned());
+        let annotations = config.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
+        Record {
+            form: FORM,
+            oci_version: config.version().clone(),
+            id: id.to_owned(),
+            bundle: bundle.directory.clone(),
+            rootfs: config.root().as_ref().map(|root| bundle.path(root.path())).unwrap_or_default(),
+            owner: rustix::process::geteuid().as_raw(),
+            created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
+            annotations: annotations.collect(),
+            program: program.unwrap_or_default(),
+            groups: Vec::new(),
+            process: None,
+            started: false,
+        }
+    }
+}

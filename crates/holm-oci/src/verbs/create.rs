@@ -1,0 +1,122 @@
+//! `create`: everything but the program itself.
+
+use super::{hooks, terminal};
+use crate::bundle::Bundle;
+use crate::lower::{Lowered, Surroundings, hierarchies, lower};
+use crate::state::{DOOR, Group, Place, Process, Record};
+use crate::{Error, Result, shown};
+use holm::Error as Start;
+use holm::run::Door;
+use rustix::fs::{Mode, OFlags};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct Create {
+    /// The state directory.
+    pub root: PathBuf,
+    /// The container's name.
+    pub id: String,
+    /// The bundle's directory.
+    pub bundle: PathBuf,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// The socket that gets the controlling side of the terminal.
+    pub console_socket: Option<PathBuf>,
+    /// So many descriptors from 3 on are passed on.
+    pub preserved: i32,
+}
+
+/// A container that waits to be started.
+#[derive(Debug)]
+pub struct Created {
+    /// Its first process, a child of this one (pidfd_open(2)).
+    pub process: OwnedFd,
+    /// What is done otherwise than asked.
+    pub warnings: Vec<String>,
+}
+
+/// Makes a container.
+///
+/// # Errors
+/// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
+pub fn create(wish: &Create) -> Result<Created> {
+    let bundle = Bundle::read(&wish.bundle)?;
+    let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
+    around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
+    let Lowered { spec, warnings } = lower(&bundle, &around)?;
+    let console = terminal::connect(spec.terminal, wish.console_socket.as_deref())?;
+    let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
+    let place = Place::make(&wish.root, &wish.id)?;
+    let mut record = Record::new(&wish.id, &bundle);
+    record.groups = spec.limits.groups.iter().map(Group::of).collect();
+    let made = (|| {
+        place.write(&record)?;
+        let door =
+            Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
+        let held = plan.hold(door).map_err(|error| unstarted(error, &record.program))?;
+        record.process = Process::of(held.id());
+        if let Some(console) = console {
+            console.hand_over(&held, bundle.config.process().as_ref().and_then(|process| process.console_size()))?;
+        }
+        place.write(&record)?;
+        if let Some(listed) = bundle.config.hooks() {
+            for hooks in [listed.prestart(), listed.create_runtime()].into_iter().flatten() {
+                hooks::run(hooks, &record)?;
+            }
+        }
+        if let Some(file) = &wish.pid_file {
+            write_pid(file, held.id())?;
+        }
+        held.let_go().map_err(|error| Error::io("let the container go", error))
+    })();
+    match made {
+        Ok(process) => Ok(Created { process, warnings }),
+        Err(error) => {
+            // What is wrong is told already.
+            let _ = place.remove();
+            Err(error)
+        }
+    }
+}
+
+/// A program that can't be executed has words of its own.
+fn unstarted(error: Start, program: &str) -> Error {
+    match &error {
+        Start::Failed(failure) if failure.program => Error::not_executable(program, failure.errno),
+        _ => Error::Start(error),
+    }
+}
+
+/// Written aside and renamed: who waits for it never reads half of it.
+fn write_pid(file: &Path, pid: i32) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(format!("write {}", shown(file)), error);
+    let name = file.file_name().ok_or_else(|| failed(rustix::io::Errno::ISDIR.into()))?;
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    let aside = file.with_file_name(aside);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(&aside, flags, Mode::from_raw_mode(0o644)).map_err(|errno| failed(errno.into()))?;
+    std::fs::File::from(opened).write_all(pid.to_string().as_bytes()).map_err(failed)?;
+    std::fs::rename(&aside, file).map_err(failed)
+}
+
+impl Surroundings {
+    /// What this machine and process add.
+    pub fn here() -> Surroundings {
+        let text = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+        let status = text("status");
+        let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+        let maps = text("uid_map");
+        let first: Vec<&str> = maps.split_whitespace().collect();
+        Surroundings {
+            hierarchies: hierarchies(&text("mountinfo"), &text("cgroup")),
+            group: None,
+            grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
+            makes_nodes: first == ["0", "0", "4294967295"],
+            preserved: 0,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `kill` and `delete`.
+
+use super::{found, hooks};
+use crate::bundle::Bundle;
+use crate::state::{Group, Place, Record, Status};
+use crate::{Error, Result};
+use rustix::process::Signal;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a killed process may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The signal that a name or number means: `TERM`, `SIGTERM` or `15`.
+///
+/// # Errors
+/// It means none.
+pub fn signal(text: &str) -> Result<i32> {
+    let unknown = || Error::Failed(format!("cannot send signal {text:?}: unknown signal"));
+    if let Ok(number) = text.parse::<i32>() {
+        return if (1..=64).contains(&number) { Ok(number) } else { Err(unknown()) };
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let known = SIGNALS.iter().position(|known| *known == name).map(|place| place as i32 + 1);
+    let real_time = |base: i32, rest: &str| match rest {
+        "" => Some(base),
+        rest => rest
+            .strip_prefix(['+', '-'])
+            .and_then(|n| n.parse::<i32>().ok())
+            .map(|n| if rest.starts_with('+') { base + n } else { base - n }),
+    };
+    let named = known
+        .or_else(|| name.strip_prefix("RTMIN").and_then(|rest| real_time(34, rest)))
+        .or_else(|| name.strip_prefix("RTMAX").and_then(|rest| real_time(64, rest)));
+    named.filter(|number| (1..=64).contains(number)).ok_or_else(unknown)
+}
+
+/// From 1 on (signal(7)).
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
+    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "PWR", "SYS",
+];
+
+/// Sends a signal to a container's first process.
+///
+/// # Errors
+/// There is no such container, or it has ended.
+pub fn kill(root: &Path, id: &str, number: i32) -> Result<()> {
+    let (_place, record) = found(root, id)?;
+    let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
+    let record = record.ok_or_else(ended)?;
+    send(&record, number)?.then_some(()).ok_or_else(ended)
+}
+
+/// Whether there was somebody to get it.
+fn send(record: &Record, number: i32) -> Result<bool> {
+    let Some(process) = record.process.and_then(|process| process.open()) else { return Ok(false) };
+    match holm::signal::send(process.as_fd(), number) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(false),
+        Err(error) => Err(Error::io(format!("kill container {}", record.id), error)),
+    }
+}
+
+/// Whether a container is removed whatever it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// Only if it has ended, or was never started.
+    No,
+    /// It is killed first, and one that isn't there is no failure.
+    Yes,
+}
+
+/// Removes a container.
+///
+/// # Errors
+/// There is no such container, or it runs.
+pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
+    let place = match Place::find(root, id) {
+        Err(Error::Failed(message)) if force == Force::Yes && message.ends_with("does not exist") => {
+            return Ok(Vec::new());
+        }
+        found => found?,
+    };
+    let record = match place.read() {
+        // What can't be read can't be killed, but it can be in nobody's way.
+        Err(_) if force == Force::Yes => None,
+        read => read?,
+    };
+    let Some(record) = record else { return place.remove().map(|()| Vec::new()) };
+    match (record.status(), force) {
+        (Status::Running, Force::No) => {
+            let cause = format!("cannot delete container {id} that is not stopped: running");
+            return Err(Error::Failed(cause));
+        }
+        (Status::Stopped | Status::Creating, _) => {}
+        _ => end(&record)?,
+    }
+    let listed =
+        Bundle::read(&record.bundle).ok().and_then(|bundle| bundle.config.hooks().as_ref()?.poststop().clone());
+    record.groups.iter().for_each(Group::remove);
+    place.remove()?;
+    // The specification has their failures logged, and the container gone.
+    Ok(hooks::run(&listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
+}
+
+/// Kills a container's first process and waits until it has ended.
+fn end(record: &Record) -> Result<()> {
+    let Some(process) = record.process.and_then(|process| process.open()) else { return Ok(()) };
+    send(record, Signal::KILL.as_raw())?;
+    let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+    let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    match rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) {
+        Ok(0) => Err(Error::Failed(format!("cannot kill container {}: it does not end", record.id))),
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Error::io(format!("wait for container {}", record.id), errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        let found = ["TERM", "SIGKILL", "sigusr1", "9", "RTMIN+1", "SIGRTMAX-2"].map(|text| signal(text).ok());
+        assert_eq!(found, [Some(15), Some(9), Some(10), Some(9), Some(35), Some(62)]);
+        assert!(["", "0", "65", "SIG", "NOPE", "RTMIN+31", "RTMAX+1", "-1"].iter().all(|text| signal(text).is_err()));
+    }
+}

@@ -1,0 +1,292 @@
+//! Containers from their making to their end, as root and as an ordinary user (then in a user namespace of one id).
+
+use holm_oci::verbs::{Create, Force, create, delete, kill, list, start, state};
+use serde_json::{Value, json};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use testkit::{Scratch, Traces};
+
+/// A bundle whose root has the host's /usr, and a state directory.
+struct Site {
+    scratch: Scratch,
+    config: Value,
+}
+
+impl Site {
+    /// A container whose shell runs `script`.
+    fn new(name: &str, script: &str) -> Site {
+        let scratch = Scratch::new(name);
+        let root = scratch.join("rootfs");
+        std::fs::create_dir(&root).expect("the scratch directory can be written");
+        for top in ["bin", "lib", "lib64", "sbin"] {
+            std::os::unix::fs::symlink(format!("usr/{top}"), root.join(top)).expect("it is new");
+        }
+        let mut namespaces: Vec<Value> =
+            ["pid", "network", "ipc", "uts", "mount"].iter().map(|kind| json!({ "type": kind })).collect();
+        let mut linux = json!({});
+        if !testkit::is_root() {
+            namespaces.push(json!({ "type": "user" }));
+            let own = |id: u32| json!([{ "containerID": 0, "hostID": id, "size": 1 }]);
+            linux["uidMappings"] = own(rustix::process::geteuid().as_raw());
+            linux["gidMappings"] = own(rustix::process::getegid().as_raw());
+        }
+        linux["namespaces"] = json!(namespaces);
+        let config = json!({
+            "ociVersion": "1.2.0",
+            "process": {
+                "user": { "uid": 0, "gid": 0 },
+                "args": ["sh", "-c", script],
+                "env": ["PATH=/usr/bin:/usr/sbin"],
+                "cwd": "/",
+                "noNewPrivileges": true,
+            },
+            "root": { "path": "rootfs" },
+            "mounts": [
+                { "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] },
+                { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] },
+                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"] },
+            ],
+            "linux": linux,
+        });
+        Site { scratch, config }
+    }
+
+    fn wish(&self, id: &str) -> Create {
+        let text = serde_json::to_vec(&self.config).expect("it is JSON");
+        std::fs::write(self.scratch.join("config.json"), text).expect("the scratch directory can be written");
+        Create { root: self.state(), id: id.to_owned(), bundle: self.scratch.join("."), ..Create::default() }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.scratch.join("state")
+    }
+
+    fn refused(&self) -> String {
+        create(&self.wish("refused")).map(drop).expect_err("it is wrong").to_string()
+    }
+
+    /// Runs it to its end; what it wrote to /out.
+    fn run(&self) -> String {
+        let made = create(&self.wish("once")).unwrap_or_else(|error| panic!("{error}"));
+        start(&self.state(), "once").unwrap_or_else(|error| panic!("{error}"));
+        end(&made.process);
+        delete(&self.state(), "once", Force::No).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::read_to_string(self.scratch.join("rootfs/out")).expect("it has written")
+    }
+}
+
+/// Waits for a child.
+fn end(process: &impl AsFd) {
+    let id = rustix::process::WaitId::PidFd(process.as_fd());
+    rustix::process::waitid(id, rustix::process::WaitIdOptions::EXITED).expect("it is a child of this process");
+}
+
+fn eventually(what: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !what() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it never happened");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn containers_are_as_their_configuration_says_and_leave_nothing() {
+    // One test: others in the same process would be seen as traces.
+    let before = Traces::now();
+    a_container_waits_runs_ends_and_is_removed();
+    what_is_asked_of_the_wrong_state_is_refused();
+    a_configuration_holds_inside();
+    bad_configurations_are_refused_and_leave_nothing();
+    a_record_that_is_damaged_can_be_removed_by_force_alone();
+    hooks_are_told_and_can_refuse();
+    a_link_in_the_root_leads_nowhere_else();
+    assert_eq!(Traces::now(), before);
+}
+
+fn a_container_waits_runs_ends_and_is_removed() {
+    let site = Site::new("oci-life", "echo ran >/out; exec sleep 1000");
+    let made = create(&site.wish("c1")).unwrap_or_else(|error| panic!("{error}"));
+    let waits = state(&site.state(), "c1").expect("it is there");
+    assert_eq!(waits.status, "created");
+    assert!(waits.pid > 0);
+    assert!(!site.scratch.join("rootfs/out").exists(), "it must not run before it is started");
+    start(&site.state(), "c1").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(state(&site.state(), "c1").expect("it is there").status, "running");
+    eventually(|| std::fs::read(format!("/proc/{}/comm", waits.pid)).is_ok_and(|name| name == b"sleep\n"));
+    let error = create(&site.wish("c1")).map(drop).expect_err("it is in use").to_string();
+    assert_eq!(error, "cannot make container c1: container with given ID already exists");
+    kill(&site.state(), "c1", 9).unwrap_or_else(|error| panic!("{error}"));
+    end(&made.process);
+    let ended = state(&site.state(), "c1").expect("it is there");
+    assert_eq!((ended.status, ended.pid), ("stopped", 0));
+    assert_eq!(list(&site.state()).expect("it can be read").0.len(), 1);
+    delete(&site.state(), "c1", Force::No).unwrap_or_else(|error| panic!("{error}"));
+    let error = state(&site.state(), "c1").map(drop).expect_err("it is gone").to_string();
+    assert_eq!(error, "cannot find container c1: container does not exist");
+    assert!(list(&site.state()).expect("it can be read").0.is_empty());
+}
+
+fn what_is_asked_of_the_wrong_state_is_refused() {
+    let site = Site::new("oci-states", "exec sleep 1000");
+    let root = site.state();
+    let message = |done: holm_oci::Result<Vec<String>>| done.map(drop).expect_err("it is refused").to_string();
+    let made = create(&site.wish("c2")).unwrap_or_else(|error| panic!("{error}"));
+    start(&root, "c2").unwrap_or_else(|error| panic!("{error}"));
+    let twice = "cannot start container c2: cannot start an already running container";
+    assert_eq!(message(start(&root, "c2")), twice);
+    let running = "cannot delete container c2 that is not stopped: running";
+    assert_eq!(message(delete(&root, "c2", Force::No)), running);
+    kill(&root, "c2", 9).unwrap_or_else(|error| panic!("{error}"));
+    end(&made.process);
+    let stopped = "cannot start container c2: cannot start a container that has stopped";
+    assert_eq!(message(start(&root, "c2")), stopped);
+    let ended = kill(&root, "c2", 15).expect_err("it has ended").to_string();
+    assert_eq!(ended, "cannot kill container c2: container not running");
+    delete(&root, "c2", Force::No).unwrap_or_else(|error| panic!("{error}"));
+    delete(&root, "c2", Force::Yes).expect("one that is gone is no failure by force");
+    for id in ["../c", "a/b", "", ".", ".."] {
+        let error =
+            create(&Create { id: id.to_owned(), ..site.wish("x") }).map(drop).expect_err("it is no name").to_string();
+        assert!(error.ends_with("invalid container ID format"), "{error}");
+    }
+    let waiting = create(&site.wish("c3")).unwrap_or_else(|error| panic!("{error}"));
+    delete(&root, "c3", Force::No).expect("one that waits can be removed");
+    end(&waiting.process);
+}
+
+fn a_configuration_holds_inside() {
+    let script = "exec >/out 2>&1; echo $$; id -u; umask; uname -n; pwd; echo $HELLO; ulimit -n; ulimit -Hn
+        grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs' /proc/self/status
+        cat /proc/self/oom_score_adj; cat /proc/sys/net/ipv4/ip_forward
+        wc -c </proc/version; touch /proc/sys/kernel/shmmax 2>&1 | grep -c -i read-only; touch /usr/x 2>&1 | grep -c -i read-only
+        ls /dev; readlink /dev/fd; stat -f -c %T /tmp/mem; stat -c %a /tmp/mem";
+    let mut site = Site::new("oci-fields", script);
+    let config = &mut site.config;
+    config["hostname"] = json!("island");
+    config["process"]["cwd"] = json!("/work/here");
+    config["process"]["env"] = json!(["PATH=/usr/bin", "HELLO=a b"]);
+    config["process"]["user"]["umask"] = json!(0o27);
+    config["process"]["oomScoreAdj"] = json!(500);
+    config["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 100, "hard": 200 }]);
+    let some = ["CAP_KILL", "CAP_NET_BIND_SERVICE"];
+    config["process"]["capabilities"] = json!({ "bounding": some, "permitted": some, "effective": some });
+    config["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "1" });
+    config["linux"]["maskedPaths"] = json!(["/proc/version", "/proc/no/such"]);
+    config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+    let memory =
+        json!({ "destination": "/tmp/mem", "type": "tmpfs", "source": "tmpfs", "options": ["ro", "mode=700"] });
+    config["mounts"].as_array_mut().expect("it is a list").push(memory);
+    let said = site.run();
+    // NET_BIND_SERVICE is 10 and KILL is 5; user 0 gets by execve what the bounding set has.
+    let expected = "1\n0\n0027\nisland\n/work/here\na b\n100\n200\n\
+        CapInh:\t0000000000000000\nCapPrm:\t0000000000000420\nCapEff:\t0000000000000420\nCapBnd:\t0000000000000420\n\
+        CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n500\n1\n0\n1\n1\n\
+        fd\nfull\nnull\nptmx\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n/proc/self/fd\ntmpfs\n700\n";
+    assert_eq!(said, expected);
+}
+
+fn bad_configurations_are_refused_and_leave_nothing() {
+    let nothing = Scratch::new("oci-nothing");
+    let error =
+        create(&Create { root: nothing.join("state"), id: "x".into(), bundle: nothing.join("."), ..Create::default() });
+    let error = error.map(drop).expect_err("there is no config.json").to_string();
+    assert!(error.ends_with("config.json: no such file or directory"), "{error}");
+    let cases: [(&str, Value, &str); 14] = [
+        ("/ociVersion", json!("3.0.0"), "ociVersion \"3.0.0\" is not a version 1"),
+        ("/process/args", json!([]), "process.args is empty"),
+        ("/process/cwd", json!("here"), "cannot start in \"here\": it is not an absolute path"),
+        ("/process/env", json!(["NOVALUE"]), "cannot set variable \"NOVALUE\": it is no NAME=VALUE"),
+        ("/process/apparmorProfile", json!("strict"), "cannot do process.apparmorProfile"),
+        (
+            "/process/args/0",
+            json!("/no/such"),
+            "executable file `/no/such` not found in $PATH: No such file or directory",
+        ),
+        ("/root/path", json!("missing"), "cannot use"),
+        ("/linux/namespaces/1/type", json!("pid"), "cannot make the pid namespace: it is there twice"),
+        ("/linux/namespaces/4/type", json!("cgroup"), "the mount namespace is not a new one"),
+        ("/linux/namespaces/1/path", json!("/proc/version"), "cannot open the net namespace of /proc/version"),
+        (
+            "/linux/seccomp",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["opne"], "action": "SCMP_ACT_ERRNO" }] }),
+            "unknown system call \"opne\"",
+        ),
+        ("/linux/sysctl", json!({ "kernel.panic": "1" }), "cannot set \"kernel.panic\""),
+        ("/linux/rootfsPropagation", json!("shared"), "cannot do linux.rootfsPropagation"),
+        ("/mounts/0/options", json!(["bind", "size=3"]), "cannot bind with option size"),
+    ];
+    for (pointer, value, expected) in cases {
+        let mut site = Site::new("oci-bad", "true");
+        let (parent, key) = pointer.rsplit_once('/').expect("it is a pointer");
+        let parent = site.config.pointer_mut(parent).expect("it is there");
+        match key.parse::<usize>() {
+            Ok(place) if parent.is_array() => parent[place] = value,
+            _ => parent[key] = value,
+        }
+        let error = site.refused();
+        assert!(error.contains(expected), "{pointer}: {error}");
+        let left = std::fs::read_dir(site.state()).map_or(0, |entries| entries.count());
+        assert_eq!(left, 0, "{pointer}");
+    }
+}
+
+fn a_record_that_is_damaged_can_be_removed_by_force_alone() {
+    let site = Site::new("oci-damaged", "true");
+    let made = create(&site.wish("c4")).unwrap_or_else(|error| panic!("{error}"));
+    kill(&site.state(), "c4", 9).unwrap_or_else(|error| panic!("{error}"));
+    end(&made.process);
+    let record = site.state().join("c4/state.json");
+    let text = std::fs::read_to_string(&record).expect("it is there");
+    for damaged in [&text[..text.len() / 2], "", "{}", &text.replace("\"form\":1", "\"form\":2")] {
+        std::fs::write(&record, damaged).expect("it can be written");
+        let error = delete(&site.state(), "c4", Force::No).map(drop).expect_err("it is damaged").to_string();
+        assert!(error.starts_with("cannot read the state of container c4: "), "{error}");
+    }
+    delete(&site.state(), "c4", Force::Yes).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn hooks_are_told_and_can_refuse() {
+    let mut site = Site::new("oci-hooks", "true");
+    let note = |name: &str| {
+        let file = site.scratch.join(name);
+        let line = format!("cat >{}; echo $A >>{0}", file.display());
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", line], "env": ["A=b"], "timeout": 60 }])
+    };
+    let hooks = json!({ "createRuntime": note("made"), "poststart": note("began"), "poststop": note("gone") });
+    site.config["hooks"] = hooks;
+    let made = create(&site.wish("h")).unwrap_or_else(|error| panic!("{error}"));
+    let told = std::fs::read_to_string(site.scratch.join("made")).expect("it ran");
+    assert!(told.contains("\"status\":\"created\"") && told.ends_with("b\n"), "{told}");
+    start(&site.state(), "h").unwrap_or_else(|error| panic!("{error}"));
+    assert!(site.scratch.join("began").exists() && !site.scratch.join("gone").exists());
+    end(&made.process);
+    delete(&site.state(), "h", Force::No).unwrap_or_else(|error| panic!("{error}"));
+    let told = std::fs::read_to_string(site.scratch.join("gone")).expect("it ran");
+    assert!(told.contains("\"status\":\"stopped\""), "{told}");
+    for (hook, expected) in [
+        (json!({ "path": "/bin/false" }), "cannot run hook /bin/false: exit status: 1"),
+        (json!({ "path": "/no/such" }), "cannot run hook /no/such: no such file or directory"),
+        (
+            json!({ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }),
+            "cannot run hook /bin/sleep: it takes longer than 1 s",
+        ),
+    ] {
+        site.config["hooks"] = json!({ "prestart": [hook] });
+        assert_eq!(site.refused(), expected);
+    }
+}
+
+/// As of CVE-2019-19921, CVE-2021-30465, CVE-2023-27561: a root that was made to lead a mount elsewhere.
+fn a_link_in_the_root_leads_nowhere_else() {
+    let site = Site::new("oci-links", "true");
+    let outside = site.scratch.join("outside");
+    std::fs::create_dir(&outside).expect("the scratch directory can be written");
+    std::os::unix::fs::symlink("/usr", site.scratch.join("rootfs/proc")).expect("it is new");
+    let error = site.refused();
+    assert!(error.contains("too many levels of symbolic links"), "{error}");
+    std::fs::remove_file(site.scratch.join("rootfs/proc")).expect("it was made");
+    std::os::unix::fs::symlink("../../outside", site.scratch.join("rootfs/dev")).expect("it is new");
+    let _ = create(&site.wish("refused")).map(drop).expect_err("the link leads to nothing inside");
+    assert_eq!(std::fs::read_dir(&outside).expect("it is there").count(), 0, "nothing is made outside");
+}
