@@ -160,7 +160,7 @@ fn a_configuration_holds_inside() {
         grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs' /proc/self/status
         cat /proc/self/oom_score_adj; cat /proc/sys/net/ipv4/ip_forward
         wc -c </proc/version; touch /proc/sys/kernel/shmmax 2>&1 | grep -c -i read-only; touch /usr/x 2>&1 | grep -c -i read-only
-        ls /dev; readlink /dev/fd; stat -f -c %T /tmp/mem; stat -c %a /tmp/mem";
+        ls /sys/class/net; ls /dev; readlink /dev/fd; stat -f -c %T /tmp/mem; stat -c %a /tmp/mem";
     let mut site = Site::new("oci-fields", script);
     let config = &mut site.config;
     config["hostname"] = json!("island");
@@ -176,13 +176,14 @@ fn a_configuration_holds_inside() {
     config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
     let memory =
         json!({ "destination": "/tmp/mem", "type": "tmpfs", "source": "tmpfs", "options": ["ro", "mode=700"] });
-    config["mounts"].as_array_mut().expect("it is a list").push(memory);
+    let sys = json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] });
+    config["mounts"].as_array_mut().expect("it is a list").extend([memory, sys]);
     let said = site.run();
     // NET_BIND_SERVICE is 10 and KILL is 5; user 0 gets by execve what the bounding set has.
     let expected = "1\n0\n0027\nisland\n/work/here\na b\n100\n200\n\
         CapInh:\t0000000000000000\nCapPrm:\t0000000000000420\nCapEff:\t0000000000000420\nCapBnd:\t0000000000000420\n\
         CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n500\n1\n0\n1\n1\n\
-        fd\nfull\nnull\nptmx\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n/proc/self/fd\ntmpfs\n700\n";
+        lo\nfd\nfull\nnull\nptmx\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n/proc/self/fd\ntmpfs\n700\n";
     assert_eq!(said, expected);
 }
 

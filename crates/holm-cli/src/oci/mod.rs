@@ -61,7 +61,9 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 
 /// Where the state is kept if no option says it: a directory of the caller's own.
 fn state_directory() -> PathBuf {
-    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
+    // In a user namespace an engine's user 0 is an ordinary one.
+    let is_root = rustix::process::geteuid().is_root() && holm_oci::lower::Surroundings::here().makes_nodes;
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !is_root);
     own.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("holm-oci")
 }
 

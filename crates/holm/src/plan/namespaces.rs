@@ -74,9 +74,11 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
 
 const LOOPBACK: &str = "a new network namespace has a loopback that is down";
 
-/// Whether the network namespace is made beside: it must belong to the same user namespace as the others.
+/// Whether the network namespace is made beside: it must belong to the same user namespace as the others, and no sysfs may be
+/// mounted before it is entered, since that shows the devices of the mounter's.
 fn beside(spec: &Spec) -> bool {
-    spec.namespaces.new_kinds().contains(Namespace::Net) && joined(spec).next().is_none()
+    let alone = joined(spec).next().is_none() && spec.unsaid == Unsaid::Safe;
+    spec.namespaces.new_kinds().contains(Namespace::Net) && alone
 }
 
 /// Enters what the aide has made, and keeps what is wished to be kept.
