@@ -124,6 +124,17 @@ fn a_wide_screen_shows_who_shares_what_and_more_of_the_chosen_set() {
 }
 
 #[test]
+fn a_view_ends_with_its_terminal() {
+    let window = Window::new("top-gone", 80, r#"sh -c 'echo $$ >pid; trap "" HUP; exec holm top'"#);
+    window.expect(&["holm top: "]);
+    let pid = std::fs::read_to_string(window.scratch.path().join("pid")).unwrap();
+    let process = format!("/proc/{}", pid.trim());
+    assert!(std::path::Path::new(&process).exists());
+    window.tmux(&["kill-server"]);
+    within(10, "the view has ended", || !std::path::Path::new(&process).exists());
+}
+
+#[test]
 fn a_narrow_screen_has_a_letter_a_kind_and_a_new_size_is_followed() {
     let name = unique('n');
     let _inside = inside(&name);

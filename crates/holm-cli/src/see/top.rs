@@ -13,12 +13,14 @@ use super::screen::Screen;
 use crate::report::{self, Fault};
 use holm::inspect::live::Live;
 use ratatui::crossterm::event::{self, Event};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use state::{Next, State};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often the machine is looked at.
@@ -33,8 +35,13 @@ pub(crate) fn run() -> ExitCode {
     }
     // Numbers of signals; 0 while there was none.
     let signal = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::new(AtomicBool::new(false));
     for number in [SIGTERM, SIGINT, SIGHUP] {
-        if let Err(error) = signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize) {
+        // A second one ends the view at once, whatever it waits for.
+        let hooks = signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&ended))
+            .and_then(|_| signal_hook::flag::register(number, Arc::clone(&ended)))
+            .and_then(|_| signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize));
+        if let Err(error) = hooks {
             return report::own(&format!("cannot wait for signals: {}", holm::model::text::cause(&error)));
         }
     }
@@ -79,7 +86,10 @@ fn show(terminal: &mut ratatui::DefaultTerminal, live: &mut Live, signal: &Atomi
         if changed {
             terminal.draw(|frame| draw::draw(frame, &mut state))?;
         }
-        changed = event::poll(next.saturating_duration_since(Instant::now()).min(PATIENCE))?;
+        if let Keys::Gone = wait(next.saturating_duration_since(Instant::now()).min(PATIENCE))? {
+            return Ok(ExitCode::from(128 + SIGHUP as u8));
+        }
+        changed = event::poll(Duration::ZERO)?;
         if changed
             && let Event::Key(key) = event::read()?
             && state.key(key) == Next::Leave
@@ -87,4 +97,25 @@ fn show(terminal: &mut ratatui::DefaultTerminal, live: &mut Live, signal: &Atomi
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// What a wait for keys ends with.
+enum Keys {
+    /// There may be some.
+    Maybe,
+    /// The terminal is gone.
+    Gone,
+}
+
+/// Waits for a key, or for as long as that. crossterm would read at the end of a terminal that is gone for ever.
+fn wait(patience: Duration) -> io::Result<Keys> {
+    let patience = Timespec::try_from(patience).expect("it is under a second");
+    let stdin = io::stdin();
+    let mut keys = [PollFd::new(&stdin, PollFlags::IN)];
+    match rustix::event::poll(&mut keys, Some(&patience)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = keys[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
+    Ok(if gone { Keys::Gone } else { Keys::Maybe })
 }
