@@ -16,6 +16,7 @@ pub(crate) fn command() -> Command {
         .subcommand(learn())
         .subcommand(crate::root::arguments::command())
         .subcommand(crate::oci::command("oci"))
+        .subcommand(crate::enter::arguments::command())
         .subcommands(crate::see::arguments::commands())
         .subcommands(crate::changes::arguments::commands())
         .subcommand(generate())
@@ -69,20 +70,20 @@ fn program() -> Arg {
         .help("The program and its arguments")
 }
 
-fn single(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn single(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help).value_parser(OsStringValueParser::new())
 }
 
-fn repeated(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn repeated(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     single(name, value, help).action(ArgAction::Append).allow_hyphen_values(true)
 }
 
-fn flag(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// An option for what is printed, with the form that it may have; the first is the default.
-fn printed<const N: usize>(name: &'static str, forms: [&'static str; N], help: &'static str) -> Arg {
+pub(crate) fn printed<const N: usize>(name: &'static str, forms: [&'static str; N], help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .value_name("FORM")
@@ -182,18 +183,22 @@ fn program_options() -> Vec<Arg> {
             flag("env-all", "Pass the whole environment on"),
             single("arg0", "TEXT", "The zeroth argument").allow_hyphen_values(true),
             repeated("pass-fd", "N", "Keep descriptor N open"),
-            Arg::new("tty")
-                .short('t')
-                .long("tty")
-                .value_name("WHEN")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("always")
-                .value_parser(["auto", "always", "never"])
-                .help("A terminal of its own: auto (default) if holm has one on 0, 1 and 2; always; never"),
+            tty(),
             flag("wait-all", "Wait for background processes, too"),
         ],
     )
+}
+
+pub(crate) fn tty() -> Arg {
+    Arg::new("tty")
+        .short('t')
+        .long("tty")
+        .value_name("WHEN")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("always")
+        .value_parser(["auto", "always", "never"])
+        .help("A terminal of its own: auto (default) if holm has one on 0, 1 and 2; always; never")
 }
 
 fn limit_options() -> Vec<Arg> {
@@ -206,6 +211,8 @@ fn other_options() -> Vec<Arg> {
     under(
         "Other",
         vec![
+            single("name", "NAME", "A name for the sandbox, for holm ps and holm enter")
+                .value_parser(crate::values::sandbox_name),
             single("profile", "FILE", "Read options from a TOML file first"),
             printed(
                 "explain",

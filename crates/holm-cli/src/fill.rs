@@ -1,7 +1,10 @@
 //! From options as typed, in a profile and on the command line, to a wish as meant: defaults < profile < flags.
 
+mod enter;
 mod root;
 mod typed;
+
+pub(crate) use enter::wish_to_enter;
 
 use crate::overlay::Named;
 use crate::report::Fault;

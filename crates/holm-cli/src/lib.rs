@@ -7,6 +7,7 @@ mod changes;
 mod content;
 mod denied;
 mod diagram;
+mod enter;
 mod explain;
 mod fill;
 mod generate;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => run(matches, parent),
         Some(("learn", matches)) => learn(matches, parent),
         Some(("oci", matches)) => oci::run(matches),
+        Some(("enter", matches)) => enter::run(matches, parent),
         Some(("root", matches)) => root::root(matches),
         Some(("diff", matches)) if see::compares(matches) => see::run(see::COMPARE, matches),
         Some((command @ ("diff" | "apply" | "commit" | "drop"), matches)) => changes::run(command, matches),

@@ -10,7 +10,7 @@ mod json;
 mod list;
 pub(crate) mod matrix;
 pub(crate) mod places;
-mod sandboxes;
+pub(crate) mod sandboxes;
 pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod target;
@@ -59,9 +59,9 @@ pub(crate) fn command(name: &str) -> Option<Show> {
 
 /// Reads the machine, prints what `show` makes of it, and says what is missing.
 pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
-    let machine = match read::read() {
+    let machine = match machine() {
         Ok(machine) => machine,
-        Err(error) => return unreadable(&error),
+        Err(fault) => return report::faults(&[fault]),
     };
     let text = match show(&machine, matches, &Screen::of_output()) {
         Ok(text) => text,
@@ -81,13 +81,18 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
     printed
 }
 
+/// Reads the machine.
+pub(crate) fn machine() -> Result<Machine, Fault> {
+    read::read().map_err(|error| unreadable(&error))
+}
+
 /// Says that there is no /proc that can be read.
-fn unreadable(error: &Error) -> ExitCode {
+fn unreadable(error: &Error) -> Fault {
     let hint = match error {
         Error::OtherPids => "mount -t proc proc /proc shows the processes of this pid namespace",
         _ => "mount -t proc proc /proc",
     };
-    report::faults(&[fault(error.to_string(), hint)])
+    fault(error.to_string(), hint)
 }
 
 pub(crate) fn fault(message: String, hint: &str) -> Fault {

@@ -82,6 +82,16 @@ pub(crate) fn same_inside(source: &OsStr) -> Parsed<PathBuf> {
     }
 }
 
+/// A name for a sandbox: one that can't be taken for a pid, a namespace or a path.
+pub(crate) fn sandbox_name(text: &str) -> Parsed<OsString> {
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let is_name = begins && text.len() <= 64 && text.bytes().all(of_name);
+    is_name.then(|| text.into()).ok_or_else(|| {
+        format!("{text:?} is no name: it needs a letter, then letters, digits, '-', '_' and '.', 64 at most")
+    })
+}
+
 /// A list of kinds: `net,ipc`.
 pub(crate) fn namespaces(text: &str) -> Parsed<Vec<Namespace>> {
     text.split(',')

@@ -167,6 +167,11 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
         std::fs::remove_file(source.join("door")).expect("it was made");
         plan.hold(door).err()
     });
+    let place = Spec::new("sleep").arg("600").spawn().expect("it starts");
+    let opened = holm::inspect::enter::Opened::process(place.id() as u32, None).expect("it runs");
+    let entry = opened.spec("true", &holm::inspect::enter::Wish::default(), "a test").expect("it can be entered");
+    assert!(fail_each_step(&entry) > 20);
+    drop(place);
 
     let kept = scratch.join("kept");
     std::fs::create_dir(&kept).expect("the scratch directory can be written");

@@ -13,6 +13,7 @@ use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Process};
 use holm::inspect::maker::Tool;
 use holm::model::limit::Bytes;
+use holm::model::namespace::Namespace;
 use std::ffi::OsString;
 
 /// A sandbox.
@@ -39,6 +40,7 @@ impl Sandbox<'_> {
 
 /// What the owner's command line says.
 pub(crate) struct Asked {
+    name: Option<String>,
     pub(crate) root: String,
     pub(crate) limits: Vec<String>,
     pub(crate) program: String,
@@ -46,8 +48,7 @@ pub(crate) struct Asked {
 
 /// The sandboxes, as a table or as JSON.
 pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) -> Done {
-    let sandboxes: Vec<Sandbox<'_>> =
-        machine.processes.iter().filter(|process| is_init(process)).map(|init| sandbox(machine, init)).collect();
+    let sandboxes: Vec<Sandbox<'_>> = inits(machine).map(|init| sandbox(machine, init)).collect();
     if matches.get_flag("json") {
         return document(&sandboxes);
     }
@@ -57,6 +58,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         };
         vec![
             one.init.pid.to_string(),
+            asked(|asked| asked.name.clone().unwrap_or_else(|| "-".to_owned())),
             one.uid.to_string(),
             one.age(),
             one.processes.len().to_string(),
@@ -67,7 +69,42 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         ]
     };
     let rows: Vec<Vec<String>> = sandboxes.iter().map(row).collect();
-    Ok(table(screen, &["PID", "USER", "AGE", "PROCS", "MEMORY", "ROOT", "LIMITS", "PROGRAM"], &rows))
+    Ok(table(screen, &["PID", "NAME", "USER", "AGE", "PROCS", "MEMORY", "ROOT", "LIMITS", "PROGRAM"], &rows))
+}
+
+/// The first processes of all sandboxes.
+fn inits(machine: &Machine) -> impl Iterator<Item = &Process> {
+    machine.processes.iter().filter(|process| is_init(process))
+}
+
+/// A sandbox that can be entered.
+pub(crate) struct Known<'a> {
+    /// Its first process.
+    pub(crate) init: &'a Process,
+    /// Who started it.
+    pub(crate) owner: &'a Process,
+    /// What `holm run --name` gave it.
+    pub(crate) name: Option<String>,
+}
+
+/// The sandboxes whose owners are where the caller is: in its user, pid and mount namespace. What only looks like an owner, in a
+/// sandbox or a container, is not.
+pub(crate) fn known(machine: &Machine) -> Vec<Known<'_>> {
+    let place = |process: &Process| {
+        let kinds = [Namespace::User, Namespace::Pid, Namespace::Mount].map(|kind| process.namespace(kind));
+        kinds.iter().all(Option::is_some).then_some(kinds)
+    };
+    let Some(here) = machine.process(std::process::id()).and_then(place) else { return Vec::new() };
+    let one = |init| {
+        let owner = owner(machine, init).filter(|owner| place(owner) == Some(here))?;
+        let name = Open::new(owner).ok().and_then(|open| asked(&open.arguments())?.name);
+        Some(Known { init, owner, name })
+    };
+    inits(machine).filter_map(one).collect()
+}
+
+fn owner<'a>(machine: &'a Machine, init: &Process) -> Option<&'a Process> {
+    machine.process(init.parent)
 }
 
 /// Whether a process is pid 1 of a sandbox.
@@ -81,7 +118,7 @@ pub(crate) fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a
     let processes: Vec<&Process> = machine.processes.iter().filter(inside).collect();
     let memory = processes.iter().filter_map(|process| Open::new(process).ok()?.memory()).sum();
     let age = uptime().saturating_sub(init.start / TICKS);
-    let owner = machine.process(init.parent);
+    let owner = owner(machine, init);
     let asked = owner.and_then(|owner| asked(&Open::new(owner).ok()?.arguments()));
     let uid = owner.unwrap_or(init).uid;
     Sandbox { init, uid, age, processes: processes.iter().map(|process| process.pid).collect(), memory, asked }
@@ -118,6 +155,7 @@ fn asked(words: &[String]) -> Option<Asked> {
     let names = limits::SINGLE.iter().chain(limits::REPEATED.iter()).map(|(name, ..)| *name);
     let limits = names.filter_map(|name| Some(format!("{name}={}", given(name)?.join(","))));
     Some(Asked {
+        name: given("name").map(|name| name.join(" ")),
         root: given("root").map_or_else(|| "host".to_owned(), |root| root.join(" ")),
         limits: limits.collect(),
         program: given("program").unwrap_or_default().join(" "),
@@ -129,6 +167,7 @@ fn document(sandboxes: &[Sandbox<'_>]) -> Done {
         serde_json::json!({
             "pid": one.init.pid,
             "owner": one.init.parent,
+            "name": one.asked.as_ref().and_then(|asked| asked.name.as_ref()),
             "uid": one.uid,
             "age": one.age,
             "processes": one.processes,
@@ -149,8 +188,10 @@ mod tests {
     #[test]
     fn a_command_line_tells_what_was_asked_for() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let found = asked(&words("/usr/bin/holm run --root bins:sh --memory 64M --pids 9 sh -c x")).expect("it runs");
+        let found = asked(&words("/usr/bin/holm run --name web --root bins:sh --memory 64M --pids 9 sh -c x"))
+            .expect("it runs");
         assert_eq!((found.root.as_str(), found.program.as_str()), ("bins:sh", "sh -c x"));
+        assert_eq!(found.name.as_deref(), Some("web"));
         assert_eq!(found.limits, ["memory=64M", "pids=9"]);
         assert!(asked(&words("bash")).is_none() && asked(&words("holm ls")).is_none() && asked(&[]).is_none());
     }

@@ -47,7 +47,7 @@ pub(crate) fn run() -> ExitCode {
     }
     let mut live = match Live::new() {
         Ok(live) => live,
-        Err(error) => return super::unreadable(&error),
+        Err(error) => return report::faults(&[super::unreadable(&error)]),
     };
     let terminal = ratatui::try_init();
     let shown = terminal.and_then(|mut terminal| show(&mut terminal, &mut live, &signal));

@@ -266,6 +266,12 @@ fn write(path: &Path, value: &str) -> Result<()> {
     rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())).map(|_| ())
 }
 
+/// Puts a process into the group whose `cgroup.procs` a descriptor of the caller is open on.
+pub(crate) fn enter(group: i32, pid: i32) -> Result<()> {
+    let file = crate::sys::process::borrow(group).ok_or(Errno::BADF)?;
+    rustix::io::retry_on_intr(|| rustix::io::write(file, pid.to_string().as_bytes())).map(|_| ())
+}
+
 fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }

@@ -109,6 +109,15 @@ fn seek(paths: &[CString]) -> Result<()> {
     Err(cause)
 }
 
+/// A directory that isn't below the root would be a way out of it.
+fn enter_directory(number: i32) -> Result<()> {
+    let directory = crate::sys::process::borrow(number).ok_or(Errno::BADF)?;
+    match rustix::process::fchdir(directory) {
+        Ok(()) if crate::sys::process::is_below_root() => Ok(()),
+        _ => rustix::process::chdir(c"/"),
+    }
+}
+
 fn fail(program: &Program, step: u32, errno: Errno) -> ! {
     let record = Record::new(wire::FAILED, step, errno.raw_os_error());
     let _ = send(control(program), &record.to_bytes(), SendFlags::NOSIGNAL);
@@ -143,6 +152,15 @@ impl<'a> State<'a> {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
+            Op::HideMemory => {
+                crate::sys::process::set_dumpable(0);
+                if crate::sys::process::dumpable() == 0 { Ok(()) } else { Err(Errno::PERM) }
+            }
+            Op::EnterRoot(root) => {
+                rustix::process::fchdir(crate::sys::process::borrow(*root).ok_or(Errno::BADF)?)?;
+                rustix::process::chroot(c".")
+            }
+            Op::EnterDirectory(directory) => enter_directory(*directory),
             Op::Fork(flags) => self.fork(step, *flags),
             Op::EnterUser => {
                 let inside = crate::sys::process::borrow(self.context.inside.load(Ordering::Relaxed));

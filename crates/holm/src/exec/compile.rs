@@ -188,9 +188,14 @@ impl<'a> Compiler<'a> {
         Ok(match act {
             Act::Enter(kind) => {
                 let flag = kind.flag();
+                // Each is entered once; of user namespaces there may be more.
                 let namespace = self.kinds.iter().position(|k| *k == flag).ok_or(Errno::BADF)?;
+                self.kinds[namespace] = 0;
                 Op::Enter { namespace, flag }
             }
+            Act::HideMemory => Op::HideMemory,
+            Act::EnterRoot { descriptor, .. } => Op::EnterRoot(*descriptor),
+            Act::EnterDirectory { descriptor, .. } => Op::EnterDirectory(*descriptor),
             Act::Fork(set) => Op::Fork(set.flags()),
             Act::EnterUser => Op::EnterUser,
             Act::MakeNetwork => Op::MakeNetwork,
@@ -271,6 +276,7 @@ impl<'a> Compiler<'a> {
             | Act::Clone(_)
             | Act::Keep { .. }
             | Act::MapOwners { .. }
+            | Act::EnterGroup { .. }
             | Act::Limit(_)
             | Act::Execute(_) => {
                 unreachable!("`step` has taken the parent's acts")

@@ -29,7 +29,7 @@ pub(super) fn open_namespace(target: &Target, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     match target {
         Target::Path(path) => open(path, flags, Mode::empty()),
-        Target::Descriptor(number) => {
+        Target::Descriptor(number) | Target::Opened { descriptor: number, .. } => {
             rustix::io::fcntl_dupfd_cloexec(crate::sys::process::borrow(*number).ok_or(Errno::BADF)?, 3)
         }
         Target::Process(pid) => {

@@ -225,6 +225,7 @@ impl Nursery<'_> {
                 Act::Keep { namespace, path } => {
                     self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);
                 }
+                Act::EnterGroup { descriptor, .. } => super::cgroup::enter(*descriptor, pid).map_err(failed)?,
                 Act::Limit(Limit::Enter) => self.groups.take_in(pid).map_err(failed)?,
                 Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
                 Act::Limit(limit) => schedule::apply(limit, pid).map_err(failed)?,

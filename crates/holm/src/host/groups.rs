@@ -89,9 +89,28 @@ fn find(mounts: &[Mount], controllers: &[String], group: &Path) -> Option<(PathB
 
 /// The directories of the groups in a text of `/proc/PID/cgroup` that this mount namespace shows.
 pub(crate) fn directories(groups: &str) -> Vec<PathBuf> {
+    seen(groups).into_iter().filter_map(|seen| seen.directory).collect()
+}
+
+/// A group of a process, where this process sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its hierarchy's controllers; version 2 has none there.
+    pub(crate) controllers: Vec<String>,
+    /// The group as the kernel tells it.
+    pub(crate) group: PathBuf,
+    /// Where it is; `None` if no mount shows it.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// The groups of a process, by the text of its `/proc/PID/cgroup`.
+pub(crate) fn seen(groups: &str) -> Vec<Seen> {
     let mounts = mounts(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
-    let place = |(controllers, group): (Vec<String>, PathBuf)| Some(find(&mounts, &controllers, &group)?.0);
-    own(groups).into_iter().filter_map(place).collect()
+    let place = |(controllers, group): (Vec<String>, PathBuf)| {
+        let directory = find(&mounts, &controllers, &group).map(|(directory, _)| directory);
+        Seen { controllers, group, directory }
+    };
+    own(groups).into_iter().map(place).collect()
 }
 
 /// This process, as an owner of groups; `None` without a /proc.
@@ -149,7 +168,7 @@ fn locate(mount: &Mount, group: &Path) -> Option<PathBuf> {
     (!climbs).then_some(here)
 }
 
-fn may_write(path: &Path) -> bool {
+pub(crate) fn may_write(path: &Path) -> bool {
     accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }
 

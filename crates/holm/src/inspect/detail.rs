@@ -16,8 +16,8 @@ use std::path::PathBuf;
 /// A process that was found, open: all that is read is of that one, not of another with its pid.
 #[derive(Debug)]
 pub struct Open {
-    pid: u32,
-    directory: OwnedFd,
+    pub(super) pid: u32,
+    pub(super) directory: OwnedFd,
 }
 
 impl Open {
@@ -43,7 +43,7 @@ impl Open {
         Ok(bytes)
     }
 
-    fn text(&self, name: &CStr) -> Result<String> {
+    pub(super) fn text(&self, name: &CStr) -> Result<String> {
         self.bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -125,6 +125,24 @@ impl Open {
         })
     }
 
+    /// Whether supplementary groups can be set in its user namespace (user_namespaces(7), "setgroups").
+    pub(super) fn setgroups(&self) -> bool {
+        self.text(c"setgroups").is_ok_and(|text| text.starts_with("allow"))
+    }
+
+    /// Its environment as it started, in order; a variable without a value is left out.
+    ///
+    /// # Errors
+    /// It is closed to the caller, or the process ended.
+    pub fn environment(&self) -> Result<Vec<(OsString, OsString)>> {
+        let bytes = self.bytes(c"environ")?;
+        let pair = |text: &[u8]| {
+            let at = text.iter().position(|&byte| byte == b'=').filter(|&at| at > 0)?;
+            Some((OsString::from_vec(text[..at].to_vec()), OsString::from_vec(text[at + 1..].to_vec())))
+        };
+        Ok(bytes.split(|&byte| byte == 0).filter_map(pair).collect())
+    }
+
     /// The user and the capabilities with which it acts.
     ///
     /// # Errors
@@ -188,8 +206,12 @@ const COUNTED: [(Of, [&str; 2], [&str; 2]); 2] = [
 pub struct Credentials {
     /// Effective user id, as the caller's user namespace shows it.
     pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
     /// Effective capabilities, a bit each (capabilities(7)).
     pub effective: u64,
+    /// Permitted capabilities.
+    pub permitted: u64,
     /// Whether it can't gain rights any more by execve(2).
     pub no_new_privs: bool,
     /// Whether a filter of system calls is in force (seccomp(2)).
@@ -198,9 +220,13 @@ pub struct Credentials {
 
 impl Credentials {
     fn parse(status: &str) -> Option<Credentials> {
+        let bits = |name| u64::from_str_radix(field(status, name)?, 16).ok();
+        let id = |name| field(status, name)?.split_whitespace().nth(1)?.parse().ok();
         Some(Credentials {
-            uid: field(status, "Uid")?.split_whitespace().nth(1)?.parse().ok()?,
-            effective: u64::from_str_radix(field(status, "CapEff")?, 16).ok()?,
+            uid: id("Uid")?,
+            gid: id("Gid")?,
+            effective: bits("CapEff")?,
+            permitted: bits("CapPrm")?,
             no_new_privs: field(status, "NoNewPrivs") == Some("1"),
             filtered: field(status, "Seccomp") == Some("2"),
         })
@@ -222,10 +248,11 @@ mod tests {
 
     #[test]
     fn a_status_tells_rights() {
-        let text = "Name:\tUid: 5\nUid:\t1000\t1001\t1000\t1000\nNSpid:\t5709\t72\nCapPrm:\t00000000000000c0\n\
+        let text = "Name:\tUid: 5\nUid:\t1000\t1001\t1000\t1000\nGid:\t5\t6\t5\t5\nNSpid:\t5709\t72\nCapPrm:\t00000000000000c0\n\
             CapEff:\t0000000000000040\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\n";
         let credentials = Credentials::parse(text).expect("it is whole");
-        assert_eq!((credentials.uid, credentials.effective), (1001, 0x40));
+        assert_eq!(credentials.gid, 6);
+        assert_eq!((credentials.uid, credentials.effective, credentials.permitted), (1001, 0x40, 0xc0));
         assert!(credentials.no_new_privs && credentials.filtered);
         assert_eq!(Credentials::parse("Uid:\t1\n"), None);
         assert_eq!(map("         0       1000          1"), Some([0, 1000, 1]));

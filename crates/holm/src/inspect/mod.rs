@@ -18,6 +18,7 @@
 
 mod descriptors;
 pub mod detail;
+pub mod enter;
 mod found;
 pub mod live;
 pub mod machine;

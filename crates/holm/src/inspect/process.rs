@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStringExt;
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Links of `/proc/PID/ns`, in the order of [`Namespace::ALL`].
-const LINKS: [&CStr; 8] = [c"user", c"cgroup", c"ipc", c"uts", c"net", c"pid", c"time", c"mnt"];
+pub(super) const LINKS: [&CStr; 8] = [c"user", c"cgroup", c"ipc", c"uts", c"net", c"pid", c"time", c"mnt"];
 const FOR_CHILDREN: [(&CStr, Namespace); 2] =
     [(c"pid_for_children", Namespace::Pid), (c"time_for_children", Namespace::Time)];
 

@@ -99,7 +99,8 @@ mod tests {
         let mut namespaces = [None; 8];
         namespaces[position(Namespace::User)] = Some(own);
         let process = Process { pid: 1, parent: 0, name: "x".into(), uid, start: 0, namespaces };
-        let credentials = Credentials { uid, effective, no_new_privs: false, filtered: false };
+        let permitted = effective;
+        let credentials = Credentials { uid, gid: 0, effective, permitted, no_new_privs: false, filtered: false };
         let rights = rights(&machine(), &process, &credentials, place);
         (rights.rule, rights.capabilities)
     }

@@ -15,8 +15,11 @@ pub(crate) const WRITE_FILE: u64 = 1 << 1;
 pub(crate) const TRUNCATE: u64 = 1 << 14;
 /// `REMOVE_DIR`, `REMOVE_FILE`, all of `MAKE_*`, and `REFER`: without it, which is version 2, no file could be moved.
 const DIRECTORIES: u64 = 0x3ff << 4;
-/// `ABSTRACT_UNIX_SOCKET` and `SIGNAL`.
-const SCOPES: u64 = 0b11;
+/// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET`.
+pub(crate) const ABSTRACT_SOCKETS: u64 = 0b01;
+/// `LANDLOCK_SCOPE_SIGNAL`.
+pub(crate) const SIGNAL: u64 = 0b10;
+const SCOPES: u64 = ABSTRACT_SOCKETS | SIGNAL;
 
 impl Rules {
     /// What version `version` can refuse: writing to files where `writes`, and reaching out.
@@ -27,6 +30,12 @@ impl Rules {
             (Writes::Listed, _) => WRITE_FILE | DIRECTORIES | TRUNCATE,
         };
         Rules { files, scopes: if version >= 6 { SCOPES } else { 0 } }
+    }
+
+    /// The same, with one of the scopes left free.
+    #[must_use]
+    pub(crate) fn without_scope(self, scope: u64) -> Rules {
+        Rules { scopes: self.scopes & !scope, ..self }
     }
 
     /// Whether they refuse nothing.

@@ -7,7 +7,7 @@ use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
 use crate::model::text::{cause, name};
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
-use crate::spec::identity::{Maps, User};
+use crate::spec::identity::Maps;
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Target};
 use crate::spec::origins::Wish;
@@ -246,7 +246,9 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
         if !matches!(spec.identity.maps, Maps::Automatic | Maps::Single) {
             found.add(origin, "cannot map ids: the user namespace is not a new one", "");
         }
-        if spec.identity.user != User::Own && !host.privileged {
+        // Whoever enters a user namespace has capabilities there.
+        let enters = spec.entry.is_some() && *spec.namespaces.choice(Namespace::User) != Choice::Share;
+        if identity::ids(spec, host) != (host.uid, host.gid) && !host.privileged && !enters {
             found.add(spec.origins.of(Wish::User), "cannot change ids: the user namespace is not a new one", "");
         }
         return;
@@ -341,7 +343,7 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
             "leave out --seccomp none",
         );
     }
-    if *spec.namespaces.choice(Namespace::User) != Choice::New && !host.privileged {
+    if *spec.namespaces.choice(Namespace::User) != Choice::New && !host.privileged && spec.entry.is_none() {
         if let Some(capability) = wish.capabilities.first() {
             let message = format!("cannot keep {capability}: without a new user namespace the caller has none to keep");
             found.add(spec.origins.of(Wish::Capabilities), message, "leave out --share user or --join user");

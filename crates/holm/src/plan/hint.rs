@@ -141,6 +141,10 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::Pivot, Errno::INVAL) if causes.initramfs => {
             "the root directory is the initramfs, which pivot_root(2) can't leave; move to another one first: switch_root(8)"
         }
+        (Act::EnterRoot { .. }, Errno::PERM) => {
+            "only who has CAP_SYS_CHROOT takes another root: leave root out of --take"
+        }
+        (Act::EnterGroup { .. }, _) => "limits in there can't bind what is entered: leave cgroup out of --take",
         (Act::Limit(limit), errno) => super::limits::hint(limit, errno),
         (Act::OpenTerminal, _) => "a terminal needs the sandbox's own /dev; see --dev",
         (Act::ChangeDirectory { .. }, Errno::NOENT) => "it does not exist inside; bind it: --bind DIR",

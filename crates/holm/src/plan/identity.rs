@@ -6,6 +6,7 @@ use crate::host::Host;
 use crate::host::ranges::RANGE;
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
+use crate::spec::entry::Supplementary;
 use crate::spec::identity::{Maps, User};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -63,6 +64,7 @@ pub(super) fn writer(spec: &Spec, host: &Host) -> MapWriter {
 /// outside is from the caller's ranges.
 pub(super) fn can_drop_groups(spec: &Spec, host: &Host) -> bool {
     match spec.namespaces.choice(Namespace::User) {
+        _ if spec.entry.as_ref().is_some_and(|entry| entry.supplementary == Supplementary::Dropped) => true,
         _ if host.setgroups_denied => false,
         Choice::New => match writer(spec, host) {
             MapWriter::Child => false,
@@ -117,6 +119,9 @@ pub(super) fn early(spec: &Spec, host: &Host) -> Option<(u32, u32)> {
 
 /// Whether a process inside can be user 0 outside, with the rights of the owner over the host's files.
 pub(super) fn reaches_root(spec: &Spec, host: &Host) -> bool {
+    if let Some(entry) = &spec.entry {
+        return entry.reaches_root;
+    }
     match spec.namespaces.choice(Namespace::User) {
         Choice::New => maps(spec, host).0.iter().any(|map| map.outside == 0),
         Choice::Share | Choice::Join(..) => host.uid == 0,

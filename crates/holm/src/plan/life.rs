@@ -5,6 +5,7 @@ use super::{Launch, identity, policy, push};
 use crate::host::Host;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
+use crate::spec::entry::Entry;
 use crate::spec::filesystem::Root;
 use crate::spec::identity::User;
 use crate::spec::life::{Base, Change, Lifetime, Terminal};
@@ -35,13 +36,8 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
     }
     push(steps, Actor::Child, Act::Umask(spec.umask), "the caller's habits are not the program's", "");
-    let (path, or_root) = match (&spec.directory, &host.directory) {
-        (Some(path), _) => (path.clone(), false),
-        (None, Some(path)) => (path.clone(), true),
-        (None, None) => (PathBuf::from("/"), true),
-    };
-    let origin = if spec.directory.is_some() { spec.origins.of(Wish::Directory) } else { "" };
-    push(steps, Actor::Child, Act::ChangeDirectory { path, or_root }, "where the program starts", origin);
+    let (act, origin) = directory(spec, host);
+    push(steps, Actor::Child, act, "where the program starts", origin);
     if spec.lifetime == Lifetime::Detached {
         let why = "what is missing is told to who makes the sandbox, not later to who starts it";
         push(steps, Actor::Child, Act::Seek(paths(spec, &environment(spec, host))), why, "");
@@ -61,6 +57,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         ),
     };
     push(steps, Actor::Child, act, why, "");
+    super::entry::take_groups(spec, steps);
     super::limits::finish(spec, host, steps);
     let why = match spec.namespaces.choice(Namespace::Pid) {
         _ if spec.lifetime != Lifetime::Owned => "in place of what waited, so that its pid is the sandbox's",
@@ -68,6 +65,19 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         _ => "as the init's child",
     };
     push(steps, Actor::Child, Act::Execute(spec.program.name.clone()), why, "");
+}
+
+/// Enters the directory that the program starts in; from where that was wished.
+fn directory<'a>(spec: &'a Spec, host: &Host) -> (Act, &'a str) {
+    let at = |path: &Path, or_root| Act::ChangeDirectory { path: path.to_owned(), or_root };
+    match (&spec.directory, &spec.entry) {
+        (Some(path), _) => (at(path, false), spec.origins.of(Wish::Directory)),
+        (None, Some(Entry { directory: Some(descriptor), name, origin, .. })) => {
+            (Act::EnterDirectory { descriptor: *descriptor, of: name.clone() }, origin)
+        }
+        (None, Some(_)) => (at(Path::new("/"), true), ""),
+        (None, None) => (at(host.directory.as_deref().unwrap_or(Path::new("/")), true), ""),
+    }
 }
 
 /// Whether the program's ids differ from those that the child has anyway.
@@ -135,8 +145,8 @@ fn environment(spec: &Spec, host: &Host) -> Vec<(OsString, OsString)> {
         Base::Clean => {
             let (name, home, shell) = account(spec, host);
             let home = match spec.root {
-                Root::Host | Root::Programs(_) => home,
-                Root::Directory(_) | Root::Empty => {
+                Root::Host | Root::Programs(_) if spec.entry.is_none() => home,
+                _ => {
                     if name == "root" {
                         "/root".into()
                     } else {

@@ -5,6 +5,7 @@
 //! three places: explanation, error message, fault injection.
 
 mod check;
+mod entry;
 
 pub(crate) mod hint;
 mod identity;
@@ -88,6 +89,7 @@ impl Plan {
         limits::view(spec, &mut steps);
         namespaces::fill(spec, &mut steps);
         root::build(spec, host, &mut steps);
+        entry::take_root(spec, &mut steps);
         namespaces::finish(spec, &mut steps);
         life::settle(spec, host, &mut steps);
         Ok(Plan { steps, launch: life::launch(spec, host), weaker: weaker::weaker(spec, host), fault: None })

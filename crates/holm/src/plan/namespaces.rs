@@ -1,9 +1,9 @@
 //! Steps for namespaces: opening those to join, making the new ones, keeping and filling them.
 
-use super::push;
 use super::step::{Act, Actor, Step};
+use super::{entry, push};
 use crate::model::namespace::{Namespace, NamespaceSet};
-use crate::spec::namespaces::{Choice, KEPT};
+use crate::spec::namespaces::{Choice, KEPT, Target};
 use crate::spec::origins::Wish;
 use crate::spec::policy::Nesting;
 use crate::spec::{Spec, Unsaid};
@@ -42,7 +42,7 @@ pub(super) fn prepare_names(spec: &Spec, steps: &mut Vec<Step>) {
 pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
     let new = super::limits::late_namespace(spec).map_or(new, |late| new.without(late));
-    let joins = joined(spec).next().is_some();
+    let joins = !joined(spec).is_empty();
     let (first, rest, why) = if joins {
         (NamespaceSet::default(), new, "a process that enters what is joined, with the caller's rights")
     } else {
@@ -50,8 +50,13 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
         (if beside(spec) { new.without(Namespace::Net) } else { new }, NamespaceSet::default(), why)
     };
     push(steps, Actor::Parent, Act::Clone(first), why, "");
+    entry::hide_memory(spec, steps);
     for (namespace, _, origin) in joined(spec) {
         let why = match namespace {
+            Namespace::User if spec.entry.is_some() => {
+                "it owns what comes next, and entered gives the rights over that"
+            }
+            Namespace::Mount if spec.entry.is_some() => "paths mean something else after it",
             Namespace::Mount => "last, since paths mean something else after it",
             _ => "joined instead of made",
         };
@@ -77,7 +82,7 @@ const LOOPBACK: &str = "a new network namespace has a loopback that is down";
 /// Whether the network namespace is made beside: it must belong to the same user namespace as the others, and no sysfs may be
 /// mounted before it is entered, since that shows the devices of the mounter's.
 fn beside(spec: &Spec) -> bool {
-    let alone = joined(spec).next().is_none() && spec.unsaid == Unsaid::Safe;
+    let alone = joined(spec).is_empty() && spec.unsaid == Unsaid::Safe;
     spec.namespaces.new_kinds().contains(Namespace::Net) && alone
 }
 
@@ -141,9 +146,13 @@ pub(super) fn hostname(spec: &Spec) -> Option<OsString> {
 }
 
 /// What is joined, in joining order.
-fn joined(spec: &Spec) -> impl Iterator<Item = (Namespace, &crate::spec::namespaces::Target, &String)> {
-    Namespace::ALL.into_iter().filter_map(|kind| match spec.namespaces.choice(kind) {
+fn joined(spec: &Spec) -> Vec<(Namespace, &Target, &String)> {
+    if let Some(entry) = &spec.entry {
+        return entry.namespaces.iter().map(|(kind, target)| (*kind, target, &entry.origin)).collect();
+    }
+    let choice = |kind| match spec.namespaces.choice(kind) {
         Choice::Join(target, origin) => Some((kind, target, origin)),
         _ => None,
-    })
+    };
+    Namespace::ALL.into_iter().filter_map(choice).collect()
 }

@@ -7,7 +7,7 @@ use super::push;
 use super::step::{Act, Actor, CallFilter, Step};
 use crate::host::Host;
 use crate::model::capability::Capability;
-use crate::model::landlock::{Rules, Writes as Files};
+use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL, Writes as Files};
 use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::model::seccomp::policy::{Opening, Policy};
@@ -83,7 +83,11 @@ pub(super) fn rules(spec: &Spec, host: &Host) -> Rules {
     }
     let read_only = *spec.namespaces.choice(Namespace::Mount) == Choice::New && spec.writes == Writes::Refused;
     let files = if read_only && !may_mount(spec) { Files::Listed } else { Files::Free };
-    Rules::new(host.landlock, files)
+    let rules = Rules::new(host.landlock, files);
+    // To reach the processes of what is entered is meant, and its own namespaces keep all others apart.
+    let entered = |kind| spec.entry.is_some() && matches!(spec.namespaces.choice(kind), Choice::Join(..));
+    let free = [(entered(Namespace::Pid), SIGNAL), (entered(Namespace::Net), ABSTRACT_SOCKETS)];
+    free.into_iter().filter(|(free, _)| *free).fold(rules, |rules, (_, scope)| rules.without_scope(scope))
 }
 
 pub(super) fn may_mount(spec: &Spec) -> bool {

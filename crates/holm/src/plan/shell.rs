@@ -333,7 +333,9 @@ impl Script<'_> {
                 row.extend(match target {
                     Target::Path(path) => source(path),
                     Target::Process(pid) => format!("/proc/{pid}/ns/{namespace}").into_bytes(),
-                    Target::Descriptor(number) => format!("/proc/self/fd/{number}").into_bytes(),
+                    Target::Descriptor(number) | Target::Opened { descriptor: number, .. } => {
+                        format!("/proc/self/fd/{number}").into_bytes()
+                    }
                 });
                 row.extend_from_slice(match namespace {
                     Namespace::User => b" --preserve-credentials",

@@ -3,7 +3,7 @@
 use crate::model::capability::Capability;
 use crate::model::filters::compiled;
 use crate::model::id::IdMap;
-use crate::model::landlock::Rules;
+use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL};
 use crate::model::mount::Reach;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::seccomp::Instruction;
@@ -108,6 +108,8 @@ pub enum Act {
     MakeDirectory(PathBuf),
     /// Starts the child, in these new namespaces.
     Clone(NamespaceSet),
+    /// Makes the child's memory, which is still the caller's, one that nobody in what is entered may look into.
+    HideMemory,
     /// Moves the child into an opened namespace.
     Enter(Namespace),
     /// Starts the process inside, from the first child, in these new namespaces.
@@ -211,6 +213,13 @@ pub enum Act {
     Seal,
     /// Makes the new root the root, and lets go of the old one.
     Pivot,
+    /// Takes a directory that is open for the root (chroot(2)).
+    EnterRoot {
+        /// Its descriptor.
+        descriptor: i32,
+        /// Whose root it is.
+        of: String,
+    },
     /// Opens a new terminal and hands its controlling side to the parent.
     OpenTerminal,
     /// Gives up supplementary groups.
@@ -266,12 +275,26 @@ pub enum Act {
     },
     /// Looks for the program, by whose user it is run: what is missing is known before anything waits for it.
     Seek(Vec<PathBuf>),
+    /// Enters a directory that is open, or `/` if that is not below the root.
+    EnterDirectory {
+        /// Its descriptor.
+        descriptor: i32,
+        /// Whose directory it is.
+        of: String,
+    },
     /// Sets up standard descriptors and closes all others but these.
     Descriptors(Vec<i32>),
     /// Becomes the init.
     Init,
     /// Becomes a small program that waits until somebody starts it by a socket.
     WaitAtDoor,
+    /// Puts the process inside into a control group that is there.
+    EnterGroup {
+        /// Where it is.
+        path: PathBuf,
+        /// A descriptor of its `cgroup.procs`.
+        descriptor: i32,
+    },
     /// Limits what the sandbox may use.
     Limit(Limit),
     /// Starts the program: as the init's child, or in place of what waited.
@@ -294,6 +317,7 @@ impl fmt::Display for Act {
             Act::MakeDirectory(path) => write!(f, "make directory {} outside", Shown(path)),
             Act::Clone(set) if *set == NamespaceSet::default() => f.write_str("start the child"),
             Act::Clone(set) => write!(f, "start the child in new namespaces: {set}"),
+            Act::HideMemory => f.write_str("let nobody inside trace it"),
             Act::Enter(namespace) => write!(f, "enter the {namespace} namespace"),
             Act::Fork(set) if *set == NamespaceSet::default() => f.write_str("start the process inside"),
             Act::Fork(set) => write!(f, "start the process inside, in new namespaces: {set}"),
@@ -337,6 +361,7 @@ impl fmt::Display for Act {
             Act::GuardProc { at } => write!(f, "guard the machine's own files in {}", Shown(at)),
             Act::Seal => f.write_str("make the new root read-only"),
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
+            Act::EnterRoot { of, .. } => write!(f, "take the root of {of}"),
             Act::OpenTerminal => f.write_str("open a terminal of its own"),
             Act::DropGroups => f.write_str("drop supplementary groups"),
             Act::TakeGroups(groups) => write!(f, "take supplementary groups {groups:?}"),
@@ -355,6 +380,8 @@ impl fmt::Display for Act {
                 sets.bounding, sets.permitted, sets.effective, sets.inheritable, sets.ambient
             ),
             Act::AdmitQueues => f.write_str("let message queues be written"),
+            Act::Confine(Rules { files: 0, scopes: SIGNAL }) => f.write_str("reach nobody outside by signals"),
+            Act::Confine(Rules { files: 0, scopes: ABSTRACT_SOCKETS }) => f.write_str("reach no abstract socket outside"),
             Act::Confine(Rules { files: 0, .. }) => f.write_str("reach nobody outside by signals and abstract sockets"),
             Act::Confine(Rules { scopes: 0, .. }) => f.write_str("write where something writable is mounted only"),
             Act::Confine(_) => {
@@ -381,10 +408,14 @@ impl fmt::Display for Act {
                 let shown = |path: &PathBuf| Shown(path).to_string();
                 write!(f, "find the program at {}", paths.iter().map(shown).collect::<Vec<_>>().join(" or "))
             }
+            Act::EnterDirectory { of, .. } => {
+                write!(f, "change directory to that of {of} (/ if it is not below the root)")
+            }
             Act::Descriptors(kept) if kept.is_empty() => f.write_str("close descriptors above 2"),
             Act::Descriptors(kept) => write!(f, "close descriptors above 2 but {kept:?}"),
             Act::Init => f.write_str("become a small init"),
             Act::WaitAtDoor => f.write_str("wait to be started"),
+            Act::EnterGroup { path, .. } => write!(f, "enter the control group {}", Shown(path)),
             Act::Limit(limit) => limit.fmt(f),
             Act::Execute(name) => write!(f, "run {}", Shown(Path::new(name))),
         }
@@ -418,6 +449,7 @@ impl fmt::Display for Target {
             Target::Path(path) => Shown(path).fmt(f),
             Target::Process(pid) => write!(f, "process {pid}"),
             Target::Descriptor(number) => write!(f, "descriptor {number}"),
+            Target::Opened { of, .. } => f.write_str(of),
         }
     }
 }

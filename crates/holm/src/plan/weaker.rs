@@ -101,12 +101,16 @@ fn from_machine(spec: &Spec, host: &Host, add: &mut impl FnMut(String, &str)) {
     if identity::reaches_root(spec, host) {
         add("a user inside is root outside: what is writable is so with root's rights".to_owned(), "");
     }
+    if let Some(entry) = spec.entry.as_ref().filter(|entry| entry.filtered) {
+        let message = "the filter of system calls in there can't be seen from outside: holm's own is used instead";
+        add(message.to_owned(), &entry.origin);
+    }
     if spec.unsaid == Unsaid::Nothing {
         return add("there is no second wall, by Landlock".to_owned(), "");
     }
     let best = Rules::new(6, Files::Listed);
     let here = policy::rules(spec, host);
-    if here.scopes != best.scopes {
+    if here.scopes != best.scopes && spec.entry.is_none() {
         add("Landlock can't keep signals and abstract sockets apart on this kernel; namespaces do".to_owned(), "");
     }
     if host.landlock < 2 {

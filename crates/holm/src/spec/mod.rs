@@ -2,6 +2,7 @@
 //!
 //! One chapter a file. Where a wish came from (a flag, a line of a profile) is kept beside it, for messages.
 
+pub mod entry;
 pub mod filesystem;
 pub mod identity;
 pub mod life;
@@ -46,6 +47,8 @@ pub struct Spec {
     pub unsaid: Unsaid,
     /// Which namespaces are new, shared, joined or kept.
     pub namespaces: Namespaces,
+    /// A place that is entered instead of one that is made; what is not in it is shared with the caller.
+    pub entry: Option<entry::Entry>,
     /// What the program may ask of the kernel.
     pub policy: Policy,
     /// Who the program is, and how ids are mapped.
@@ -97,6 +100,7 @@ impl Spec {
             program: Program::new(program.into()),
             unsaid: Unsaid::default(),
             namespaces: Namespaces::default(),
+            entry: None,
             policy: Policy::default(),
             identity: Identity::default(),
             root: Root::default(),

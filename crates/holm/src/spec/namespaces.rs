@@ -24,6 +24,13 @@ pub enum Target {
     Process(i32),
     /// A descriptor of the caller.
     Descriptor(i32),
+    /// A descriptor that was opened for this wish.
+    Opened {
+        /// Its number.
+        descriptor: i32,
+        /// Of what it is, for people.
+        of: String,
+    },
 }
 
 /// Below it namespaces are kept under names, in a directory for each kind.

@@ -73,6 +73,15 @@ pub(crate) fn set_dumpable(value: usize) {
         check(unsafe { raw::syscall(libc::SYS_prctl as usize, [libc::PR_SET_DUMPABLE as usize, value, 0, 0, 0, 0]) });
 }
 
+/// Whether the current directory is below the root directory, by a path that fits (getcwd(2), "(unreachable)").
+pub(crate) fn is_below_root() -> bool {
+    let mut path = [0u8; 4096];
+    // SAFETY: a buffer to write to and its length, alive for the call.
+    let done =
+        check(unsafe { raw::syscall(libc::SYS_getcwd as usize, [path.as_mut_ptr() as usize, path.len(), 0, 0, 0, 0]) });
+    done.is_ok() && path[0] == b'/'
+}
+
 /// The hard limit of a resource of getrlimit(2), for this process; the largest number is unlimited.
 pub(crate) fn hard_limit(resource: usize) -> Result<u64> {
     let mut limits = [0u64; 2];

@@ -1,0 +1,217 @@
+//! What a target names: a path or an id of a namespace, a pid, a sandbox, a container. Nobody inside of one can choose what a name
+//! leads to: a sandbox's is said by its owner, a container's is where in the tree of control groups it is.
+
+use super::refused;
+use crate::report::Fault;
+use crate::see::fault;
+use crate::see::sandboxes::{Known, known};
+use holm::inspect::detail::Open;
+use holm::inspect::enter::{Error, Opened};
+use holm::inspect::machine::{Holder, Machine, Process};
+use holm::inspect::maker::{Tool, maker};
+use holm::inspect::read::inode;
+use holm::model::namespace::Namespace;
+use holm::model::text::{cause, name};
+use rustix::fs::{Mode, OFlags, open as open_file};
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Opens what `target` names.
+pub(crate) fn open(machine: &Machine, target: &OsStr) -> Result<Opened, Vec<Fault>> {
+    let text = target.to_string_lossy();
+    let opened = if text.contains('/') {
+        return file(target);
+    } else if let Some((kind, number)) = in_link(&text) {
+        return namespace(machine, target, Some(kind), number);
+    } else if let Ok(number) = text.parse::<u64>() {
+        match u32::try_from(number).ok().and_then(|pid| machine.process(pid)) {
+            Some(process) => process_or_sandbox(machine, process),
+            None => return namespace(machine, target, None, number),
+        }
+    } else {
+        named(machine, &text)?
+    };
+    opened.map_err(|error| vec![refused(target, &error)])
+}
+
+/// Kind and number of the text of a link, `net:[4026531840]`.
+fn in_link(text: &str) -> Option<(Namespace, u64)> {
+    let (kind, rest) = text.split_once(":[")?;
+    Some((kind.parse().ok()?, rest.strip_suffix(']')?.parse().ok()?))
+}
+
+/// A process, or the sandbox whose owner it is.
+fn process_or_sandbox(machine: &Machine, process: &Process) -> Result<Opened, Error> {
+    match known(machine).into_iter().find(|known| known.owner.pid == process.pid) {
+        Some(known) => sandbox(&known),
+        None => Opened::process(process.pid, Some(process.start)),
+    }
+}
+
+fn sandbox(known: &Known<'_>) -> Result<Opened, Error> {
+    let opened = Opened::process(known.init.pid, Some(known.init.start))?;
+    let called = known
+        .name
+        .as_ref()
+        .map_or_else(|| format!("the sandbox of {}", known.owner.pid), |name| format!("sandbox {name}"));
+    Ok(opened.called(called))
+}
+
+/// The sandbox or the container of this name. The caller's own sandboxes hide those of other users.
+fn named(machine: &Machine, text: &str) -> Result<Result<Opened, Error>, Vec<Fault>> {
+    let sandboxes: Vec<Known<'_>> =
+        known(machine).into_iter().filter(|known| known.name.as_deref() == Some(text)).collect();
+    let uid = rustix::process::geteuid().as_raw();
+    let own = |known: &&Known<'_>| known.owner.uid == uid;
+    let meant: Vec<&Known<'_>> = match sandboxes.iter().any(|known| own(&known)) {
+        true => sandboxes.iter().filter(own).collect(),
+        false => sandboxes.iter().collect(),
+    };
+    match meant[..] {
+        [] => container(machine, text),
+        [one] => Ok(sandbox(one)),
+        _ => Err(several(text, meant.iter().map(|known| known.init.pid))),
+    }
+}
+
+fn several(text: &str, pids: impl Iterator<Item = u32>) -> Vec<Fault> {
+    let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
+    let message =
+        format!("cannot enter {}: there are several: process {}", name(text.as_ref()), pids.join(", process "));
+    vec![fault(message, "name one by its pid")]
+}
+
+/// The container, unit or application whose name this is, or whose id begins with it.
+fn container(machine: &Machine, text: &str) -> Result<Result<Opened, Error>, Vec<Fault>> {
+    let mut found: Vec<(String, &Process)> = Vec::new();
+    for process in &machine.processes {
+        let Some(clues) = Open::new(process).ok().map(|open| open.clues()) else { continue };
+        let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
+        let matches = match maker.tool {
+            Tool::Docker | Tool::Podman | Tool::Containerd => text.len() >= LEAST && is_start(text, &maker.name),
+            _ => maker.name == text,
+        };
+        let place = if matches { place(&clues.groups, text) } else { None };
+        found.extend(place.map(|place| (place, process)));
+    }
+    // The oldest process of each place.
+    found
+        .sort_by(|(one, first), (other, second)| (one, first.start, first.pid).cmp(&(other, second.start, second.pid)));
+    found.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    match found[..] {
+        [] => {
+            let message =
+                format!("cannot enter {}: there is no sandbox or container of this name", name(text.as_ref()));
+            Err(vec![fault(
+                message,
+                "holm ps lists sandboxes, holm ls who made what; a pid, a path or an id does, too",
+            )])
+        }
+        [(_, process)] => {
+            let opened = Opened::process(process.pid, Some(process.start));
+            Ok(opened.map(|opened| opened.called(format!("container {text}"))))
+        }
+        _ => Err(several(text, found.iter().map(|(_, process)| process.pid))),
+    }
+}
+
+/// So much of a container's id is needed.
+const LEAST: usize = 4;
+
+/// Whether one is the start of the other: the model has the first 12 digits.
+fn is_start(text: &str, known: &str) -> bool {
+    known.starts_with(text) || text.starts_with(known)
+}
+
+/// Where in the tree of control groups that is: a path down to the part that holds `text`. A container that makes a group of
+/// this name below its own is at another place.
+fn place(groups: &str, text: &str) -> Option<String> {
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths
+        .filter_map(|path| {
+            let parts: Vec<&str> = path.split('/').collect();
+            let last = parts.iter().position(|part| part.contains(text))?;
+            Some(parts[..=last].join("/"))
+        })
+        .next()
+}
+
+/// The namespace at a path.
+fn file(target: &OsStr) -> Result<Opened, Vec<Fault>> {
+    let wrong = |cause: String| {
+        vec![fault(
+            format!("cannot enter {}: {cause}", name(target)),
+            "a path such as /run/netns/NAME or /proc/PID/ns/net does",
+        )]
+    };
+    // What isn't a namespace is never opened for reading: a pipe would wait, a device might do something.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let at = open_file(target, flags, Mode::empty()).map_err(|errno| wrong(cause(&errno.into())))?;
+    let itself = PathBuf::from(format!("/proc/self/fd/{}", at.as_raw_fd()));
+    match inode(&itself) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(wrong("it is no namespace".to_owned())),
+        Err(error) => return Err(wrong(cause(&error))),
+    }
+    let opened = reopen(&itself).map_err(|errno| wrong(cause(&errno.into())))?;
+    Opened::namespace(opened, &name(target)).map_err(|error| vec![refused(target, &error)])
+}
+
+fn reopen(path: &Path) -> rustix::io::Result<OwnedFd> {
+    open_file(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+}
+
+/// The namespace with this number, by whatever keeps it alive.
+fn namespace(machine: &Machine, target: &OsStr, kind: Option<Namespace>, number: u64) -> Result<Opened, Vec<Fault>> {
+    let none = |what: &str| {
+        let message = format!("cannot enter {}: {what}", name(target));
+        vec![fault(message, "holm ls lists namespaces by their ids, holm ps sandboxes")]
+    };
+    let found = machine.find(number).map(|place| (&machine.namespaces[place], machine.holders(place)));
+    let Some((found, holders)) = found.filter(|(found, _)| kind.is_none_or(|kind| kind == found.kind)) else {
+        return Err(none("there is no such process or namespace, or you may not see it"));
+    };
+    let here = inode(Path::new("/proc/self/ns/mnt")).ok().flatten();
+    let by_process = found.processes.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{}", found.kind)));
+    let by_holder = holders.iter().filter_map(|holder| match holder {
+        Holder::Descriptor { pid, fd } => Some(PathBuf::from(format!("/proc/{pid}/fd/{fd}"))),
+        Holder::Thread { pid, tid } => Some(PathBuf::from(format!("/proc/{pid}/task/{tid}/ns/{}", found.kind))),
+        Holder::Mount { path, inside } if Some(*inside) == here => Some(path.clone()),
+        _ => None,
+    });
+    // Whatever stands there by now: only what is this namespace counts, and while it is open, its inode is no other's.
+    let is_it = |path: &PathBuf| inode(path).is_ok_and(|inode| inode == Some(found.inode));
+    let opened = by_process.chain(by_holder).filter(is_it).find_map(|path| {
+        let opened = reopen(&path).ok()?;
+        let is_same = rustix::fs::fstat(&opened).is_ok_and(|about| about.st_ino == found.inode);
+        is_same.then_some(opened)
+    });
+    let opened = opened.ok_or_else(|| none("nothing that keeps it alive can be opened"))?;
+    Opened::namespace(opened, &format!("{} {}", found.kind, found.inode)).map_err(|error| vec![refused(target, &error)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "4f5e0c9a7b3d21e8f60a9c4b5d7e8f1023456789abcdef0123456789abcdef01";
+
+    #[test]
+    fn a_container_is_where_its_group_is_and_not_what_it_makes_below() {
+        let honest = format!("0::/docker/{ID}/below\n");
+        let forged = format!("0::/docker/{}/docker/{ID}\n", "0".repeat(64));
+        assert_eq!(place(&honest, "4f5e0c9a"), Some(format!("/docker/{ID}")));
+        assert_ne!(place(&forged, "4f5e0c9a"), place(&honest, "4f5e0c9a"));
+        assert_eq!(place("0::/user.slice\n", "4f5e0c9a"), None);
+        assert!(is_start("4f5e", &ID[..12]) && is_start(ID, &ID[..12]) && !is_start("5e", &ID[..12]));
+    }
+
+    #[test]
+    fn the_text_of_a_link_names_kind_and_number() {
+        assert_eq!(in_link("net:[4026531840]"), Some((Namespace::Net, 4_026_531_840)));
+        for wrong in ["net:[", "net:[x]", "pipe:[1]", "net", ""] {
+            assert_eq!(in_link(wrong), None);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! From options of `holm enter` to a wish: what the place itself says counts less.
+
+use super::{Fill, Intent, Meant, Typed, root};
+use crate::policy;
+use crate::report::Fault;
+use clap::ArgMatches;
+use holm::Spec;
+use std::ffi::OsString;
+
+/// Adds the options to the wish that the place makes.
+pub(crate) fn wish_to_enter(spec: Spec, matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
+    let one = |name: &str| matches.get_one::<OsString>(name).cloned();
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let mut fill = Fill { spec, faults: Vec::new(), root: root::Meant::Host, changes: None, intent: Intent::Explain };
+    fill.take(Typed {
+        place: "--".to_owned(),
+        user: text("user"),
+        chdir: one("chdir"),
+        env: matches.get_many::<OsString>("env").into_iter().flatten().cloned().collect(),
+        env_all: matches.get_flag("env-all"),
+        policy: policy::Typed { seccomp: one("seccomp"), ..policy::Typed::default() },
+        ..Typed::default()
+    });
+    fill.terminal(text("tty").as_deref());
+    fill.finish()
+}

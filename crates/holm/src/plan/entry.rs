@@ -1,0 +1,43 @@
+//! Steps for a place that is entered: what of it is taken besides its namespaces.
+//!
+//! Until its exec the process inside shares the caller's memory, and its program is the caller's: who is in the pid namespace
+//! and has capabilities over the user namespace could trace it (ptrace(2)), so it is hidden before it enters anything.
+
+use super::push;
+use super::step::{Act, Actor, Step};
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use crate::spec::namespaces::Choice;
+
+/// Hides the memory, where somebody inside could look. With a new user namespace or clocks the process's files in /proc are
+/// still to be written, which a hidden one can't.
+pub(super) fn hide_memory(spec: &Spec, steps: &mut Vec<Step>) {
+    let is = |kind, choice: fn(&Choice) -> bool| choice(spec.namespaces.choice(kind));
+    let joins = is(Namespace::Pid, |choice| matches!(choice, Choice::Join(..)));
+    let writes = [Namespace::User, Namespace::Time].into_iter().any(|kind| is(kind, |choice| *choice == Choice::New));
+    if joins && !writes {
+        let why = "who is in there could trace it: its memory and program are the caller's until the init runs";
+        push(steps, Actor::Child, Act::HideMemory, why, "");
+    }
+}
+
+/// Takes the root.
+pub(super) fn take_root(spec: &Spec, steps: &mut Vec<Step>) {
+    let Some(entry) = &spec.entry else { return };
+    if let Some(descriptor) = entry.root {
+        let why = "a mount namespace says what is mounted, a process where its root is";
+        let act = Act::EnterRoot { descriptor, of: entry.name.clone() };
+        push(steps, Actor::Child, act, why, &entry.origin);
+    }
+}
+
+/// Puts the init into the control groups, while it waits: until then it shares the caller's memory, whom the kernel, out of
+/// memory in the group, would kill with it.
+pub(super) fn take_groups(spec: &Spec, steps: &mut Vec<Step>) {
+    let Some(entry) = &spec.entry else { return };
+    for (path, descriptor) in &entry.groups {
+        let why = "limits of the sandbox bind what is entered, too";
+        let act = Act::EnterGroup { path: path.clone(), descriptor: *descriptor };
+        push(steps, Actor::ParentMeanwhile, act, why, &entry.origin);
+    }
+}
