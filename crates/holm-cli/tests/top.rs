@@ -127,7 +127,7 @@ fn a_wide_screen_shows_who_shares_what_and_more_of_the_chosen_set() {
 fn a_view_ends_with_its_terminal() {
     let window = Window::new("top-gone", 80, r#"sh -c 'echo $$ >pid; trap "" HUP; exec holm top'"#);
     window.expect(&["holm top: "]);
-    let pid = std::fs::read_to_string(window.scratch.path().join("pid")).unwrap();
+    let pid = std::fs::read_to_string(window.scratch.path().join("pid")).expect("the shell wrote it");
     let process = format!("/proc/{}", pid.trim());
     assert!(std::path::Path::new(&process).exists());
     window.tmux(&["kill-server"]);
