@@ -25,6 +25,19 @@ pub fn profile(bytes: &[u8]) {
     let _ = parsers::profile(bytes);
 }
 
+/// A recipe of a root.
+pub fn recipe(bytes: &[u8]) {
+    let _ = parsers::recipe(bytes);
+}
+
+/// What is known of kept changes: what is taken can be written and is taken again.
+pub fn about(bytes: &[u8]) {
+    if let Ok(about) = holm_root::changes::About::parse(bytes, "fuzz") {
+        let text = serde_json::to_vec(&about).expect("it can be written");
+        assert_eq!(holm_root::changes::About::parse(&text, "fuzz"), Ok(about));
+    }
+}
+
 /// A filter in OCI's form; one that is taken and not too long answers as its rules say.
 pub fn filter(bytes: &[u8]) {
     if let Some(filter) = std::str::from_utf8(bytes).ok().and_then(parsers::filter) {

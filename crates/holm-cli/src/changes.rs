@@ -85,6 +85,7 @@ fn list(store: &Store, json: bool) -> Done {
 fn commit(store: &Store, about: &About, matches: &ArgMatches) -> Done {
     let to = matches.get_one::<OsString>("to").map(|name| name.to_string_lossy().into_owned());
     let changes = store.take_changes(&about.name, None).map_err(failed)?;
+    let about = &changes.about().map_err(failed)?;
     let stored = changes.commit(to.as_deref().unwrap_or(&about.name)).map_err(failed)?;
     let mut text = format!("{} {}\n", stored.name, stored.id);
     if about.places.iter().any(|place| place.is_bound()) {

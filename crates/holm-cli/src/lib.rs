@@ -7,6 +7,7 @@ mod changes;
 mod content;
 mod denied;
 mod diagram;
+mod document;
 mod enter;
 mod explain;
 mod fill;

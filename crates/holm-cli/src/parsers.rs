@@ -11,6 +11,11 @@ pub fn profile(bytes: &[u8]) -> bool {
     profile::parse(bytes.to_vec(), Path::new("profile")).is_ok()
 }
 
+/// Whether a recipe of these bytes is one.
+pub fn recipe(bytes: &[u8]) -> bool {
+    crate::root::recipe::parse(bytes.to_vec(), Path::new("recipe")).is_ok()
+}
+
 /// The filter that a document in OCI's form says.
 pub fn filter(text: &str) -> Option<Filter> {
     holm_oci::seccomp::parse(text).ok()

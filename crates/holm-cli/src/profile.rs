@@ -1,5 +1,6 @@
 //! Profiles: options in a TOML file. Keys are the names of the options, values are as typed there.
 
+use crate::document::Kind;
 use crate::limits::Limits;
 use crate::operations;
 use crate::report::Fault;
@@ -83,35 +84,16 @@ impl<'de> Deserialize<'de> for Mount {
     }
 }
 
+const KIND: Kind = Kind { option: "--profile", hint: "keys are the names of options: holm run --help" };
+
 /// Reads a profile.
 pub(crate) fn read(path: &Path) -> Result<Profile, Fault> {
-    let bytes = crate::content::read(path)
-        .map_err(|cause| fault(path, format!("cannot read {}: {cause}", holm::model::text::name(path.as_os_str()))))?;
-    parse(bytes, path)
+    KIND.read(path)
 }
 
 /// The profile that these bytes of the file at `path` say.
 pub(crate) fn parse(bytes: Vec<u8>, path: &Path) -> Result<Profile, Fault> {
-    let text =
-        String::from_utf8(bytes).map_err(|_| fault(path, format!("cannot use {}: it is not UTF-8", path.display())))?;
-    toml::from_str(&text).map_err(|error| {
-        let place = error.span().map(|span| position(&text, span.start)).unwrap_or_default();
-        let cause = error.message().trim_end().replace('\n', " ");
-        let hint = "keys are the names of options: holm run --help".to_owned();
-        Fault { hint, ..fault(path, format!("cannot use {}{place}: {cause}", path.display())) }
-    })
-}
-
-fn fault(path: &Path, message: String) -> Fault {
-    Fault { message, origin: crate::values::origin("--", "profile", path.as_os_str()), hint: String::new() }
-}
-
-/// `:LINE:COLUMN` of a byte, both from 1 on.
-fn position(text: &str, byte: usize) -> String {
-    let before = &text[..byte.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    format!(":{line}:{column}")
+    KIND.parse(bytes, path)
 }
 
 #[cfg(test)]
@@ -125,6 +107,7 @@ mod tests {
         let fault = read(&directory).err().expect("it has a typo");
         std::fs::remove_file(&directory).expect("it was just made");
         assert!(fault.message.contains(":2:1: unknown field `mouts`"), "{}", fault.message);
+        assert_eq!(fault.hint, "did you mean mounts?");
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Asked {
         Asked { wanted: Wanted::default(), origin: origin.to_owned() }
     }
 
+    /// All that is asked for.
+    pub(crate) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
     /// Adds the programs and rules of a list `A,B,...`.
     pub(crate) fn with(&mut self, list: &OsStr) {
         for item in items(list) {
@@ -70,7 +75,8 @@ impl Asked {
         holm_root::programs::contents(&self.wanted).map_err(|error| self.faults(&error))
     }
 
-    fn faults(&self, error: &Error) -> Vec<Fault> {
+    /// An error in having it, with what would help.
+    pub(crate) fn faults(&self, error: &Error) -> Vec<Fault> {
         match error {
             Error::Closure(closure::Error::Several(all)) => all.iter().map(|one| self.closure_fault(one)).collect(),
             Error::Closure(one) => vec![self.closure_fault(one)],
@@ -79,6 +85,9 @@ impl Asked {
             Error::NoPackage { name, names } => {
                 let hint = like(&near(name, names), "dpkg-query -W lists the installed packages");
                 vec![self.fault(error.to_string(), &hint)]
+            }
+            Error::Clash { .. } => {
+                vec![self.fault(error.to_string(), "the source's own packages may have the program")]
             }
             _ => vec![self.fault(error.to_string(), "")],
         }

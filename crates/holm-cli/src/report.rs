@@ -58,6 +58,13 @@ fn one(message: &str, step: &str, origin: &str, hint: &str) {
     }
 }
 
+/// What a program said, line by line.
+pub(crate) fn said(text: &str) {
+    for line in text.lines() {
+        print(&format!("{}\n", cut(&plain(line), 1200, 300)));
+    }
+}
+
 /// A hint on a line of its own.
 pub(crate) fn hint(text: &str) {
     print(&format!("hint: {}\n", short(text)));

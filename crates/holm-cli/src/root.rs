@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 pub(crate) mod build;
 pub(crate) mod export;
 mod progress;
+pub(crate) mod recipe;
 mod why;
 
 use crate::report::{self, Fault};

@@ -63,6 +63,24 @@ fn profiles_of_any_bytes_are_taken_or_refused() {
 }
 
 #[test]
+fn recipes_of_any_bytes_are_taken_or_refused() {
+    let seed = b"source = \"debian:s\"\nvariant = \"minbase\"\npackages = [\"a=1\"]\nrun = ['''a''']\nuser = \"a:b\"\n[env]\nA = \"b\"\n\
+        [[files]]\nat = \"/a\"\nfrom = \"b\"\nmode = \"644\"\n";
+    let words = ["[", "{", "\"", "\u{e9}", "files", "..", "7777", "[[files]]\n", "'''", "\0", "text = "];
+    feed(&[seed], &words, 3000, entries::recipe);
+}
+
+#[test]
+fn what_is_known_of_changes_is_taken_as_it_was_written_or_refused() {
+    let seed = br#"{"version":1,"name":"fuzz","root":{"stored":{"name":"a","id":"b"}},"places":[{"key":"1","base":"/a","at":"/a\\x20b",
+        "inode":1,"began":[1,2],"applied":[["a",1,2,3]]}],"marks":"user","ids":{"outside":{"users":[[0,1,2]],"groups":[]}},
+        "points":["/p"],"started":1,"command":["sh"]}"#;
+    let words =
+        ["\\x", "\\", "null", "-1", "1e999", "\"inside\"", "\"host\"", "root", "\"key\":\"\"", "[", "4294967296"];
+    feed(&[seed], &words, 2000, entries::about);
+}
+
+#[test]
 fn filters_of_any_bytes_are_taken_or_refused_and_answer_as_they_say() {
     let seed = br#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
         { "names": ["read", "_llseek"], "action": "SCMP_ACT_ALLOW" },

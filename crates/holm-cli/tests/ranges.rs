@@ -1,31 +1,35 @@
 //! The store of an ordinary user with ranges of ids: what belongs to ids of them can be removed and is never in the way.
 
+#[expect(dead_code, reason = "other tests use the rest")]
+mod patience;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod stores;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-use testkit::{Scratch, has_ranges, holm, is_root, skip};
-
-fn holm_in(scratch: &Scratch, arguments: &[&str]) -> Output {
-    let mut command = Command::new(holm());
-    command.env("HOLM_STORE", scratch.join("store")).current_dir(scratch.path()).args(arguments);
-    command.output().expect("holm is there")
-}
-
-fn does(scratch: &Scratch, arguments: &[&str]) {
-    let done = holm_in(scratch, arguments);
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
+use stores::Store;
+use testkit::{has_ranges, is_root, skip};
 
 /// Gives the store a draft, as of a build that was killed, with a directory that is another id's alone.
-fn leave_draft(scratch: &Scratch) {
+fn leave_draft(store: &Store) {
     let script =
         "mkdir -p /s/draft/files/private/in && chmod 700 /s/draft/files/private && chown 42 /s/draft/files/private";
-    let bind = format!("{}:/s", scratch.join("store").display());
-    does(
-        scratch,
-        &["run", "--user", "root", "--map", "auto", "--cap-add", "chown", "--bind-rw", &bind, "sh", "-c", script],
-    );
-    assert!(fs::remove_dir_all(scratch.join("store/draft")).is_err(), "it is another id's");
+    let bind = format!("{}:/s", store.path().display());
+    store.does(&[
+        "run",
+        "--user",
+        "root",
+        "--map",
+        "auto",
+        "--cap-add",
+        "chown",
+        "--bind-rw",
+        &bind,
+        "sh",
+        "-c",
+        script,
+    ]);
+    assert!(fs::remove_dir_all(store.path().join("draft")).is_err(), "it is another id's");
 }
 
 fn dead(store: &Path) -> usize {
@@ -35,7 +39,7 @@ fn dead(store: &Path) -> usize {
 
 #[test]
 fn what_a_killed_build_left_is_in_nobodys_way_and_removed() {
-    let scratch = Scratch::new("ranges");
+    let store = Store::new("ranges");
     if is_root() {
         // Root removes whatever there is.
         return;
@@ -43,17 +47,16 @@ fn what_a_killed_build_left_is_in_nobodys_way_and_removed() {
     if !has_ranges() {
         return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
     }
-    fs::create_dir(scratch.join("made")).expect("there is space");
-    does(&scratch, &["root", "import", "made", "first"]);
-    leave_draft(&scratch);
-    does(&scratch, &["root", "import", "made", "second"]);
-    let store = scratch.join("store");
-    assert!(!store.join("draft").exists());
-    assert_eq!(dead(&store), 1, "an import is not root of these ids");
-    does(&scratch, &["root", "gc"]);
-    assert_eq!(dead(&store), 0);
-    leave_draft(&scratch);
-    does(&scratch, &["root", "rm", "first"]);
-    assert!(!store.join("draft").exists());
-    does(&scratch, &["root", "verify"]);
+    fs::create_dir(store.0.join("made")).expect("there is space");
+    store.does(&["root", "import", "made", "first"]);
+    leave_draft(&store);
+    store.does(&["root", "import", "made", "second"]);
+    assert!(!store.path().join("draft").exists());
+    assert_eq!(dead(&store.path()), 1, "an import is not root of these ids");
+    store.does(&["root", "gc"]);
+    assert_eq!(dead(&store.path()), 0);
+    leave_draft(&store);
+    store.does(&["root", "rm", "first"]);
+    assert!(!store.path().join("draft").exists());
+    store.does(&["root", "verify"]);
 }

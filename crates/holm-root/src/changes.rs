@@ -42,9 +42,8 @@ use layer::Layer;
 use crate::store::error::Error;
 use crate::store::{Store, open_directory, sync_directory, write_synced};
 
-/// Below a name's directory the parts of a place's layer end so.
-const UPPER: &str = "-upper";
-const WORK: &str = "-work";
+/// Why a directory of this name isn't what changes are of.
+const ANOTHER: &str = "it is another directory than the changes are of";
 
 /// Changes that this process alone may write, or that it only looks at.
 #[derive(Debug)]
@@ -119,12 +118,7 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
             text => text.map_err(Error::io("read", &path))?,
         };
-        let about: About =
-            serde_json::from_slice(&text).map_err(|error| damaged(format!("it tells nothing of changes: {error}")))?;
-        match about.version == about::VERSION && about.name == name && about.places.iter().all(Place::is_plain) {
-            true => Ok(about),
-            false => Err(damaged("it is of another version or name, or damaged".to_owned())),
-        }
+        About::parse(&text, name).map_err(damaged)
     }
 
     /// Compares all places of changes with what they are of.
@@ -136,12 +130,11 @@ impl Store {
     }
 
     fn compare_place(&self, about: &About, place: &Place, renames: Renames) -> Result<Comparison, Error> {
-        let upper = self.changes_of(&about.name).join(format!("{}{UPPER}", place.key));
+        let upper = self.changes_of(&about.name).join(place.upper());
         let base = self.base(about, place);
         let same = |found: &fs::Metadata| place.inode == 0 || found.ino() == place.inode;
         if !fs::metadata(&base).map_err(Error::io("read", &base)).map(|found| same(&found))? {
-            let cause = "it is another directory than the changes are of".to_owned();
-            return Err(Error::Damaged { path: base, cause });
+            return Err(Error::Damaged { path: base, cause: ANOTHER.to_owned() });
         }
         let layers = (Layer::open(&upper, Some(about.marks))?, Layer::open(&base, None)?);
         Comparison::new(about, place, layers, renames)
@@ -261,17 +254,18 @@ impl Store {
     }
 }
 
-impl Place {
-    /// Whether its key is one that names a directory of ours.
-    fn is_plain(&self) -> bool {
-        matches!(self.key.as_str(), "root" | "usr") || self.key.bytes().all(|byte| byte.is_ascii_digit())
-    }
-}
-
 impl Changes {
     /// What holds the lock: for whoever writes the changes and may live longer than this. `None` for who only looks.
     pub fn lock(&self) -> Option<BorrowedFd<'_>> {
         self.lock.as_ref().map(AsFd::as_fd)
+    }
+
+    /// What is known of them, read after they were locked.
+    ///
+    /// # Errors
+    /// Their file is damaged.
+    pub fn about(&self) -> Result<About, Error> {
+        self.about.clone().map_or_else(|| self.store.changes(&self.name), Ok)
     }
 
     /// The directory of the layers: where a plan keeps what is written to the root.
@@ -300,7 +294,7 @@ impl Changes {
         }
         let known = self.about.iter().flat_map(|about| &about.places);
         let place = match known.clone().find(|place| place.base.path() == found && place.is_bound()) {
-            Some(known) if known.inode != inode => return Err(refused("it is another directory than it was")),
+            Some(known) if known.inode != inode => return Err(refused(ANOTHER)),
             Some(known) => Place { at: at.into(), ..known.clone() },
             None => {
                 let used = |key: &String| known.clone().chain(places.iter()).any(|place| place.key == *key);
@@ -333,6 +327,9 @@ impl Changes {
         for (key, base, at) in layers {
             let inode = fs::metadata(base).map_or(0, |found| found.ino());
             let known = self.about.iter().flat_map(|about| &about.places).find(|place| place.key == *key);
+            if known.is_some_and(|known| known.inode != inode) {
+                return Err(Error::Uncopied { path: base.clone(), cause: ANOTHER });
+            }
             let began = known.map_or((0, 0), |known| known.began);
             let (base, at) = (base.clone().into(), Path::new(at).into());
             let place = Place { key: (*key).to_owned(), base, at, inode, began, applied: Vec::new() };
@@ -344,8 +341,7 @@ impl Changes {
 
     /// Makes the two directories of a place, for who may write. Inside, the upper one is what the directory itself looks like.
     fn layer(&self, place: &Place) -> Result<(PathBuf, PathBuf), Error> {
-        let path = |end: &str| self.directory().join(format!("{}{end}", place.key));
-        let (upper, work) = (path(UPPER), path(WORK));
+        let (upper, work) = (self.directory().join(place.upper()), self.directory().join(place.work()));
         if self.lock.is_none() {
             return Ok((upper, work));
         }
@@ -378,8 +374,8 @@ impl Changes {
         remove::remove(directory.as_fd(), name.as_encoded_bytes()).map_err(Error::io("remove", layer))
     }
 
-    /// Writes what is known, right before a program runs. Returns when every change of the host's files that comes later
-    /// has a later time.
+    /// Writes what is known, right before a program runs. Returns when every change that comes later to the host's files of a
+    /// place that is new has a later time.
     ///
     /// # Errors
     /// It can't be written, or overlayfs has marked changes of that name in another way.
@@ -391,6 +387,7 @@ impl Changes {
             base::write(&self.directory(), &run.entries)?;
         }
         let now = clock_gettime(ClockId::Realtime);
+        let new = places.iter().any(|place| place.began == (0, 0));
         for place in places.iter_mut().filter(|place| place.began == (0, 0)) {
             place.began = (now.tv_sec, now.tv_nsec);
         }
@@ -414,7 +411,7 @@ impl Changes {
         self.write(&about)?;
         self.about = Some(about);
         // A file's time is that of the last tick of the clock (at most 10 ms old), `now` is exact.
-        while clock_gettime(ClockId::RealtimeCoarse) <= now {
+        while new && clock_gettime(ClockId::RealtimeCoarse) <= now {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Ok(())
@@ -472,13 +469,6 @@ impl Changes {
         let gone = above.join(".gone").join(format!("{}-{}", self.name, std::process::id()));
         fs::rename(&path, &gone).map_err(Error::io("remove", &path))?;
         remove::remove(parent.as_fd(), b".gone").map_err(Error::io("remove", &path))
-    }
-}
-
-impl Place {
-    /// Whether it was bound: it is no part of the root.
-    pub fn is_bound(&self) -> bool {
-        self.key.bytes().all(|byte| byte.is_ascii_digit())
     }
 }
 

@@ -6,6 +6,7 @@
 //!   in a cache, so that the second start costs some stat calls.
 //! - [`store`] keeps whole roots under names, from directories, archives and images, each content once.
 //! - [`image`] reads images: layouts, archives and what registries have.
+//! - [`recipe`] makes roots of others, with programs, files and what commands do in them.
 //! - [`changes`] keeps what sandboxes changed: to compare, to apply to the host's files, to make a root of.
 //!
 //! This crate reads and copies files. It makes no namespaces and no mounts; that is the crate `holm`.
@@ -21,6 +22,8 @@ pub mod image;
 mod net;
 pub mod programs;
 pub mod progress;
+pub mod recipe;
 pub mod store;
 mod tree;
 pub mod unpack;
+mod within;

@@ -39,6 +39,7 @@ use holm::model::text::cause;
 use store::Store;
 
 pub use notes::{Lost, Note};
+pub(crate) use stored::Added;
 pub use stored::store;
 
 /// How often a root is begun anew because the host's files changed while it was made.
@@ -90,6 +91,12 @@ pub enum Error {
     NoRule {
         /// As the caller named it, without the `@`.
         name: String,
+    },
+    /// A root that programs are added to has another file at a place of theirs.
+    #[error("cannot add the host's {}: the root has another file there", path.display())]
+    Clash {
+        /// Where.
+        path: PathBuf,
     },
     /// The store can't take the root.
     #[error(transparent)]

@@ -34,6 +34,14 @@ pub enum Stage {
     Copy,
     /// The scripts of packages; in packages.
     Configure,
+    /// What a recipe begins with is laid out.
+    Base,
+    /// Programs of the host are added.
+    Programs,
+    /// Files of the host are added.
+    Files,
+    /// Commands of a recipe run; in commands.
+    Commands,
     /// The store takes the root; in roots.
     Store,
 }

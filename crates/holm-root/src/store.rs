@@ -35,6 +35,7 @@ mod collect;
 pub(crate) mod draft;
 pub(crate) mod error;
 mod export;
+pub(crate) mod laid;
 pub(crate) mod listing;
 mod metadata;
 mod pool;
@@ -287,6 +288,10 @@ impl Store {
 }
 
 impl Writer {
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn prepare(&self) -> Result<(), Error> {
         let version = self.store.path.join("version");
         if !version.exists() {

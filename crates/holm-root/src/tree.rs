@@ -10,7 +10,7 @@
 
 pub(crate) mod copy;
 mod layer;
-mod reach;
+pub(crate) mod reach;
 mod revisit;
 pub(crate) mod scan;
 mod sink;
@@ -194,12 +194,29 @@ impl Tree {
         Ok(readlinkat(&parent, name, Vec::new()).is_ok_and(|found| found.as_bytes() == text))
     }
 
+    /// Whether a path leads to a directory.
+    pub(crate) fn has_directory(&self, path: &[u8]) -> bool {
+        reach::existing(self.root.as_fd(), path).is_ok()
+    }
+
     /// The names in a directory; none if there is no directory.
     pub(crate) fn listed(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
         match reach::existing(self.root.as_fd(), path) {
             Ok(directory) => names(&directory),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(Vec::new()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What is at a path, whose last part isn't followed; nothing is made.
+    pub(crate) fn there(&self, path: &[u8]) -> Result<Option<Stat>> {
+        let found = match path {
+            b"" => fstat(&self.root),
+            path => self.existing(path).and_then(|(parent, name)| statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)),
+        };
+        match found {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            found => found.map(Some),
         }
     }
 
@@ -451,12 +468,17 @@ fn gid(facts: &Facts) -> Gid {
     Gid::from_raw(facts.gid)
 }
 
+/// When a file's content was changed last.
+pub(crate) fn modified(status: &Stat) -> Timespec {
+    Timespec { tv_sec: status.st_mtime, tv_nsec: i64::try_from(status.st_mtime_nsec).unwrap_or_default() }
+}
+
 /// When an inode was changed last.
 fn changed(status: &Stat) -> (i64, i64) {
     (status.st_ctime, status.st_ctime_nsec.try_into().unwrap_or(0))
 }
 
-fn epoch() -> Timespec {
+pub(crate) fn epoch() -> Timespec {
     Timespec { tv_sec: 0, tv_nsec: 0 }
 }
 

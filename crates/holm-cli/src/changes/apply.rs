@@ -18,6 +18,8 @@ enum Doing {
 pub(super) fn apply(store: &Store, about: &About, matches: &ArgMatches) -> Done {
     let paths = paths(matches)?;
     let mut changes = store.take_changes(&about.name, None).map_err(failed)?;
+    // What was known before may be of other changes of that name by now.
+    let about = &changes.about().map_err(failed)?;
     let compared = store.compare(about, Renames::Expanded).map_err(failed)?;
     let (bound, rest): (Vec<_>, Vec<_>) = compared.into_iter().partition(|one| one.place.is_bound());
     unmatched(&paths, &bound, &rest, &about.name)?;
@@ -35,24 +37,26 @@ pub(super) fn apply(store: &Store, about: &About, matches: &ArgMatches) -> Done 
     }
     let mut text = String::new();
     for (application, comparison) in applications.iter().zip(&bound) {
-        let done = make(application, doing, &mut text).and_then(|()| match doing {
-            Doing::Nothing => Ok(()),
-            Doing::All => {
-                let written = application.finish().and_then(|written| changes.applied(&comparison.place, &written));
-                written.map_err(|error| stored::fault(&error, ""))
-            }
-        });
-        if let Err(fault) = done {
-            // What was done is told.
+        let mut made = 0;
+        let mut done = make(application, doing, &mut text, &mut made);
+        if doing == Doing::All {
+            // What was written before something failed is noted, too: it is none of the host's own changes.
+            let noted = application.finish(made).and_then(|written| changes.applied(&comparison.place, &written));
+            done = done.and(noted.map_err(|error| stored::fault(&error, "")));
+        }
+        if let Err(mut fault) = done {
             let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+            if !text.is_empty() && fault.hint.is_empty() {
+                fault.hint = "what is listed was written, the rest was not; the same command goes on".to_owned();
+            }
             return Err(vec![fault]);
         }
     }
     Ok(text.into_bytes())
 }
 
-/// Makes the changes of one directory; a line for each.
-fn make(application: &Application<'_>, doing: Doing, text: &mut String) -> Result<(), Fault> {
+/// Makes the changes of one directory; a line for each, and how many were made.
+fn make(application: &Application<'_>, doing: Doing, text: &mut String, made: &mut usize) -> Result<(), Fault> {
     if doing == Doing::All {
         application.begin().map_err(|error| stored::fault(&error, ""))?;
     }
@@ -60,6 +64,7 @@ fn make(application: &Application<'_>, doing: Doing, text: &mut String) -> Resul
         if doing == Doing::All {
             application.make(step).map_err(|error| stored::fault(&error, ""))?;
         }
+        *made += 1;
         *text += &line(step);
     }
     for (path, why) in &application.left {

@@ -81,10 +81,26 @@ fn build() -> Command {
         Arg::new(name).long(name).value_name(value).value_parser(OsStringValueParser::new()).help(help)
     };
     let command = Command::new("build")
-        .about("Makes a root of Debian packages, or of the host's programs, and stores it")
+        .about("Makes a root of Debian packages, of the host's programs, or by a recipe, and stores it")
+        .override_usage(
+            "holm root build [OPTIONS] <SOURCE> [NAME]\n       holm root build [OPTIONS] -f <RECIPE> [NAME]",
+        )
         .after_help(BUILD_EXAMPLES)
-        .arg(path("source", "SOURCE", "debian:SUITE, ubuntu:SUITE, or bins:A,B,... for programs of the host"))
-        .arg(name().help("The root's name in the store [default: SOURCE]"))
+        .arg(
+            path("source", "SOURCE", "debian:SUITE, ubuntu:SUITE, or bins:A,B,... for programs of the host")
+                .required(false)
+                .required_unless_present("file"),
+        )
+        .arg(name().help("The root's name in the store [default: SOURCE, or the recipe's file without its ending]"))
+        .arg(
+            value(
+                "file",
+                "RECIPE",
+                "Follow a recipe: a file in TOML (docs/roots/recipe.md); with --lock, --sbom as SOURCE",
+            )
+            .short('f')
+            .conflicts_with_all(["name", "variant", "include", "mirror", "snapshot", "keyring", "deb"]),
+        )
         .arg(
             Arg::new("variant")
                 .long("variant")
@@ -111,6 +127,7 @@ Examples:
   holm root build debian:trixie dev --variant buildd    with compilers, under the name dev
   holm root build debian:bookworm web --include nginx   with one package more
   holm root build bins:bash,git,python3 tools           the host's programs, with all that they need
+  holm root build -f web.toml                           what the recipe says, under the name web
   holm run --root debian:bookworm bash                  builds it the first time, and runs in it
 
 Packages are kept in /var/cache/holm for user 0, else in holm in XDG_CACHE_HOME or ~/.cache.";

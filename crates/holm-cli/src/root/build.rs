@@ -10,6 +10,7 @@ use holm_root::debian::archive::{Selection, resolve};
 use holm_root::debian::build::{Error, Recipe};
 use holm_root::debian::error::Error as Unfetched;
 use holm_root::debian::fetch::Patience;
+use holm_root::debian::package::Fetched;
 use holm_root::debian::wish::{Family, Origin, Variant, Wish};
 use holm_root::store::{Metadata, Store};
 use std::ffi::{OsStr, OsString};
@@ -32,6 +33,9 @@ pub(super) fn packages() -> Result<PathBuf, String> {
 }
 
 pub(super) fn build(store: Store, matches: &ArgMatches) -> Done {
+    if let Some(file) = matches.get_one::<OsString>("file") {
+        return super::recipe::build(store, Path::new(file), matches);
+    }
     let typed = text(matches, "source").unwrap_or_default();
     if let Some(asked) = Asked::parse(OsStr::new(&typed), "") {
         return programs(store, asked.map_err(|fault| vec![fault])?, matches);
@@ -81,7 +85,12 @@ fn programs(store: Store, mut asked: Asked, matches: &ArgMatches) -> Done {
 }
 
 /// What the lock file says, if there is one; else what the archives have, which then goes into it.
-fn select(wish: &Wish, matches: &ArgMatches, cache: &Path, teller: &mut Teller) -> Result<Selection, Vec<Fault>> {
+pub(super) fn select(
+    wish: &Wish,
+    matches: &ArgMatches,
+    cache: &Path,
+    teller: &mut Teller,
+) -> Result<Selection, Vec<Fault>> {
     let refused = |error: Unfetched| vec![unfetched(&error)];
     let lock = matches.get_one::<OsString>("lock").map(Path::new);
     let selection = match lock.filter(|path| path.exists()) {
@@ -125,49 +134,71 @@ fn make(
     cache: &Path,
     teller: &mut Teller,
 ) -> Result<Metadata, Vec<Fault>> {
-    let fetched = selection.fetch(cache, Patience::default(), &mut |progress| teller.tell(progress));
-    let fetched = fetched.map_err(|error| vec![unfetched(&error)])?;
+    let fetched = fetch(selection, cache, teller)?;
     // Until now a signal ends holm at once, and what was downloaded is found again; a draft is cleared away first.
     let mut tell = teller.until_signal()?;
     let writer = store.write().map_err(failed)?;
     recipe.build(&writer, &fetched, name, typed, &mut tell).map_err(|error| vec![unbuilt(&error)])
 }
 
-fn text(matches: &ArgMatches, id: &str) -> Option<String> {
+pub(super) fn fetch(selection: &Selection, cache: &Path, teller: &mut Teller) -> Result<Vec<Fetched>, Vec<Fault>> {
+    let fetched = selection.fetch(cache, Patience::default(), &mut |progress| teller.tell(progress));
+    fetched.map_err(|error| vec![unfetched(&error)])
+}
+
+pub(super) fn text(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.get_one::<OsString>(id).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn wish(typed: &str, matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
-    let Some((family, suite)) = source(typed) else {
-        let message = format!("cannot build {typed}: it is no source of a root");
-        let hint = "debian:SUITE, such as debian:bookworm; ubuntu:SUITE; or bins:A,B".to_owned();
-        return Err(vec![Fault { message, origin: String::new(), hint }]);
+    let lists = matches.get_many::<OsString>("include").into_iter().flatten();
+    let include = lists.flat_map(|list| values::split(list, b',')).filter(|name| !name.is_empty());
+    let packages = Packages {
+        variant: matches.get_one::<String>("variant").cloned(),
+        include: include.map(|name| name.to_string_lossy().into_owned()).collect(),
+        mirror: text(matches, "mirror"),
+        snapshot: text(matches, "snapshot"),
+        keyring: matches.get_one::<OsString>("keyring").map(PathBuf::from),
     };
-    let mut wish = Wish::new(suite);
-    wish.family = family;
-    let variants = [Variant::Essential, Variant::Minbase, Variant::Standard, Variant::Buildd];
-    let variant = matches.get_one::<String>("variant");
-    wish.variant =
-        variants.into_iter().find(|one| Some(one.name()) == variant.map(String::as_str)).unwrap_or(wish.variant);
-    for list in matches.get_many::<OsString>("include").into_iter().flatten() {
-        let names = values::split(list, b',').into_iter().filter(|name| !name.is_empty());
-        wish.include.extend(names.map(|name| name.to_string_lossy().into_owned()));
-    }
-    wish.keyring = matches.get_one::<OsString>("keyring").map(PathBuf::from);
-    if let Some(mirror) = text(matches, "mirror") {
-        wish.origin = Origin::Mirror(mirror);
-    }
-    if let Some(date) = text(matches, "snapshot") {
-        wish.origin = Origin::Snapshot(moment(&date).ok_or_else(|| {
-            let message = format!("cannot use the value of --snapshot {date}: it is no date");
-            vec![Fault {
-                message,
+    packages.wish(typed).map_err(|fault| vec![fault])
+}
+
+/// What is said of the packages of a root, beside the suite.
+pub(super) struct Packages {
+    pub(super) variant: Option<String>,
+    pub(super) include: Vec<String>,
+    pub(super) mirror: Option<String>,
+    pub(super) snapshot: Option<String>,
+    pub(super) keyring: Option<PathBuf>,
+}
+
+impl Packages {
+    /// What is meant, of a source `debian:SUITE`.
+    pub(super) fn wish(self, typed: &str) -> Result<Wish, Fault> {
+        let Some((family, suite)) = source(typed) else {
+            let message = format!("cannot build {typed}: it is no source of a root");
+            let hint = "debian:SUITE, such as debian:bookworm; ubuntu:SUITE; or bins:A,B".to_owned();
+            return Err(Fault { message, origin: String::new(), hint });
+        };
+        let mut wish = Wish::new(suite);
+        wish.family = family;
+        let variants = [Variant::Essential, Variant::Minbase, Variant::Standard, Variant::Buildd];
+        let variant = self.variant.as_deref();
+        wish.variant = variants.into_iter().find(|one| Some(one.name()) == variant).unwrap_or(wish.variant);
+        wish.include = self.include;
+        wish.keyring = self.keyring;
+        if let Some(mirror) = self.mirror {
+            wish.origin = Origin::Mirror(mirror);
+        }
+        if let Some(date) = self.snapshot {
+            wish.origin = Origin::Snapshot(moment(&date).ok_or_else(|| Fault {
+                message: format!("cannot use the value of --snapshot {date}: it is no date"),
                 origin: String::new(),
                 hint: "--snapshot 2026-01-31, or 2026-01-31T12:00:00Z".to_owned(),
-            }]
-        })?);
+            })?);
+        }
+        Ok(wish)
     }
-    Ok(wish)
 }
 
 fn moment(text: &str) -> Option<SystemTime> {
@@ -176,7 +207,7 @@ fn moment(text: &str) -> Option<SystemTime> {
 }
 
 /// `SOURCE_DATE_EPOCH`, as reproducible-builds.org specifies it.
-fn epoch() -> Result<Option<i64>, Vec<Fault>> {
+pub(super) fn epoch() -> Result<Option<i64>, Vec<Fault>> {
     let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
     let seconds = value.to_str().and_then(|text| text.parse::<i64>().ok()).filter(|seconds| *seconds >= 0);
     let message = || format!("cannot use SOURCE_DATE_EPOCH={}: it is no number of seconds", value.display());
@@ -203,7 +234,7 @@ fn unfetched(error: &Unfetched) -> Fault {
     Fault { message: error.to_string(), origin: String::new(), hint }
 }
 
-fn unbuilt(error: &Error) -> Fault {
+pub(super) fn unbuilt(error: &Error) -> Fault {
     match error {
         Error::Store(error) => stored::fault(error, ""),
         other => wrong(other.to_string()),

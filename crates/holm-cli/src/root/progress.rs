@@ -152,6 +152,10 @@ fn words(stage: Stage) -> &'static str {
         Stage::Unpack => "unpacking files",
         Stage::Copy => "copying files",
         Stage::Configure => "configuring packages",
+        Stage::Base => "laying out the source",
+        Stage::Programs => "adding programs",
+        Stage::Files => "adding files",
+        Stage::Commands => "running commands",
         Stage::Store => "storing the root",
     }
 }
@@ -167,6 +171,10 @@ fn word(stage: Stage) -> &'static str {
         Stage::Unpack => "unpack",
         Stage::Copy => "copy",
         Stage::Configure => "configure",
+        Stage::Base => "base",
+        Stage::Programs => "programs",
+        Stage::Files => "files",
+        Stage::Commands => "commands",
         Stage::Store => "store",
     }
 }

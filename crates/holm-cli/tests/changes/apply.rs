@@ -1,8 +1,11 @@
 //! `holm apply`.
 
 use super::{Place, VIEW, output, told};
+use rustix::fs::{FileType, Mode, XattrFlags};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
+use testkit::is_root;
 
 #[test]
 fn once_applied_the_hosts_tree_is_the_one_the_sandbox_saw() {
@@ -101,19 +104,19 @@ fn nothing_but_files_directories_and_links_comes_out_without_rights() {
 #[test]
 fn nothing_is_written_through_a_link() {
     let place = Place::new("links");
-    let outside = place.0.join("outside");
+    let outside = place.join("outside");
     fs::create_dir(&outside).expect("scratch is ours");
     fs::write(outside.join("three"), "outside\n").expect("scratch is ours");
     // The sandbox's link, with what it wrote there before.
     place.runs("mkdir new; echo x > new/x; echo inside > deep/three; echo gone > deep/new");
     // The host's, made since.
-    fs::rename(place.work("deep"), place.0.join("away")).expect("scratch is ours");
+    fs::rename(place.work("deep"), place.join("away")).expect("scratch is ours");
     symlink(&outside, place.work("deep")).expect("scratch is ours");
     place.fails(&["apply", "--force", "try"], "deep");
     assert_eq!(fs::read_to_string(outside.join("three")).expect("it is there"), "outside\n");
     assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 1);
     fs::remove_file(place.work("deep")).expect("scratch is ours");
-    fs::rename(place.0.join("away"), place.work("deep")).expect("scratch is ours");
+    fs::rename(place.join("away"), place.work("deep")).expect("scratch is ours");
     place.runs(&format!("rm -r new; ln -s {} new", outside.display()));
     place.does(&["apply", "try"]);
     assert_eq!(fs::read_link(place.work("new")).expect("it is a link"), outside);
@@ -155,4 +158,63 @@ fn a_bind_that_only_reads_is_a_copy_that_can_be_written() {
     assert!(!place.work("new").exists());
     fs::set_permissions(place.work("one"), PermissionsExt::from_mode(0o600)).expect("it is ours");
     told(&output(&mut place.holm(&["apply", "try"])), 0);
+}
+
+#[test]
+fn nothing_is_written_to_another_file_system_and_what_was_written_before_is_told() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("other");
+    place.runs("mkdir a; chmod 750 a; echo 1 > a/one; echo inside > deep/three; echo z > zz");
+    let apply = place.holm(&["apply", "--force", "try"]);
+    let words = std::iter::once(apply.get_program()).chain(apply.get_args());
+    let script = "mount -t tmpfs none work/deep; echo other > work/deep/three; \"$@\"; echo ended $?; ls work/deep; cat work/deep/three";
+    let mut inside = Command::new("unshare");
+    inside.args(["--mount", "sh", "-c", script, "sh"]).args(words);
+    inside.env("HOLM_STORE", place.0.path()).current_dir(place.join("."));
+    let done = output(&mut inside);
+    let text = told(&done, 0);
+    assert!(text.contains("ended 125\nthree\nother\n"), "{text}");
+    assert!(text.contains("work/a\n") && text.contains("work/a/one\n") && !text.contains("zz\n"), "{text}");
+    let said = super::stores::said(&done);
+    assert!(
+        said.contains("deep/three") && said.contains("hint: what is listed was written, the rest was not"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(place.work("deep/three")).expect("it is there"), "3\n");
+    // What was written is none of the host's own changes.
+    place.does(&["apply", "try"]);
+    assert_eq!(fs::read_to_string(place.work("deep/three")).expect("it is there"), "inside\n");
+    assert!(place.work("zz").exists());
+    assert_eq!(fs::metadata(place.work("a")).expect("it was made").mode() & 0o777, 0o750);
+}
+
+#[test]
+fn neither_devices_nor_capabilities_come_out() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("rights");
+    place.runs("echo x > able; echo y > with");
+    // Both made by whom the sandbox could not be: the layer is what counts.
+    let null = rustix::fs::makedev(1, 3);
+    let made = rustix::fs::mknodat(
+        rustix::fs::CWD,
+        place.upper("null"),
+        FileType::CharacterDevice,
+        Mode::from_raw_mode(0o666),
+        null,
+    );
+    made.expect("root may");
+    let capability = [&0x0200_0000_u32.to_le_bytes()[..], &(1_u32 << 13).to_le_bytes(), &[0; 12]].concat();
+    for (name, value) in [("security.capability", capability.as_slice()), ("user.note", b"kept")] {
+        rustix::fs::setxattr(place.upper("able"), name, value, XattrFlags::empty()).expect("root may");
+    }
+    let text = place.does(&["apply", "try"]);
+    assert!(text.contains("null: only files, directories and links come out"), "{text}");
+    assert!(!place.work("null").exists());
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::listxattr(place.work("able"), names.as_mut_slice()).expect("it is there");
+    assert_eq!(String::from_utf8_lossy(&names[..length]), "user.note\0");
 }

@@ -57,7 +57,7 @@ fn a_directory_and_its_changes_become_a_root_and_it_stays_as_it_was() {
     place.in_root("./work", "echo new > /new; rm /two");
     assert!(place.does(&["commit", "try"]).contains("bound directories are no part of it"));
     assert_eq!(place.tree(), before);
-    let (shown, path) = (place.does(&["root", "export", "try", "try.tar"]), place.0.join("try.tar"));
+    let (shown, path) = (place.does(&["root", "export", "try", "try.tar"]), place.join("try.tar"));
     let listed = std::process::Command::new("tar").arg("tf").arg(path).output().expect("tar is there");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(shown.is_empty() && listed.contains("new\n") && !listed.contains("two\n"), "{listed}");

@@ -107,8 +107,8 @@ fn a_renamed_directory_and_a_copy_of_metadata_alone_are_what_they_were_made_of()
     assert!(!place.work("deep").exists() && place.work("moved/new").exists());
     // A mark that leads out leads nowhere.
     trusted("moved", "redirect", b"/../outside");
-    fs::create_dir(place.0.join("outside")).expect("scratch is ours");
-    fs::write(place.0.join("outside/secret"), "secret").expect("scratch is ours");
+    fs::create_dir(place.join("outside")).expect("scratch is ours");
+    fs::write(place.join("outside/secret"), "secret").expect("scratch is ours");
     assert!(!place.does(&["diff", "-p", "try"]).contains("secret"));
 }
 
@@ -125,7 +125,7 @@ fn trees_without_modes_and_deeper_than_any_path_can_be_dropped() {
     place.runs(&format!("i=0; while [ $i -lt 60 ]; do mkdir {long}; cd {long} || exit 0; i=$((i+1)); done"));
     place.fails(&["diff", "try"], "file name too long");
     place.does(&["drop", "try"]);
-    assert!(!place.0.join("store/changes/try").exists());
+    assert!(!place.join("store/changes/try").exists());
 }
 
 #[test]
@@ -156,11 +156,59 @@ fn nobody_uses_a_name_twice_at_once() {
 fn a_swapped_layer_is_not_followed() {
     let place = Place::new("swapped");
     place.runs("mkdir new; echo x > new/x");
-    let secret = place.0.join("secret");
+    let secret = place.join("secret");
     fs::create_dir(&secret).expect("scratch is ours");
     fs::write(secret.join("x"), "secret\n").expect("scratch is ours");
     fs::remove_dir_all(place.upper("new")).expect("it is ours");
     std::os::unix::fs::symlink(&secret, place.upper("new")).expect("it is ours");
     let shown = place.does(&["diff", "-p", "try"]);
     assert!(!shown.contains("+secret") && shown.contains("new: a link to "), "{shown}");
+}
+
+#[test]
+fn deep_directories_are_shown_on_a_small_stack() {
+    let place = Place::new("deepest");
+    place.runs("mkdir d");
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+    let mut here = rustix::fs::open(place.upper("d"), flags, Mode::empty()).expect("it is ours");
+    for _ in 1..800 {
+        rustix::fs::mkdirat(&here, "d", Mode::from_raw_mode(0o755)).expect("it is ours");
+        here = rustix::fs::openat(&here, "d", flags, Mode::empty()).expect("it is ours");
+    }
+    let diff = place.holm(&["diff", "try"]);
+    let mut small = std::process::Command::new("sh");
+    small.args(["-c", "ulimit -s 2048; exec \"$@\"", "sh"]).arg(diff.get_program()).args(diff.get_args());
+    let done = output(small.env("HOLM_STORE", place.0.path()));
+    assert_eq!(told(&done, 0).lines().count(), 800);
+    place.does(&["drop", "try"]);
+    assert!(!place.upper("d").exists());
+}
+
+#[test]
+fn a_root_directory_that_was_replaced_is_not_gone_on_with() {
+    let place = Place::new("replaced");
+    fs::create_dir(place.join("base")).expect("scratch is ours");
+    let run = [
+        "run",
+        "--root",
+        "./base",
+        "--overlay=try",
+        "--bind",
+        "/usr",
+        "--bind",
+        "/bin",
+        "--bind",
+        "/lib",
+        "--bind",
+        "/lib64",
+        "sh",
+        "-c",
+        "echo > /new",
+    ];
+    place.does(&run);
+    place.does(&run);
+    fs::rename(place.join("base"), place.join("old")).expect("scratch is ours");
+    fs::create_dir(place.join("base")).expect("scratch is ours");
+    place.fails(&run, "it is another directory than the changes are of");
+    place.fails(&["diff", "try"], "it is another directory than the changes are of");
 }

@@ -4,6 +4,9 @@
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod patience;
+#[path = "../stores/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod stores;
 
 mod apply;
 mod commit;
@@ -17,15 +20,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use testkit::{Scratch, holm};
 
 /// A store and a work tree of this test.
-struct Place(Scratch);
+struct Place(stores::Store);
 
 impl Place {
     /// The tree `work` has two files, a link, and a directory with a file.
     fn new(name: &str) -> Place {
-        let place = Place(Scratch::new(&format!("changes-{name}")));
+        let place = Place(stores::Store::new(&format!("changes-{name}")));
         fs::create_dir_all(place.work("deep")).expect("scratch is ours");
         for (path, text) in [("one", "1\n"), ("two", "2\n"), ("deep/three", "3\n")] {
             fs::write(place.work(path), text).expect("scratch is ours");
@@ -34,14 +36,16 @@ impl Place {
         place
     }
 
+    fn join(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.0.0.join(path)
+    }
+
     fn work(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.0.join("work").join(path)
+        self.join("work").join(path)
     }
 
     fn holm(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(holm());
-        command.env("HOLM_STORE", self.0.join("store")).current_dir(self.0.path()).args(arguments);
-        command
+        self.0.holm(arguments)
     }
 
     /// A command that runs a script in a copy of the tree.
@@ -59,21 +63,17 @@ impl Place {
     }
 
     fn does(&self, arguments: &[&str]) -> String {
-        told(&output(&mut self.holm(arguments)), 0)
+        self.0.does(arguments)
     }
 
     /// What a command says that ends with 125, and that has `text` in it.
     fn fails(&self, arguments: &[&str], text: &str) -> String {
-        let done = output(&mut self.holm(arguments));
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert_eq!(done.status.code(), Some(125), "{arguments:?}: {said}");
-        assert!(said.contains(text), "{arguments:?}: {said}");
-        said
+        self.0.fails(arguments, text)
     }
 
     /// The lines of `holm diff try` without the tree's own path.
     fn diff(&self) -> Vec<String> {
-        let work = format!("{}/", self.0.join("work").display());
+        let work = format!("{}/", self.join("work").display());
         self.does(&["diff", "try"]).lines().map(|line| line.replacen(&work, "", 1)).collect()
     }
 
@@ -85,7 +85,7 @@ impl Place {
 
     /// The directory of changes on the host.
     fn upper(&self, path: &str) -> PathBuf {
-        self.0.join("store/changes/try/1-upper").join(path)
+        self.join("store/changes/try/1-upper").join(path)
     }
 }
 

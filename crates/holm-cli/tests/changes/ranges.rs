@@ -26,5 +26,5 @@ fn files_of_subordinate_ids_are_shown_applied_and_dropped() {
     let file = fs::metadata(place.work("file")).expect("it is there");
     assert_eq!((file.uid(), file.mode() & 0o777), (us, 0));
     place.does(&["drop", "try"]);
-    assert!(!place.0.join("store/changes/try").exists());
+    assert!(!place.join("store/changes/try").exists());
 }

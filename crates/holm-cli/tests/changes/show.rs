@@ -87,9 +87,9 @@ fn changes_of_the_root_are_shown_and_go_on_in_the_next_run() {
 #[test]
 fn a_name_that_is_a_directory_or_has_a_slash_is_a_directory() {
     let place = Place::new("directory");
-    fs::create_dir(place.0.join("kept")).expect("scratch is ours");
+    fs::create_dir(place.join("kept")).expect("scratch is ours");
     place.does(&["run", "--overlay=kept", "touch", "/usr/new"]);
-    assert!(place.0.join("kept/usr-upper/new").exists());
+    assert!(place.join("kept/usr-upper/new").exists());
     place.does(&["run", "--overlay=changes:kept", "touch", "/usr/named"]);
     assert_eq!(place.does(&["diff", "kept"]), "added    /usr/named\n");
     place.fails(&["run", "--overlay=./no", "true"], "cannot keep changes in ./no");
@@ -106,7 +106,7 @@ fn what_no_program_ran_for_leaves_no_changes() {
     place.fails(&["run", "--overlay=try", "--bind", "nowhere", "true"], "cannot bind nowhere");
     let missing = output(&mut place.holm(&["run", "--overlay=try", "no-such-program"]));
     told(&missing, 127);
-    let kept = fs::read_dir(place.0.join("store/changes")).expect("it was made").count();
+    let kept = fs::read_dir(place.join("store/changes")).expect("it was made").count();
     assert_eq!((kept, place.does(&["diff"]).lines().count()), (0, 1));
 }
 
@@ -116,14 +116,14 @@ fn to_explain_makes_and_locks_nothing() {
     let explain = ["run", "--explain=sh", "--overlay=try", "--bind", "work", "true"];
     let first = place.does(&explain);
     assert!(first.contains("store/changes/try/1-upper") && first.contains("no lock is held"));
-    assert!(!place.0.join("store").exists(), "the store was made");
+    assert!(!place.join("store").exists(), "the store was made");
     place.does(&["run", "--overlay=try", "true"]);
     let names = || {
-        let all = fs::read_dir(place.0.join("store/changes/try")).expect("a program ran").flatten();
+        let all = fs::read_dir(place.join("store/changes/try")).expect("a program ran").flatten();
         all.map(|item| item.file_name()).collect::<std::collections::BTreeSet<_>>()
     };
     let before = names();
-    let lock = fs::File::open(place.0.join("store/changes/try/lock")).expect("it was made");
+    let lock = fs::File::open(place.join("store/changes/try/lock")).expect("it was made");
     lock.lock().expect("nobody has it");
     assert!(place.does(&explain).contains("store/changes/try/1-upper"), "a locked one");
     assert_eq!(names(), before);
@@ -138,7 +138,7 @@ fn changes_are_of_one_root() {
         &["run", "--root", "work", "--overlay=try", "true"],
         "cannot go on with changes try: they are of another root",
     );
-    fs::rename(place.work(""), place.0.join("away")).expect("scratch is ours");
+    fs::rename(place.work(""), place.join("away")).expect("scratch is ours");
     fs::create_dir(place.work("")).expect("scratch is ours");
     place.fails(&["diff", "try"], "it is another directory");
     place.fails(&["run", "--overlay=try", "--bind", "work", "true"], "it is another directory");
@@ -160,7 +160,7 @@ fn what_can_not_be_copied_is_not_bound() {
 fn a_damaged_file_is_named_and_can_be_dropped() {
     let place = Place::new("damaged");
     place.runs("true");
-    let about = place.0.join("store/changes/try/about.json");
+    let about = place.join("store/changes/try/about.json");
     fs::write(&about, "{").expect("it is ours");
     place.fails(&["diff", "try"], "hint: holm drop try removes the changes");
     place.fails(&["run", "--overlay=try", "true"], "about.json");
@@ -174,7 +174,7 @@ fn the_store_of_changes_is_the_callers_alone() {
     let place = Place::new("mode");
     place.runs("true");
     for path in ["store", "store/changes", "store/changes/try"] {
-        let mode = fs::metadata(place.0.join(path)).expect("it is there").permissions().mode();
+        let mode = fs::metadata(place.join(path)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{path}");
     }
 }

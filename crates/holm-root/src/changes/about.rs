@@ -109,6 +109,43 @@ pub enum Ids {
     },
 }
 
+impl About {
+    /// Reads what is known of the changes of this name.
+    ///
+    /// # Errors
+    /// It is damaged, or of another version or name; why, in words.
+    pub fn parse(bytes: &[u8], name: &str) -> Result<About, String> {
+        let about: About =
+            serde_json::from_slice(bytes).map_err(|error| format!("it tells nothing of changes: {error}"))?;
+        match about.version == VERSION && about.name == name && about.places.iter().all(Place::is_plain) {
+            true => Ok(about),
+            false => Err("it is of another version or name, or damaged".to_owned()),
+        }
+    }
+}
+
+impl Place {
+    /// Whether it was bound: it is no part of the root.
+    pub fn is_bound(&self) -> bool {
+        !self.key.is_empty() && self.key.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    /// Whether its key is one that names a directory of ours.
+    fn is_plain(&self) -> bool {
+        matches!(self.key.as_str(), "root" | "usr") || self.is_bound()
+    }
+
+    /// The name of the directory with its changes.
+    pub(super) fn upper(&self) -> String {
+        format!("{}-upper", self.key)
+    }
+
+    /// The name of the directory that overlayfs works in.
+    pub(super) fn work(&self) -> String {
+        format!("{}-work", self.key)
+    }
+}
+
 impl Ids {
     /// Whether some are not the caller's own.
     pub fn has_ranges(&self) -> bool {

@@ -9,6 +9,7 @@
 //! What comes out is a file, a directory or a link of the caller's own, with permission bits (0777), `user.*`
 //! attributes and its time; no set-user-id bit, capability, device, FIFO or socket.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,9 +23,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::compare::{Aspect, Change, Comparison, Spot, What};
-use super::layer::{Layer, beneath, data};
+use super::layer::{Layer, data};
 use super::remove;
 use crate::store::error::Error;
+use crate::tree::reach::beneath;
 use crate::tree::scan::{attributes, join};
 
 /// A directory that this command has for itself, with the file in the making and what was in its way.
@@ -90,10 +92,12 @@ impl<'c> Application<'c> {
         let all = &comparison.changes;
         let is_chosen = |change: &&Change| chosen(&comparison.inside(&change.path));
         // A new directory goes with what is chosen in it.
-        let holds = |change: &&Change| {
-            let within = |other: &Change| other.path != change.path && other.path.starts_with(&change.path);
-            change.what == What::Added && all.iter().filter(is_chosen).any(within)
-        };
+        let mut above: HashSet<&Path> = HashSet::new();
+        for change in all.iter().filter(is_chosen) {
+            // What is above one that is known is known, too.
+            change.path.ancestors().skip(1).take_while(|path| above.insert(path)).for_each(drop);
+        }
+        let holds = |change: &&Change| change.what == What::Added && above.contains(&*change.path);
         for change in all.iter().filter(|change| is_chosen(change) || holds(change)) {
             match act(change).and_then(|act| if change.path.starts_with(OWN) { Err(RESERVED) } else { Ok(act) }) {
                 Err(why) => new.left.push((comparison.inside(&change.path), why)),
@@ -241,14 +245,15 @@ impl<'c> Application<'c> {
         Ok(futimens(&file, &Timestamps { last_access: time, last_modification: time })?)
     }
 
-    /// Gives new directories their modes, once all is in them, and syncs; what was written, as it is now on the host.
+    /// Gives new directories their modes, once all is in them, and syncs, after so many steps were made; what was written,
+    /// as it is now on the host.
     ///
     /// # Errors
     /// A directory is gone, or the disk fails.
-    pub fn finish(&self) -> Result<Vec<(PathBuf, Stat)>, Error> {
+    pub fn finish(&self, made: usize) -> Result<Vec<(PathBuf, Stat)>, Error> {
         let root = self.comparison.base().root();
         let mut done = Vec::new();
-        for step in self.steps.iter().rev().filter(|step| step.act != Act::Remove) {
+        for step in self.steps.iter().take(made).rev().filter(|step| step.act != Act::Remove) {
             let path = step.change.path.as_os_str().as_bytes();
             let failed = || Error::io("apply", &step.path);
             if step.act == Act::Write && step.change.after.as_ref().is_some_and(|after| after.kind().is_dir()) {

@@ -7,14 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{RenameFlags, Timespec, renameat_with};
+use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::remove;
 use crate::store::error::Error;
 use crate::store::listing::Facts;
 use crate::store::open_directory;
-use crate::tree::Tree;
+use crate::tree::{Tree, epoch};
 
 /// Its directory.
 pub(super) const BASE: &str = "root-base";
@@ -57,7 +57,7 @@ fn put(tree: &mut Tree, entry: &Entry) -> io::Result<()> {
     let (Entry::Directory(at, _) | Entry::File(at, ..) | Entry::Link(at, _)) = entry;
     let path = at.strip_prefix("/").unwrap_or(at).as_os_str().as_bytes();
     let facts = |mode: u32| Facts { mode, ..Facts::default() };
-    let time = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let time = epoch();
     match entry {
         Entry::Directory(_, mode) => tree.directory(path, facts(*mode), time)?,
         Entry::File(_, bytes, mode) => tree.file(path, facts(*mode), time, |sink| sink.write_all(bytes))?,

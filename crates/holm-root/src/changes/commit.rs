@@ -4,23 +4,22 @@
 //! Then each change is made in the draft, whose own look-ups keep every path inside.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, openat, statat};
+use rustix::fs::FileType;
 
 use super::compare::{Aspect, Change, Comparison, Renames, Spot, What};
 use super::{About, Changes, Root};
 use crate::image::Config;
 use crate::progress::untold;
 use crate::store::error::Error;
+use crate::store::laid::top;
 use crate::store::listing::{Facts, Item, Listing};
 use crate::store::{Metadata, Store};
 use crate::tree::scan::{attributes, device};
-use crate::tree::{Sink, Tree, copy};
+use crate::tree::{Sink, Tree, copy, modified};
 use crate::unpack::Limits;
 
 /// A path of the root that failed, and why.
@@ -33,7 +32,7 @@ impl Changes {
     /// The root was the host's or made of its programs; another root has the name; something can't be read or stored.
     pub fn commit(&self, name: &str) -> Result<Metadata, Error> {
         crate::store::check_name(name)?;
-        let about = self.store.changes(&self.name)?;
+        let about = self.about()?;
         let of = match &about.root {
             Root::Host | Root::Programs(_) => return Err(Error::Uncommitted { name: self.name.clone() }),
             Root::Directory(path) => format!("directory {}", path.path().display()),
@@ -69,14 +68,7 @@ fn limit() -> u64 {
 /// Fills a draft with the root that changes are of; its listing, if it is a stored one.
 fn lay_out(store: &Store, about: &About, tree: &mut Tree) -> Result<Listing, Error> {
     match &about.root {
-        Root::Stored { id, .. } => {
-            let (listing, files) = (store.listing(id)?, store.open_files(id)?);
-            for (path, item) in &listing.0 {
-                let laid = lay(files.as_fd(), path, item, tree);
-                laid.map_err(|error| Error::unpack(Path::new(std::ffi::OsStr::from_bytes(path)))(error))?;
-            }
-            Ok(listing)
-        }
+        Root::Stored { id, .. } => store.lay_out(id, tree),
         Root::Directory(path) => {
             let failed =
                 |(inside, error): Failed| Error::unpack(&path.path().join(std::ffi::OsStr::from_bytes(&inside)))(error);
@@ -85,36 +77,6 @@ fn lay_out(store: &Store, about: &About, tree: &mut Tree) -> Result<Listing, Err
         }
         Root::Host | Root::Programs(_) => Err(Error::Uncommitted { name: about.name.clone() }),
     }
-}
-
-/// Makes one entry of a stored root again.
-fn lay(files: std::os::fd::BorrowedFd<'_>, path: &[u8], item: &Item, tree: &mut Tree) -> io::Result<()> {
-    // Device nodes aren't on disk.
-    let time = || statat(files, path, AtFlags::SYMLINK_NOFOLLOW).map_or(EPOCH, |status| modified(&status));
-    match item {
-        Item::Directory(facts) => tree.directory(top(path), facts.clone(), time())?,
-        Item::Fifo(facts) => tree.fifo(path, facts.clone(), time())?,
-        Item::Link { facts, text } => tree.link(path, text, facts.clone(), time())?,
-        Item::Device { facts, device } => tree.device(path, facts.clone(), *device)?,
-        Item::Hard { of } => tree.hard_link(path, of)?,
-        Item::File { facts, .. } => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let mut file = File::from(openat(files, path, flags, Mode::empty())?);
-            tree.file(path, facts.clone(), time(), |sink: &mut Sink| io::copy(&mut file, sink).map(drop))?;
-        }
-    }
-    Ok(())
-}
-
-const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-
-fn modified(status: &Stat) -> Timespec {
-    Timespec { tv_sec: status.st_mtime, tv_nsec: i64::try_from(status.st_mtime_nsec).unwrap_or_default() }
-}
-
-/// A path as a tree takes it: the root itself is empty.
-fn top(path: &[u8]) -> &[u8] {
-    if path == b"." { b"" } else { path }
 }
 
 struct Make<'m> {
@@ -146,7 +108,7 @@ impl Make<'_> {
                 let size = content.metadata()?.len();
                 let too_large = || io::Error::other("the changes are larger than 32 GiB, the limit");
                 self.left = self.left.checked_sub(size).ok_or_else(too_large)?;
-                tree.file(path, facts, time, |sink: &mut Sink| io::copy(&mut content, sink).map(drop))?;
+                tree.file(path, facts, time, |sink: &mut Sink| sink.whole(&mut content))?;
             }
             FileType::Symlink => tree.link(path, &self.comparison.link(after)?, facts, time)?,
             FileType::Fifo => tree.fifo(path, facts, time)?,

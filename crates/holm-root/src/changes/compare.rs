@@ -120,7 +120,10 @@ impl Comparison {
         let (upper, base) = layers;
         let mut walk = Walk { upper: &upper, base: &base, about, place, renames, changes: Vec::new() };
         let top = || Some(b".".to_vec());
-        walk.entry(b".", Trace { upper: top(), under: top(), base: top() })?;
+        let mut left = vec![(b".".to_vec(), Trace { upper: top(), under: top(), base: top() })];
+        while let Some((path, trace)) = left.pop() {
+            left.extend(walk.entry(&path, trace)?.into_iter().rev());
+        }
         let changes = walk.changes;
         Ok(Comparison { place: place.clone(), changes, upper, base })
     }
@@ -195,10 +198,14 @@ impl Walk<'_> {
         move |errno| Error::io("read", &whole)(errno)
     }
 
-    fn entry(&mut self, path: &[u8], trace: Trace) -> Result<(), Error> {
+    /// Looks at a path; what lies right below it and is to be looked at, too, in order.
+    fn entry(&mut self, path: &[u8], trace: Trace) -> Result<Vec<(Vec<u8>, Trace)>, Error> {
         let upper = self.look(self.upper, trace.upper.as_deref(), path)?;
         let under = self.look(self.base, trace.under.as_deref(), path)?;
-        let before = self.look(self.base, trace.base.as_deref(), path)?;
+        let before = match trace.base == trace.under {
+            true => under.clone(),
+            false => self.look(self.base, trace.base.as_deref(), path)?,
+        };
         let before = before.zip(trace.base).map(|(node, at)| Spot::base(&at, node.status));
         let (mut below, mut from) = (trace.under.clone().filter(|_| under.is_some()), None);
         let after = match (&upper, &trace.upper) {
@@ -226,7 +233,7 @@ impl Walk<'_> {
         self.compared(path, before, after, (trace.upper.filter(|_| upper.is_some()), below), from)
     }
 
-    /// Notes what is another at a path, and goes on below it.
+    /// Notes what is another at a path; what lies right below it.
     fn compared(
         &mut self,
         path: &[u8],
@@ -234,7 +241,7 @@ impl Walk<'_> {
         after: Option<Spot>,
         (upper, below): (Option<Vec<u8>>, Option<Vec<u8>>),
         from: Option<Vec<u8>>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<(Vec<u8>, Trace)>, Error> {
         let told = from.filter(|_| self.renames == Renames::Told && before.is_none());
         let origin = match &told {
             Some(from) => self.look(self.base, Some(from), path)?.map(|node| Spot::base(from, node.status)),
@@ -258,17 +265,20 @@ impl Walk<'_> {
         if let Some(what) = what {
             self.changes.push(Change { path: as_path(path), what, before: origin, after });
         }
-        if whole && (upper.is_some() || below != base) { self.below(path, &upper, &below, &base) } else { Ok(()) }
+        match whole && (upper.is_some() || below != base) {
+            true => self.below(path, &upper, &below, &base),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// The entries of a directory, wherever they are.
     fn below(
-        &mut self,
+        &self,
         path: &[u8],
         upper: &Option<Vec<u8>>,
         below: &Option<Vec<u8>>,
         base: &Option<Vec<u8>>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<(Vec<u8>, Trace)>, Error> {
         let mut names = Vec::new();
         if let Some(upper) = upper {
             names = self.upper.names(upper).map_err(self.failed(path))?;
@@ -280,11 +290,11 @@ impl Walk<'_> {
             names.sort_unstable();
             names.dedup();
         }
-        for name in names {
-            let at = |directory: &Option<Vec<u8>>| directory.as_ref().map(|directory| join(directory, &name));
-            self.entry(&join(path, &name), Trace { upper: at(upper), under: at(below), base: at(base) })?;
-        }
-        Ok(())
+        let trace = |name: &Vec<u8>| {
+            let at = |directory: &Option<Vec<u8>>| directory.as_ref().map(|directory| join(directory, name));
+            (join(path, name), Trace { upper: at(upper), under: at(below), base: at(base) })
+        };
+        Ok(names.iter().map(trace).collect())
     }
 
     fn look(&self, layer: &Layer, path: Option<&[u8]>, shown: &[u8]) -> Result<Option<super::layer::Node>, Error> {

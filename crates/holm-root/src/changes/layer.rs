@@ -10,16 +10,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat, fgetxattr, fstat, openat2, readlinkat};
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fgetxattr, fstat, readlinkat};
 use rustix::io::{Errno, Result};
 
 use super::Marks;
 use crate::store::error::Error;
 use crate::store::open_directory;
 use crate::tree::names;
-
-/// How often a path is opened again that changes meanwhile.
-const MOST: usize = 100;
+use crate::tree::reach::beneath;
 
 /// A layer: what a sandbox changed, or what its changes are of.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub(super) struct Layer {
 }
 
 /// What is at a path of a layer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) status: Stat,
     pub(super) mark: Mark,
@@ -113,22 +111,6 @@ impl Layer {
         let opened = self.at(path, OFlags::PATH)?;
         Ok(readlinkat(&opened, "", Vec::new())?.into_bytes())
     }
-}
-
-/// Opens a path beneath a directory, through no link and onto no other file system; the last part may be a link with
-/// `O_PATH`.
-pub(super) fn beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
-    let path = if path.is_empty() { b"." } else { path };
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    for _ in 1..MOST {
-        match openat2(root, path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN) => {}
-            done => return done,
-        }
-    }
-    openat2(root, path, flags, Mode::empty(), resolve)
 }
 
 /// The value of a mark.

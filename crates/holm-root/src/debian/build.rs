@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::archive::{Selection, Stand};
-use super::configure::{self, WAITING, configure};
+use super::configure::{WAITING, configure};
 use super::database;
 use super::package::{Fetched, Package};
 use super::source::Archive;
@@ -23,6 +23,7 @@ use crate::store::draft::{Draft, check_name};
 use crate::store::listing::hex;
 use crate::store::{self, Metadata, Writer};
 use crate::tree::{Owners, Tree};
+use crate::within::Failed;
 
 /// The version of what is made of packages: a new one makes other recipes.
 const VERSION: &str = "holm debian 1\n";
@@ -87,7 +88,7 @@ impl Recipe {
     }
 
     /// SHA-256 of everything that counts, in hexadecimal.
-    fn hash(&self) -> String {
+    pub fn hash(&self) -> String {
         let epoch = self.epoch.map_or(String::new(), |epoch| epoch.to_string());
         let mut all = Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -131,6 +132,40 @@ impl Recipe {
         if let Some(there) = self.made(writer, name, source)? {
             return Ok(there);
         }
+        let draft = self.draft(writer, fetched, progress)?;
+        tell(progress, Stage::Store, 0, 1)?;
+        let metadata = writer.finish(draft, name, source.to_owned(), None)?;
+        writer.note(&self.hash(), &metadata)?;
+        Ok(metadata)
+    }
+
+    /// The root that the same recipe has made before, if it is still there.
+    pub fn known(&self, writer: &Writer) -> Option<Metadata> {
+        writer.known(&self.hash())
+    }
+
+    /// Makes the root and stores it without a name, unless it was made before: something is made of it.
+    ///
+    /// # Errors
+    /// As of [`Recipe::build`].
+    pub fn base(
+        &self,
+        writer: &Writer,
+        fetched: &[Fetched],
+        source: &str,
+        progress: Tell<'_>,
+    ) -> Result<Metadata, Error> {
+        if let Some(there) = self.known(writer) {
+            return Ok(there);
+        }
+        let draft = self.draft(writer, fetched, progress)?;
+        let metadata = writer.keep(draft, source.to_owned(), None)?;
+        writer.note(&self.hash(), &metadata)?;
+        Ok(metadata)
+    }
+
+    /// A draft with all of it.
+    fn draft(&self, writer: &Writer, fetched: &[Fetched], progress: Tell<'_>) -> Result<Draft, Error> {
         let mut fetched = fetched.to_vec();
         fetched.sort_by(|one, other| rank(&one.package).cmp(&rank(&other.package)));
         if !fetched.iter().map(|one| &one.package).eq(&self.packages) {
@@ -140,10 +175,7 @@ impl Recipe {
         }
         let mut draft = writer.begin()?;
         self.fill(&mut draft, &fetched, progress)?;
-        tell(progress, Stage::Store, 0, 1)?;
-        let metadata = writer.finish(draft, name, source.to_owned(), None)?;
-        writer.note(&self.hash(), &metadata)?;
-        Ok(metadata)
+        Ok(draft)
     }
 
     fn fill(&self, draft: &mut Draft, packages: &[Fetched], progress: Tell<'_>) -> Result<(), Error> {
@@ -185,8 +217,8 @@ impl Recipe {
         });
         flow?;
         done.map_err(|error| match error {
-            configure::Failed::Start(error) => Error::Sandbox(error),
-            configure::Failed::Script(said) => Error::Script { said },
+            Failed::Start(error) => Error::Sandbox(error),
+            Failed::Program(_, said) => Error::Script { said },
         })?;
         clean(&mut draft.tree, policy).map_err(finish)?;
         draft.tree.revisit(start, epoch).map_err(finish)

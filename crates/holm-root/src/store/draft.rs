@@ -102,6 +102,9 @@ const EROFS: (usize, &[u8]) = (1024, &[0xe2, 0xe1, 0xf5, 0xe0]);
 /// Begins the name of a root in the making.
 pub(super) const DRAFT: &str = "draft-";
 
+/// Begins what is said of a root that a recipe's file made; the rest is the file's path.
+pub(crate) const RECIPE: &str = "recipe ";
+
 /// A root in the making; its directory is removed unless it was renamed.
 pub(crate) struct Draft {
     path: PathBuf,
@@ -139,6 +142,26 @@ impl Store {
     /// The source can't be read or is refused; the name is another root's; no space is left; `tell` wanted it to stop.
     pub fn import(&self, source: Source<'_>, name: &str, tell: Tell<'_>) -> Result<Metadata, Error> {
         check_name(name)?;
+        let draft = self.filled(source, tell)?;
+        let metadata = self.clone().write()?.finish(draft, name, source.words(), source.config())?;
+        // It is stored, whatever the answer.
+        let _ = tell(Progress { stage: Stage::Store, done: 1, total: 1 });
+        Ok(metadata)
+    }
+
+    /// Stores a root without a name, for something to be made of it as long as the store is locked.
+    ///
+    /// # Errors
+    /// The source can't be read or is refused; no space is left; `tell` wanted it to stop.
+    pub fn import_unnamed(&self, source: Source<'_>, tell: Tell<'_>) -> Result<(Metadata, Writer), Error> {
+        let draft = self.filled(source, tell)?;
+        let writer = self.clone().write()?;
+        let metadata = writer.keep(draft, source.words(), source.config())?;
+        Ok((metadata, writer))
+    }
+
+    /// A root with all of a source.
+    fn filled(&self, source: Source<'_>, tell: Tell<'_>) -> Result<Draft, Error> {
         // There must be a store for a draft to be in it.
         drop(self.clone().write()?);
         let draft = match source {
@@ -156,13 +179,10 @@ impl Store {
             }
             Source::Image(image, limits) => image.unpack(|| self.begin(), limits, tell)?,
         };
-        if tell(Progress { stage: Stage::Store, done: 0, total: 1 }).is_break() {
-            return Err(Error::Interrupted);
+        match tell(Progress { stage: Stage::Store, done: 0, total: 1 }).is_break() {
+            true => Err(Error::Interrupted),
+            false => Ok(draft),
         }
-        let metadata = self.clone().write()?.finish(draft, name, source.words(), source.config())?;
-        // It is stored, whatever the answer.
-        let _ = tell(Progress { stage: Stage::Store, done: 1, total: 1 });
-        Ok(metadata)
     }
 
     fn archive(&self, path: &Path, limits: Limits, tell: Tell<'_>) -> Result<Draft, Error> {
@@ -221,35 +241,19 @@ impl Writer {
         source: String,
         config: Option<Config>,
     ) -> Result<Metadata, Error> {
-        let found = scan(&mut draft.tree).map_err(store_failed)?;
-        let text = found.listing.text();
-        let owners = draft.tree.owners();
-        let mut metadata = Metadata {
-            version: metadata::VERSION,
-            name: name.to_owned(),
-            id: listing::id(&text),
-            source,
-            created: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
-            size: found.listing.size(),
-            entries: found.listing.0.len() as u64,
-            owners,
-            not_on_disk: not_on_disk(&found.listing, owners, found.left_out),
-            config,
-        };
+        let (mut metadata, found, text) = describe(&mut draft, name, source, config)?;
         if let Some(there) = self.vacant(&metadata)? {
             return Ok(there);
         }
-        if self.store.root(&metadata.id).exists() {
-            // It may have been about to be removed: whoever renamed it has not seen its name written.
-            sync_directory(&self.store.path.join("roots"))?;
-            // It stays as whoever stored it could make it.
-            if let Some(same) = self.store.same(&metadata.id)? {
-                (metadata.owners, metadata.not_on_disk) = (same.owners, same.not_on_disk);
-            }
-        } else {
-            self.publish(&mut draft, &found, &text, &metadata.id)?;
-        }
+        self.publish(&mut draft, &found, &text, &mut metadata)?;
         self.put_name(&metadata)?;
+        Ok(metadata)
+    }
+
+    /// Stores a root that is complete without a name: [`Writer::collect`] removes it.
+    pub(crate) fn keep(&self, mut draft: Draft, source: String, config: Option<Config>) -> Result<Metadata, Error> {
+        let (mut metadata, found, text) = describe(&mut draft, "", source, config)?;
+        self.publish(&mut draft, &found, &text, &mut metadata)?;
         Ok(metadata)
     }
 
@@ -257,14 +261,26 @@ impl Writer {
     pub(super) fn vacant(&self, metadata: &Metadata) -> Result<Option<Metadata>, Error> {
         match self.store.find(&metadata.name) {
             Ok(there) if (&there.id, &there.config) == (&metadata.id, &metadata.config) => Ok(Some(there)),
+            // The same recipe has made another root: the name moves.
+            Ok(there) if there.source == metadata.source && metadata.source.starts_with(RECIPE) => Ok(None),
             Ok(_) => Err(Error::Taken { name: metadata.name.clone() }),
             Err(Error::Unknown { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes a finished draft a root of the store.
-    fn publish(&self, draft: &mut Draft, found: &Found, text: &str, id: &str) -> Result<(), Error> {
+    /// Makes a finished draft a root of the store, unless the same root is there.
+    fn publish(&self, draft: &mut Draft, found: &Found, text: &str, metadata: &mut Metadata) -> Result<(), Error> {
+        let root = self.store.root(&metadata.id);
+        if root.exists() {
+            // It may have been about to be removed: whoever renamed it has not seen its name written.
+            sync_directory(&self.store.path.join("roots"))?;
+            // It stays as whoever stored it could make it.
+            if let Some(same) = self.store.same(&metadata.id)? {
+                (metadata.owners, metadata.not_on_disk) = (same.owners, same.not_on_disk);
+            }
+            return Ok(());
+        }
         let tree = &draft.tree;
         let Found { listing, status, .. } = found;
         let path = self.store.pool();
@@ -278,11 +294,35 @@ impl Writer {
         // Once for all files: one by one takes longer than making them.
         rustix::fs::syncfs(tree.root()).map_err(Error::io("sync", &draft.path))?;
         pool::add(tree.root(), pool.as_fd(), &new).map_err(store_failed)?;
-        let root = self.store.root(id);
         fs::rename(&draft.path, &root).map_err(Error::io("store", &root))?;
         draft.lock = None;
         sync_directory(&self.store.path.join("roots"))
     }
+}
+
+/// What is known of a draft that is complete.
+fn describe(
+    draft: &mut Draft,
+    name: &str,
+    source: String,
+    config: Option<Config>,
+) -> Result<(Metadata, Found, String), Error> {
+    let found = scan(&mut draft.tree).map_err(store_failed)?;
+    let text = found.listing.text();
+    let owners = draft.tree.owners();
+    let metadata = Metadata {
+        version: metadata::VERSION,
+        name: name.to_owned(),
+        id: listing::id(&text),
+        source,
+        created: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
+        size: found.listing.size(),
+        entries: found.listing.0.len() as u64,
+        owners,
+        not_on_disk: not_on_disk(&found.listing, owners, found.left_out),
+        config,
+    };
+    Ok((metadata, found, text))
 }
 
 /// Refuses what can't be a name.

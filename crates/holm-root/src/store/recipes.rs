@@ -11,7 +11,7 @@ use super::{Error, Metadata, Writer, metadata};
 impl Writer {
     /// Gives a name to the root that this recipe made, if it is still there.
     pub(crate) fn made(&self, recipe: &str, name: &str, source: &str) -> Result<Option<Metadata>, Error> {
-        let Some(known) = self.record(&self.recipe(recipe)) else { return Ok(None) };
+        let Some(known) = self.known(recipe) else { return Ok(None) };
         let created = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let metadata = Metadata { name: name.to_owned(), source: source.to_owned(), created, ..known };
         if let Some(there) = self.vacant(&metadata)? {
@@ -19,6 +19,11 @@ impl Writer {
         }
         self.put_name(&metadata)?;
         Ok(Some(metadata))
+    }
+
+    /// The root that this recipe made, if it is still there.
+    pub(crate) fn known(&self, recipe: &str) -> Option<Metadata> {
+        self.record(&self.recipe(recipe))
     }
 
     /// Notes which root a recipe has made.

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, fstat, op
 use rustix::io::Errno;
 
 use super::scan::{attributes, device, join};
-use super::{DIRECTORY, Sink, Tree, names};
+use super::{DIRECTORY, Sink, Tree, modified, names};
 use crate::progress::{Progress, Stage, Tell};
 use crate::store::error::Stopped;
 use crate::store::listing::Facts;
@@ -63,7 +63,7 @@ impl Copy<'_> {
         }
         let mut facts =
             Facts { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid, ..Facts::default() };
-        let modified = Timespec { tv_sec: status.st_mtime, tv_nsec: i64::try_from(status.st_mtime_nsec).unwrap_or(0) };
+        let modified = modified(&status);
         match kind {
             FileType::Directory if identity == self.store => return Err(io::Error::other("the store is in it")),
             FileType::Directory => return self.directory(path, facts, modified),

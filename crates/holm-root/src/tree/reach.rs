@@ -17,18 +17,8 @@ const MOST: usize = 1000;
 
 /// Opens a directory that is there.
 pub(super) fn existing(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
-    let path = if path.is_empty() { b"." } else { path };
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut found = Err(Errno::AGAIN);
-    for _ in 0..MOST {
-        found = openat2(root, path, flags, Mode::empty(), inside);
-        // A rename elsewhere on the machine while `..` was looked up (openat2(2)).
-        if !matches!(found, Err(Errno::AGAIN)) {
-            break;
-        }
-    }
-    found
+    open(root, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, inside)
 }
 
 impl Tree {
@@ -87,4 +77,25 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
         path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec).collect();
     parts.reverse();
     parts
+}
+
+/// Opens a path beneath a directory that somebody else may be changing, through no link and onto no other file system; the
+/// last part may be a link with `O_PATH`.
+pub(crate) fn beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
+    let resolve =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    open(root, path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, resolve)
+}
+
+fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd> {
+    let path = if path.is_empty() { b"." } else { path };
+    let mut found = Err(Errno::AGAIN);
+    for _ in 0..MOST {
+        found = openat2(root, path, flags, Mode::empty(), resolve);
+        // A rename elsewhere on the machine while `..` was looked up (openat2(2)).
+        if !matches!(found, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    found
 }

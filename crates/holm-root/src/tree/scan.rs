@@ -154,7 +154,11 @@ pub(crate) fn attributes(file: BorrowedFd<'_>, left_out: &mut u64) -> Result<BTr
 /// The hash of a file's content.
 pub(crate) fn hash_file(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Hash> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(openat(root, path, flags, Mode::empty())?);
+    hash_content(File::from(openat(root, path, flags, Mode::empty())?))
+}
+
+/// The hash of what an open file holds.
+pub(crate) fn hash_content(mut file: File) -> io::Result<Hash> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 128 << 10];
     loop {

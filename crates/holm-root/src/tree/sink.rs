@@ -44,8 +44,9 @@ impl Sink {
         self.skip(count)
     }
 
-    /// Takes all of a file: as another name for the same blocks (FICLONE, ioctl_ficlone(2)) where the file system can, else as a copy.
-    pub(super) fn whole(&mut self, source: &mut File) -> io::Result<()> {
+    /// Takes all of a file: as another name for the same blocks (FICLONE, ioctl_ficlone(2)) where the file system can, else
+    /// as a copy.
+    pub(crate) fn whole(&mut self, source: &mut File) -> io::Result<()> {
         if rustix::fs::ioctl_ficlone(&self.file, &*source).is_err() {
             return io::copy(source, self).map(drop);
         }
