@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 /// The door's name.
 pub(crate) const DOOR: &str = "door";
 const RECORD: &str = "state.json";
-const ASIDE: &str = "state.json.new";
+/// What has to end with a container is noted apart, so that a record which can't be read doesn't keep it alive.
+const HOLDS: &str = "holds.json";
+const ASIDE: &str = "new";
 /// A record has at most so many bytes: 1 MiB.
 const MOST: u64 = 1 << 20;
 /// The version of the record's form.
@@ -87,6 +89,16 @@ pub struct Process {
     pub pid: i32,
     /// When it began, in clock ticks since boot (proc(5), `starttime`).
     pub start: u64,
+}
+
+/// What has to end with a container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holds {
+    /// Its first process, once there is one.
+    pub process: Option<Process>,
+    /// Its control groups.
+    pub groups: Vec<Group>,
 }
 
 /// What a container does.
@@ -254,12 +266,16 @@ impl Place {
     /// # Errors
     /// The directory can't be written; the record before stays.
     pub fn write(&self, record: &Record) -> Result<()> {
-        let failed = |error: std::io::Error| Error::io(format!("note the state of container {}", self.id), error);
-        let text = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
+        let holds = Holds { process: record.process, groups: record.groups.clone() };
+        let noted = self.note(HOLDS, &holds).and_then(|()| self.note(RECORD, record));
+        noted.map_err(|error| Error::io(format!("note the state of container {}", self.id), error))
+    }
+
+    fn note(&self, name: &str, value: &impl Serialize) -> std::io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.directory, ASIDE, flags, Mode::from_raw_mode(0o600)).map_err(|e| failed(e.into()))?;
-        File::from(file).write_all(&text).map_err(failed)?;
-        renameat(&self.directory, ASIDE, &self.directory, RECORD).map_err(|errno| failed(errno.into()))
+        let file = openat(&self.directory, ASIDE, flags, Mode::from_raw_mode(0o600))?;
+        File::from(file).write_all(&serde_json::to_vec(value)?)?;
+        Ok(renameat(&self.directory, ASIDE, &self.directory, name)?)
     }
 
     /// What was noted; `None` if its maker died before it noted anything.
@@ -267,9 +283,22 @@ impl Place {
     /// # Errors
     /// The record is none, or of another version.
     pub fn read(&self) -> Result<Option<Record>> {
+        self.noted(RECORD, parse)
+    }
+
+    /// What has to end with the container, whatever became of its record.
+    ///
+    /// # Errors
+    /// That can't be read either.
+    pub fn holds(&self) -> Result<Holds> {
+        let parse = |text: &[u8]| serde_json::from_slice(text).map_err(|error| error.to_string());
+        self.noted(HOLDS, parse).map(Option::unwrap_or_default)
+    }
+
+    fn noted<T>(&self, name: &str, parse: impl Fn(&[u8]) -> std::result::Result<T, String>) -> Result<Option<T>> {
         let failed = |error: std::io::Error| Error::io(format!("read the state of container {}", self.id), error);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match openat(&self.directory, RECORD, flags, Mode::empty()) {
+        let file = match openat(&self.directory, name, flags, Mode::empty()) {
             Err(Errno::NOENT) => return Ok(None),
             opened => opened.map_err(|errno| failed(errno.into()))?,
         };
@@ -286,7 +315,7 @@ impl Place {
     /// Something can't be removed.
     pub fn remove(self) -> Result<()> {
         let failed = |errno| Error::io(format!("remove the state of container {}", self.id), errno);
-        for name in [DOOR, ASIDE, RECORD] {
+        for name in [DOOR, ASIDE, RECORD, HOLDS] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(failed(errno)),

@@ -3,7 +3,7 @@
 use holm_oci::verbs::{Create, Force, create, delete, kill, list, start, state};
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use testkit::{Scratch, Traces};
 
@@ -235,8 +235,6 @@ fn bad_configurations_are_refused_and_leave_nothing() {
 fn a_record_that_is_damaged_can_be_removed_by_force_alone() {
     let site = Site::new("oci-damaged", "true");
     let made = create(&site.wish("c4")).unwrap_or_else(|error| panic!("{error}"));
-    kill(&site.state(), "c4", 9).unwrap_or_else(|error| panic!("{error}"));
-    end(&made.process);
     let record = site.state().join("c4/state.json");
     let text = std::fs::read_to_string(&record).expect("it is there");
     for damaged in [&text[..text.len() / 2], "", "{}", &text.replace("\"form\":1", "\"form\":2")] {
@@ -244,7 +242,18 @@ fn a_record_that_is_damaged_can_be_removed_by_force_alone() {
         let error = delete(&site.state(), "c4", Force::No).map(drop).expect_err("it is damaged").to_string();
         assert!(error.starts_with("cannot read the state of container c4: "), "{error}");
     }
+    let holds = site.state().join("c4/holds.json");
+    let text = std::fs::read_to_string(&holds).expect("it is there");
+    std::fs::write(&holds, &text[1..]).expect("it can be written");
+    let error = delete(&site.state(), "c4", Force::Yes).map(drop).expect_err("nobody knows what to kill").to_string();
+    assert!(error.starts_with("cannot read the state of container c4: "), "{error}");
+    std::fs::write(&holds, &text).expect("it can be written");
     delete(&site.state(), "c4", Force::Yes).unwrap_or_else(|error| panic!("{error}"));
+    end(&made.process);
+    assert!(!site.state().join("c4").exists());
+    let noted: Value = serde_json::from_str(&text).expect("it is JSON");
+    let groups = noted["groups"].as_array().expect("they are listed");
+    assert!(groups.iter().all(|group| !Path::new(group["directory"].as_str().expect("it is a path")).exists()));
 }
 
 fn hooks_are_told_and_can_refuse() {

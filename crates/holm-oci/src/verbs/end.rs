@@ -2,7 +2,7 @@
 
 use super::{found, hooks};
 use crate::bundle::Bundle;
-use crate::state::{Group, Place, Record, Status};
+use crate::state::{Group, Place, Process, Status};
 use crate::{Error, Result};
 use rustix::process::Signal;
 use std::os::fd::AsFd;
@@ -51,17 +51,17 @@ const SIGNALS: [&str; 31] = [
 pub fn kill(root: &Path, id: &str, number: i32) -> Result<()> {
     let (_place, record) = found(root, id)?;
     let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
-    let record = record.ok_or_else(ended)?;
-    send(&record, number)?.then_some(()).ok_or_else(ended)
+    let process = record.ok_or_else(ended)?.process;
+    send(id, process, number)?.then_some(()).ok_or_else(ended)
 }
 
 /// Whether there was somebody to get it.
-fn send(record: &Record, number: i32) -> Result<bool> {
-    let Some(process) = record.process.and_then(|process| process.open()) else { return Ok(false) };
+fn send(id: &str, process: Option<Process>, number: i32) -> Result<bool> {
+    let Some(process) = process.and_then(Process::open) else { return Ok(false) };
     match holm::signal::send(process.as_fd(), number) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(false),
-        Err(error) => Err(Error::io(format!("kill container {}", record.id), error)),
+        Err(error) => Err(Error::io(format!("kill container {id}"), error)),
     }
 }
 
@@ -86,18 +86,22 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         found => found?,
     };
     let record = match place.read() {
-        // What can't be read can't be killed, but it can be in nobody's way.
         Err(_) if force == Force::Yes => None,
         read => read?,
     };
-    let Some(record) = record else { return place.remove().map(|()| Vec::new()) };
+    let Some(record) = record else {
+        let holds = place.holds()?;
+        end(id, holds.process)?;
+        holds.groups.iter().for_each(Group::remove);
+        return place.remove().map(|()| Vec::new());
+    };
     match (record.status(), force) {
         (Status::Running, Force::No) => {
             let cause = format!("cannot delete container {id} that is not stopped: running");
             return Err(Error::Failed(cause));
         }
         (Status::Stopped | Status::Creating, _) => {}
-        _ => end(&record)?,
+        _ => end(id, record.process)?,
     }
     let listed =
         Bundle::read(&record.bundle).ok().and_then(|bundle| bundle.config.hooks().as_ref()?.poststop().clone());
@@ -108,15 +112,15 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
 }
 
 /// Kills a container's first process and waits until it has ended.
-fn end(record: &Record) -> Result<()> {
-    let Some(process) = record.process.and_then(|process| process.open()) else { return Ok(()) };
-    send(record, Signal::KILL.as_raw())?;
-    let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+fn end(id: &str, process: Option<Process>) -> Result<()> {
+    let Some(opened) = process.and_then(Process::open) else { return Ok(()) };
+    send(id, process, Signal::KILL.as_raw())?;
+    let mut ended = [rustix::event::PollFd::new(&opened, rustix::event::PollFlags::IN)];
     let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
     match rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) {
-        Ok(0) => Err(Error::Failed(format!("cannot kill container {}: it does not end", record.id))),
+        Ok(0) => Err(Error::Failed(format!("cannot kill container {id}: it does not end"))),
         Ok(_) => Ok(()),
-        Err(errno) => Err(Error::io(format!("wait for container {}", record.id), errno)),
+        Err(errno) => Err(Error::io(format!("wait for container {id}"), errno)),
     }
 }
 
