@@ -34,11 +34,10 @@ struct Document {
     flags: Vec<String>,
     #[serde(default)]
     syscalls: Vec<Entry>,
-    /// For `SCMP_ACT_NOTIFY`, which is refused.
-    #[serde(default, rename = "listenerPath")]
-    _listener_path: String,
-    #[serde(default, rename = "listenerMetadata")]
-    _listener_metadata: String,
+    #[serde(default)]
+    listener_path: String,
+    #[serde(default)]
+    listener_metadata: String,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +83,10 @@ pub fn from_value(value: serde_json::Value) -> Result<Filter, String> {
 fn filter(document: Document) -> Parsed<Filter> {
     if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
         return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());
+    }
+    let listener = [("listenerPath", &document.listener_path), ("listenerMetadata", &document.listener_metadata)];
+    if let Some((field, _)) = listener.iter().find(|(_, value)| !value.is_empty()) {
+        return Err(format!("{field} asks for a listener, and none is told of calls"));
     }
     // What these flags ask for is done for one thread before there are others, or only logs more.
     if let Some(flag) = document.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {

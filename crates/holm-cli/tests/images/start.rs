@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
-use testkit::{is_root, skip};
+use testkit::{has_ranges, is_root, skip};
 
 const TOOLS: [&str; 6] = ["--bind", "/usr", "--bind", "/lib", "--bind", "/lib64"];
 
@@ -54,8 +54,11 @@ fn the_image_counts_where_no_option_does() {
 #[test]
 fn files_of_an_image_have_their_owners_where_the_caller_has_ranges_of_ids() {
     let store = image("start-owners", json!({}));
-    let ranges = crate::patience::output(&mut store.holm(&["run", "--user", "root", "--map", "auto", "true"]));
-    if !ranges.status.success() {
+    // Root owns files as it likes without.
+    if is_root() {
+        return;
+    }
+    if !has_ranges() {
         return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
     }
     let mut of_three = member(b'0', "theirs", "", b"x");
