@@ -212,17 +212,21 @@ impl Place {
         use std::os::unix::fs::DirBuilderExt;
         check_id(id)?;
         let failed = |error: std::io::Error| Error::io(format!("use state directory {}", shown(root)), error);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed)?;
-        let top = open_root(root)?.ok_or_else(|| failed(Errno::NOENT.into()))?;
-        match mkdirat(&top, id, Mode::from_raw_mode(0o700)) {
-            Err(Errno::EXIST) => {
-                return Err(Error::Failed(format!(
-                    "cannot make container {id}: container with given ID already exists"
-                )));
+        loop {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed)?;
+            // Whoever removes the last container may remove the directory meanwhile.
+            let Some(top) = open_root(root)? else { continue };
+            match mkdirat(&top, id, Mode::from_raw_mode(0o700)) {
+                Ok(()) => return Place::lock(top, id),
+                Err(Errno::NOENT) => {}
+                Err(Errno::EXIST) => {
+                    return Err(Error::Failed(format!(
+                        "cannot make container {id}: container with given ID already exists"
+                    )));
+                }
+                Err(errno) => return Err(failed(errno.into())),
             }
-            made => made.map_err(|errno| failed(errno.into()))?,
         }
-        Place::lock(top, id)
     }
 
     /// The place of a container, once nobody else works on it.

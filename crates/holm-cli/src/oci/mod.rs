@@ -31,7 +31,19 @@ fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
 /// Does what the options say.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
     let log = print::Log::new(matches);
-    let root = path(matches, "root").unwrap_or_else(state_directory);
+    match path(matches, "root") {
+        Some(root) => run_verb(matches, root, &log),
+        None => {
+            let root = state_directory();
+            let code = run_verb(matches, root.clone(), &log);
+            // What nobody named goes with its last container; one that has others is not empty.
+            let _ = std::fs::remove_dir(root);
+            code
+        }
+    }
+}
+
+fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     let (verb, options) = matches.subcommand().unwrap_or(("", matches));
     if matches.get_flag("systemd-cgroup") || matches.get_one::<String>("cgroup-manager").is_some_and(|m| m == "systemd")
     {
@@ -50,7 +62,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
         "list" => print::list(options, &root),
         "spec" => specification(options),
         "features" => print::json(&verbs::features()),
-        "run" => return foreground::run(options, root, &log),
+        "run" => return foreground::run(options, root, log),
         _ => Ok(Vec::new()),
     };
     match done {
