@@ -259,3 +259,31 @@ fn with_a_source_date_no_file_is_newer_and_commands_know_it() {
     );
     assert!(said(&build("soon")).contains("cannot use SOURCE_DATE_EPOCH=soon"));
 }
+
+#[test]
+fn without_a_source_date_no_file_is_newer_than_what_it_was_made_of() {
+    let store = Store::new("recipe-newest");
+    store.recipe("run = [\"echo made >/made\"]\n");
+    store.builds();
+    let modified = |name: &str| {
+        let status = fs::metadata(store.files().join(name)).expect("it is there");
+        status.modified().expect("it has a time").elapsed().expect("it is past").as_secs()
+    };
+    // Nobody has installed a shell in the last minute.
+    assert!(modified("made") > 60 && modified("made") <= modified("usr/bin/sh"), "{}", modified("made"));
+}
+
+#[test]
+fn a_fifo_in_an_added_directory_is_refused_and_never_opened() {
+    let store = Store::new("recipe-fifo");
+    store.site();
+    let fifo = store.0.join("site/deep/fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()));
+    let mut writer = std::process::Command::new("sh");
+    let mut writer = writer.arg("-c").arg("echo waits >\"$0\"").arg(&fifo).spawn().expect("sh starts");
+    store.stops("[[files]]\nat = \"/srv\"\nfrom = \"site\"\n", "only files, directories and links are added");
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(writer.try_wait().expect("it is a child").is_none(), "it still waits for a reader");
+    writer.kill().expect("it runs");
+    writer.wait().expect("it is a child");
+}

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use holm::spec::life::Change;
-use rustix::fs::Timespec;
 use sha2::{Digest, Sha256};
 
 use crate::image::Config;
@@ -21,8 +20,7 @@ use crate::progress::{Progress, Stage, Tell};
 use crate::store::draft::{Draft, RECIPE, check_name};
 use crate::store::listing::{Facts, hex};
 use crate::store::{self, Metadata, Store, Writer};
-use crate::tree::Owners;
-use crate::tree::scan::walk;
+use crate::tree::{Owners, epoch};
 use crate::within::{self, Failed};
 
 use files::Gathered;
@@ -227,22 +225,22 @@ impl Inputs {
         check_name(name)?;
         let mut draft = writer.begin()?;
         if let Some(id) = base {
-            tell(progress, Stage::Base, 0)?;
+            tell(progress, Stage::Base)?;
             writer.store().lay_out(id, &mut draft.tree)?;
         }
         if let Some(programs) = &self.programs {
-            tell(progress, Stage::Programs, 0)?;
+            tell(progress, Stage::Programs)?;
             programs.make(&mut draft.tree)?;
         }
         if !self.recipe.files.is_empty() {
-            tell(progress, Stage::Files, 0)?;
+            tell(progress, Stage::Files)?;
             self.files.make(&mut draft.tree, &self.recipe)?;
         }
         self.run(&mut draft, progress)?;
         if let (Some(user), Some(config)) = (&self.recipe.settings.user, &self.config) {
             config.account(&draft.files()).map_err(|cause| Error::User { user: user.clone(), cause })?;
         }
-        tell(progress, Stage::Store, 0)?;
+        tell(progress, Stage::Store)?;
         let metadata = writer.finish(draft, name, words(file), self.config.clone())?;
         writer.note(&self.hash, &metadata)?;
         Ok(metadata)
@@ -257,11 +255,7 @@ impl Inputs {
         if !commands.is_empty() {
             places(draft)?;
         }
-        let newest = || -> Result<i64, Error> {
-            let all = walk(draft.tree.root()).map_err(|(path, error)| place(&path, &error))?;
-            Ok(all.values().map(|status| status.st_mtime).max().unwrap_or(0))
-        };
-        let latest = epoch.map_or_else(newest, Ok)?;
+        let latest = epoch.unwrap_or_else(|| draft.tree.newest());
         let start = SystemTime::now();
         for number in 0..commands.len() {
             self.command(number, draft, progress)?;
@@ -275,7 +269,6 @@ impl Inputs {
         let text = format!("exec 2>&1\n{}", commands[number]);
         let mut spec = within::spec(&draft.files(), draft.tree.owners(), "/bin/sh").args(["-ec", &text]);
         let changes = &mut spec.environment.changes;
-        changes.extend(["TERM", "LANG"].map(|name| Change::Unset(name.into())));
         let pairs = self.config.iter().flat_map(|config| &config.env).filter_map(|pair| pair.split_once('='));
         changes.extend(pairs.map(|(name, value)| Change::Set(name.into(), value.into())));
         changes.extend(self.recipe.epoch.map(|time| Change::Set("SOURCE_DATE_EPOCH".into(), time.to_string().into())));
@@ -306,7 +299,7 @@ fn places(draft: &mut Draft) -> Result<(), Error> {
         let failed = |error: rustix::io::Errno| place(path, &error.into());
         if draft.tree.there(path).map_err(failed)?.is_none() {
             let facts = Facts { mode, ..Facts::default() };
-            draft.tree.directory(path, facts, Timespec { tv_sec: 0, tv_nsec: 0 }).map_err(failed)?;
+            draft.tree.directory(path, facts, epoch()).map_err(failed)?;
         }
     }
     Ok(())
@@ -319,8 +312,8 @@ fn place(path: &[u8], error: &std::io::Error) -> Error {
     Error::Place { at, cause: holm::model::text::cause(error) }
 }
 
-fn tell(progress: Tell<'_>, of: Stage, done: u64) -> Result<(), Error> {
-    stage(progress, Progress { stage: of, done, total: 1 })
+fn tell(progress: Tell<'_>, of: Stage) -> Result<(), Error> {
+    stage(progress, Progress { stage: of, done: 0, total: 1 })
 }
 
 fn stage(progress: Tell<'_>, how_far: Progress) -> Result<(), Error> {

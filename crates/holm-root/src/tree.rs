@@ -113,15 +113,7 @@ impl Tree {
     pub(crate) fn new(root: &Path) -> Result<Tree> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, root, flags, Mode::empty())?;
-        let mut tree = Tree {
-            root,
-            owners: Owners::here(),
-            notes: HashMap::new(),
-            left_out: 0,
-            latest: None,
-            made: None,
-            recent: None,
-        };
+        let mut tree = Tree::bare(root, Owners::here());
         let facts = Facts { mode: 0o755, ..Facts::default() };
         let root = tree.root.try_clone().map_err(|_| Errno::MFILE)?;
         tree.settle(root.as_fd(), facts, epoch(), true, None)?;
@@ -131,16 +123,16 @@ impl Tree {
     /// One more hand for the same tree, for another thread: what it notes counts once it is taken back by
     /// [`Tree::join`].
     pub(crate) fn hand(&self) -> Result<Tree> {
-        let root = self.root.try_clone().map_err(|_| Errno::MFILE)?;
-        Ok(Tree {
-            root,
-            owners: self.owners,
-            notes: HashMap::new(),
-            left_out: 0,
-            latest: None,
-            made: None,
-            recent: None,
-        })
+        Ok(Tree::bare(self.root.try_clone().map_err(|_| Errno::MFILE)?, self.owners))
+    }
+
+    fn bare(root: OwnedFd, owners: Owners) -> Tree {
+        Tree { root, owners, notes: HashMap::new(), left_out: 0, latest: None, made: None, recent: None }
+    }
+
+    /// When the newest of what was made here was changed: seconds since 1970.
+    pub(crate) fn newest(&self) -> i64 {
+        self.notes.values().map(|note| note.modified.tv_sec).max().unwrap_or(0)
     }
 
     /// Takes a hand back.
@@ -163,7 +155,7 @@ impl Tree {
 
     /// Makes a directory, or gives one that is there these facts.
     pub(crate) fn directory(&mut self, path: &[u8], facts: Facts, modified: Timespec) -> Result<()> {
-        if path.is_empty() {
+        if path.is_empty() || path == b"." {
             let root = self.root.try_clone().map_err(|_| Errno::MFILE)?;
             return self.settle(root.as_fd(), facts, modified, true, None);
         }

@@ -18,7 +18,7 @@ use holm::model::seccomp::policy::Policy;
 use holm::model::seccomp::{Action, Rule};
 use holm::spec::filesystem::{Root, Writes};
 use holm::spec::identity::{Maps, User};
-use holm::spec::life::Stdio;
+use holm::spec::life::{Change, Stdio};
 use holm::spec::policy::Calls;
 use syscalls::x86_64::Sysno;
 
@@ -54,6 +54,7 @@ pub(crate) fn spec(files: &Path, owners: Owners, program: &str) -> Spec {
     spec.root = Root::Directory(files.to_owned());
     spec.writes = Writes::Through;
     spec.directory = Some("/".into());
+    spec.environment.changes = ["TERM", "LANG"].map(|name| Change::Unset(name.into())).into();
     spec.stdio = [Stdio::Null, Stdio::Piped, Stdio::Null];
     spec.identity.user = User::Ids { uid: 0, gid: 0 };
     spec.identity.maps = maps(owners);

@@ -1,7 +1,7 @@
 //! What the host's root is made of, as files: what its changes are compared with.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
@@ -60,7 +60,7 @@ fn put(tree: &mut Tree, entry: &Entry) -> io::Result<()> {
     let time = epoch();
     match entry {
         Entry::Directory(_, mode) => tree.directory(path, facts(*mode), time)?,
-        Entry::File(_, bytes, mode) => tree.file(path, facts(*mode), time, |sink| sink.write_all(bytes))?,
+        Entry::File(_, bytes, mode) => tree.put(path, *mode, bytes)?,
         Entry::Link(_, text) => tree.link(path, text.as_os_str().as_bytes(), facts(0o777), time)?,
     }
     Ok(())

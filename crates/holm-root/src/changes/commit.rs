@@ -15,7 +15,6 @@ use super::{About, Changes, Root};
 use crate::image::Config;
 use crate::progress::untold;
 use crate::store::error::Error;
-use crate::store::laid::top;
 use crate::store::listing::{Facts, Item, Listing};
 use crate::store::{Metadata, Store};
 use crate::tree::scan::{attributes, device};
@@ -102,7 +101,7 @@ impl Make<'_> {
         }
         let (facts, time) = (self.facts(change, after, tree)?, modified(status));
         match after.kind() {
-            FileType::Directory => tree.directory(top(path), facts, time)?,
+            FileType::Directory => tree.directory(path, facts, time)?,
             FileType::RegularFile => {
                 let mut content = self.comparison.content(after)?;
                 let size = content.metadata()?.len();

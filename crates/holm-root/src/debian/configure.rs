@@ -38,14 +38,12 @@ pub(super) fn configure(
 fn spec(files: &Path, packages: &[(&Fetched, &Unpacked)], owners: Owners, epoch: i64) -> Spec {
     let mut spec = within::spec(files, owners, "/bin/sh").arg(format!("{OWN}/configure"));
     let set = |name: &str, value: &str| Change::Set(name.into(), value.into());
-    spec.environment.changes = vec![
-        Change::Unset("TERM".into()),
-        Change::Unset("LANG".into()),
+    spec.environment.changes.extend([
         set("LC_ALL", "C"),
         set("DEBIAN_FRONTEND", "noninteractive"),
         set("DEBCONF_NONINTERACTIVE_SEEN", "true"),
         set("SOURCE_DATE_EPOCH", &epoch.to_string()),
-    ];
+    ]);
     let mut put = |operation| spec.filesystem.push(Entry { operation, origin: String::new() });
     let text = Content::Bytes(script(packages).into_bytes());
     put(Operation::File { at: format!("{OWN}/configure").into(), content: text, mode: 0o644 });

@@ -1,7 +1,7 @@
 //! A root of programs in the store. There all belongs to user 0, so that the root's id depends on the files alone.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -119,8 +119,7 @@ fn fill(layout: &Layout, tree: &mut Tree) -> Result<(), Error> {
     for (name, text) in FILES {
         let at = Path::new(name);
         if tree.there(name.as_bytes()).map_err(failed(at))?.is_none() {
-            let made = tree.file(name.as_bytes(), with_mode(0o644), epoch(), |sink| sink.write_all(text.as_bytes()));
-            made.map_err(failed(at))?;
+            tree.put(name.as_bytes(), 0o644, text.as_bytes()).map_err(failed(at))?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@
 //! followed. A file is read twice, for the hash and into the root, and must be the same by the kernel's time of its last
 //! change.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::store::listing::{Facts, Hash};
 use crate::tree::reach::beneath;
 use crate::tree::scan::{hash_content, join};
-use crate::tree::{Sink, Tree, epoch, modified, names};
+use crate::tree::{Sink, Tree, modified, names};
 
 /// One file or directory that is added.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ impl Item {
             What::Link(status, text) => {
                 tree.link(at, text, facts, modified(status)).map_err(|error| failed(error.into()))
             }
-            What::Text(text) => tree.file(at, facts, epoch(), |sink| sink.write_all(text)).map_err(failed),
+            What::Text(text) => tree.put(at, *mode, text).map_err(failed),
             What::Content { from, below, status, .. } => {
                 let file = again(directory, from, below).map_err(|error| file_failed(from, below, &error.into()))?;
                 let same = || -> io::Result<()> {
@@ -190,10 +190,12 @@ fn entry(top: BorrowedFd<'_>, from: &Path, below: &[u8], at: &[u8]) -> io::Resul
             What::Directory(status)
         }
         FileType::Symlink => What::Link(status, readlinkat(&opened, "", Vec::new())?.into_bytes()),
-        _ => {
-            let file = beneath(top, below, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY);
-            content(&regular(&status).and_then(|()| Ok(file?))?, from, below, status)?
+        FileType::RegularFile => {
+            let file = beneath(top, below, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+            content(&file, from, below, status)?
         }
+        // Never opened: that can end whoever waits to write to a FIFO.
+        _ => return Err(io::Error::other("only files, directories and links are added")),
     };
     Ok((Item { at: inside, mode, what }, found))
 }
@@ -202,13 +204,6 @@ fn entry(top: BorrowedFd<'_>, from: &Path, below: &[u8], at: &[u8]) -> io::Resul
 fn content(file: &OwnedFd, from: &Path, below: &[u8], status: Stat) -> io::Result<What> {
     let hash = hash_content(std::fs::File::from(file.try_clone()?))?;
     Ok(What::Content { from: from.to_owned(), below: below.to_vec(), status, hash })
-}
-
-fn regular(status: &Stat) -> io::Result<()> {
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::RegularFile => Ok(()),
-        _ => Err(io::Error::other("only files, directories and links are added")),
-    }
 }
 
 /// Opens what was typed: a file or directory.

@@ -30,7 +30,7 @@ fn lay(files: BorrowedFd<'_>, path: &[u8], item: &Item, tree: &mut Tree) -> io::
     // Device nodes aren't on disk.
     let time = || statat(files, path, AtFlags::SYMLINK_NOFOLLOW).map_or(epoch(), |status| modified(&status));
     match item {
-        Item::Directory(facts) => tree.directory(top(path), facts.clone(), time())?,
+        Item::Directory(facts) => tree.directory(path, facts.clone(), time())?,
         Item::Fifo(facts) => tree.fifo(path, facts.clone(), time())?,
         Item::Link { facts, text } => tree.link(path, text, facts.clone(), time())?,
         Item::Device { facts, device } => tree.device(path, facts.clone(), *device)?,
@@ -42,9 +42,4 @@ fn lay(files: BorrowedFd<'_>, path: &[u8], item: &Item, tree: &mut Tree) -> io::
         }
     }
     Ok(())
-}
-
-/// A path as a tree takes it: the root itself is empty.
-pub(crate) fn top(path: &[u8]) -> &[u8] {
-    if path == b"." { b"" } else { path }
 }

@@ -88,7 +88,7 @@ impl Copy<'_> {
     fn directory(&mut self, path: &[u8], mut facts: Facts, modified: Timespec) -> io::Result<Vec<Vec<u8>>> {
         let directory = openat(&self.source, path, DIRECTORY, Mode::empty())?;
         facts.attributes = attributes(directory.as_fd(), &mut self.tree.left_out)?;
-        self.tree.directory(if path == b"." { b"" } else { path }, facts, modified)?;
+        self.tree.directory(path, facts, modified)?;
         let mut names = names(&directory)?;
         names.sort_unstable();
         Ok(names)
