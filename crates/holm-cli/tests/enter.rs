@@ -126,6 +126,15 @@ fn nothing_of_the_callers_comes_along() {
 }
 
 #[test]
+fn a_long_environment_is_taken_whole() {
+    let name = own_name("long");
+    let long = format!("LONG={}", "x".repeat(100_000));
+    let _sandbox = Sandbox::new(&["--name", &name, "--env", &long, "--env", "ZLAST=end"]);
+    let (text, errors, _) = entered(&["--take", "env,root", &name, "sh", "-c", "echo ${#LONG} $ZLAST"]);
+    assert_eq!(text, "100000 end\n", "{errors}");
+}
+
+#[test]
 fn a_user_namespace_in_another_is_entered_through_its_owner() {
     // Bubblewrap makes the mount namespace in an outer user namespace, then goes to an inner one.
     let mut command = Command::new("bwrap");

@@ -154,19 +154,16 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     let mut detached = limited();
     detached.limits.timeout = None;
     detached.lifetime = Lifetime::Detached;
-    fail_each(&detached, |plan| {
+    let hold = |plan: &Plan| {
         let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
         std::fs::remove_file(source.join("door")).expect("it was made");
         plan.hold(door).err()
-    });
+    };
+    fail_each(&detached, hold);
 
     let root = scratch.join("root");
     std::fs::create_dir(&root).expect("the scratch directory can be written");
-    fail_each(&says_all(&root), |plan| {
-        let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
-        std::fs::remove_file(source.join("door")).expect("it was made");
-        plan.hold(door).err()
-    });
+    fail_each(&says_all(&root), hold);
     let place = Spec::new("sleep").arg("600").spawn().expect("it starts");
     let opened = holm::inspect::enter::Opened::process(place.id() as u32, None).expect("it runs");
     let entry = opened.spec("true", &holm::inspect::enter::Wish::default(), "a test").expect("it can be entered");

@@ -9,12 +9,11 @@ use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
 use holm::inspect::machine::{Holder, Machine, Process};
 use holm::inspect::maker::{Tool, maker};
-use holm::inspect::read::inode;
+use holm::inspect::read::{inode, open_namespace};
 use holm::model::namespace::Namespace;
 use holm::model::text::{cause, name};
-use rustix::fs::{Mode, OFlags, open as open_file};
+use rustix::fs::fstat;
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Opens what `target` names.
@@ -145,21 +144,11 @@ fn file(target: &OsStr) -> Result<Opened, Vec<Fault>> {
             "a path such as /run/netns/NAME or /proc/PID/ns/net does",
         )]
     };
-    // What isn't a namespace is never opened for reading: a pipe would wait, a device might do something.
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let at = open_file(target, flags, Mode::empty()).map_err(|errno| wrong(cause(&errno.into())))?;
-    let itself = PathBuf::from(format!("/proc/self/fd/{}", at.as_raw_fd()));
-    match inode(&itself) {
-        Ok(Some(_)) => {}
-        Ok(None) => return Err(wrong("it is no namespace".to_owned())),
-        Err(error) => return Err(wrong(cause(&error))),
+    match open_namespace(Path::new(target)) {
+        Ok(Some(opened)) => Opened::namespace(opened, &name(target)).map_err(|error| vec![refused(target, &error)]),
+        Ok(None) => Err(wrong("it is no namespace".to_owned())),
+        Err(error) => Err(wrong(cause(&error))),
     }
-    let opened = reopen(&itself).map_err(|errno| wrong(cause(&errno.into())))?;
-    Opened::namespace(opened, &name(target)).map_err(|error| vec![refused(target, &error)])
-}
-
-fn reopen(path: &Path) -> rustix::io::Result<OwnedFd> {
-    open_file(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
 }
 
 /// The namespace with this number, by whatever keeps it alive.
@@ -181,11 +170,9 @@ fn namespace(machine: &Machine, target: &OsStr, kind: Option<Namespace>, number:
         _ => None,
     });
     // Whatever stands there by now: only what is this namespace counts, and while it is open, its inode is no other's.
-    let is_it = |path: &PathBuf| inode(path).is_ok_and(|inode| inode == Some(found.inode));
-    let opened = by_process.chain(by_holder).filter(is_it).find_map(|path| {
-        let opened = reopen(&path).ok()?;
-        let is_same = rustix::fs::fstat(&opened).is_ok_and(|about| about.st_ino == found.inode);
-        is_same.then_some(opened)
+    let opened = by_process.chain(by_holder).find_map(|path| {
+        let opened = open_namespace(&path).ok()??;
+        fstat(&opened).is_ok_and(|about| about.st_ino == found.inode).then_some(opened)
     });
     let opened = opened.ok_or_else(|| none("nothing that keeps it alive can be opened"))?;
     Opened::namespace(opened, &format!("{} {}", found.kind, found.inode)).map_err(|error| vec![refused(target, &error)])

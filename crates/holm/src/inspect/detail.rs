@@ -20,6 +20,9 @@ pub struct Open {
     pub(super) directory: OwnedFd,
 }
 
+/// Arguments may have megabytes; nobody wants to see more than so many bytes.
+const SHOWN: usize = 64 << 10;
+
 impl Open {
     /// Opens the process's directory in /proc.
     ///
@@ -32,19 +35,19 @@ impl Open {
         if start == process.start { Ok(Open { pid: process.pid, directory }) } else { Err(Errno::SRCH) }
     }
 
-    fn bytes(&self, name: &CStr) -> Result<Vec<u8>> {
+    /// What a file of it holds, of at most some 4 KiB more than `most` bytes.
+    fn bytes(&self, name: &CStr, most: usize) -> Result<Vec<u8>> {
         let file = openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         // Most files have less, and are read by two calls.
         let mut bytes = Vec::with_capacity(4096);
-        // Arguments may have megabytes; nobody wants to see that much.
-        while bytes.len() < 64 * 1024 && rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+        while bytes.len() < most && rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
             bytes.reserve(4096);
         }
         Ok(bytes)
     }
 
     pub(super) fn text(&self, name: &CStr) -> Result<String> {
-        self.bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        self.bytes(name, SHOWN).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// What tells who made its namespaces; what can't be read is empty.
@@ -59,7 +62,7 @@ impl Open {
 
     /// Its arguments, the zeroth included; none of a thread of the kernel.
     pub fn arguments(&self) -> Vec<String> {
-        let bytes = self.bytes(c"cmdline").unwrap_or_default();
+        let bytes = self.bytes(c"cmdline", SHOWN).unwrap_or_default();
         let parts = bytes.strip_suffix(b"\0").unwrap_or(&bytes).split(|&byte| byte == 0);
         let parts = parts.map(|part| String::from_utf8_lossy(part).into_owned());
         if bytes.is_empty() { Vec::new() } else { parts.collect() }
@@ -86,7 +89,7 @@ impl Open {
     pub fn root(&self) -> Result<Root> {
         let directory = rustix::fs::readlinkat(&self.directory, c"root", Vec::new())?;
         let directory = PathBuf::from(OsString::from_vec(directory.into_bytes()));
-        Ok(Root { directory, mount: mounts::root(&self.bytes(c"mountinfo")?) })
+        Ok(Root { directory, mount: mounts::root(&self.bytes(c"mountinfo", usize::MAX)?) })
     }
 
     /// Opens its network namespace.
@@ -135,7 +138,8 @@ impl Open {
     /// # Errors
     /// It is closed to the caller, or the process ended.
     pub fn environment(&self) -> Result<Vec<(OsString, OsString)>> {
-        let bytes = self.bytes(c"environ")?;
+        // The kernel bounds it (execve(2), "Limits on size of arguments and environment").
+        let bytes = self.bytes(c"environ", usize::MAX)?;
         let pair = |text: &[u8]| {
             let at = text.iter().position(|&byte| byte == b'=').filter(|&at| at > 0)?;
             Some((OsString::from_vec(text[..at].to_vec()), OsString::from_vec(text[at + 1..].to_vec())))

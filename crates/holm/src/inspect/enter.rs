@@ -13,6 +13,7 @@ pub use groups::Closed;
 pub use wish::{Part, Wish};
 
 use super::detail::Open;
+use super::found::ask_kind;
 use super::process::{DIRECTORY, LINKS, Stat, number};
 use crate::model::namespace::Namespace;
 use crate::sys::namespace as ask;
@@ -162,9 +163,7 @@ impl Opened {
     /// # Errors
     /// It is the caller's own.
     pub fn namespace(namespace: OwnedFd, name: &str) -> Result<Opened, Error> {
-        let flag = ask::kind(namespace.as_fd()).map_err(|errno| Error::Refused { what: "kind", errno })?;
-        let kind = Namespace::ALL.into_iter().find(|kind| kind.flag() == flag);
-        let kind = kind.ok_or(Error::Refused { what: "kind", errno: Errno::INVAL })?;
+        let kind = ask_kind(namespace.as_fd()).map_err(|errno| Error::Refused { what: "kind", errno })?;
         let mut opened = Opened::empty(name.to_owned());
         opened.take(kind, namespace)?;
         if opened.namespaces.is_empty() { Err(Error::Shared(kind)) } else { Ok(opened) }
@@ -239,8 +238,10 @@ fn program(open: &Open) -> Option<Open> {
     super::maker::maker(&open.clues()).filter(|maker| maker.tool == super::maker::Tool::Holm)?;
     let children = open.text(CString::new(format!("task/{}/children", open.pid)).ok()?.as_c_str()).ok()?;
     let first: u32 = children.split_whitespace().next()?.parse().ok()?;
-    let proc = rustix::fs::open(c"/proc", DIRECTORY, Mode::empty()).ok()?;
-    Some(Open { pid: first, directory: openat(proc, number(first).as_c_str(), DIRECTORY, Mode::empty()).ok()? })
+    let directory = rustix::fs::open(format!("/proc/{first}"), DIRECTORY, Mode::empty()).ok()?;
+    // Its pid may have been given anew since it was told.
+    let is_child = Stat::read(directory.as_fd()).is_ok_and(|stat| stat.parent == open.pid);
+    is_child.then_some(Open { pid: first, directory })
 }
 
 /// Whether `root` is another directory than this process's own root, or on another mount.

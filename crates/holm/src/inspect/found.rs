@@ -224,7 +224,7 @@ impl Finds {
 /// The first pid namespace's inode on every kernel (proc_ns.h, `PROC_PID_INIT_INO`).
 const FIRST_PID: u64 = 0xefff_fffc;
 
-fn ask_kind(file: BorrowedFd<'_>) -> Result<Namespace> {
+pub(super) fn ask_kind(file: BorrowedFd<'_>) -> Result<Namespace> {
     let flag = ask::kind(file)?;
     Namespace::ALL.into_iter().find(|kind| kind.flag() == flag).ok_or(Errno::INVAL)
 }

@@ -231,7 +231,7 @@ pub(super) fn number(number: u32) -> CString {
 /// What `/proc/PID/stat` tells (proc_pid_stat(5)).
 pub(super) struct Stat {
     name: OsString,
-    parent: u32,
+    pub(super) parent: u32,
     threads: u32,
     pub(super) start: u64,
     zombie: bool,

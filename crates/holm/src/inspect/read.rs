@@ -6,7 +6,7 @@ use super::mounts;
 use super::process::{self, numbers};
 use rustix::fs::{AtFlags, Mode, OFlags, open};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -129,6 +129,20 @@ pub fn inode(path: &Path) -> std::io::Result<Option<u64>> {
     let about = rustix::fs::fstat(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)?;
     let nsfs = rustix::fs::stat(c"/proc/self/ns/user")?.st_dev;
     Ok((about.st_dev == nsfs).then_some(about.st_ino))
+}
+
+/// Opens a namespace by a path; `None` if there is something else. What isn't a namespace is never opened for reading: a pipe
+/// would wait, a device might do something.
+///
+/// # Errors
+/// There is nothing there, or it can't be reached.
+pub fn open_namespace(path: &Path) -> std::io::Result<Option<OwnedFd>> {
+    let at = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    if rustix::fs::fstat(&at)?.st_dev != rustix::fs::stat(c"/proc/self/ns/user")?.st_dev {
+        return Ok(None);
+    }
+    let itself = format!("/proc/self/fd/{}", at.as_raw_fd());
+    Ok(Some(open(itself, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
 }
 
 /// How many processes a thread takes at once.
