@@ -35,7 +35,7 @@ const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
 /// Takes the signals that are passed on, from now on.
-fn signals() -> io::Result<Signals> {
+pub(crate) fn signals() -> io::Result<Signals> {
     let named = NAMED.into_iter().map(Signal::as_raw);
     Signals::take(&named.chain(REAL_TIME).collect::<Vec<i32>>())
 }

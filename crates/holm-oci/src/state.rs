@@ -7,6 +7,7 @@
 use crate::{Error, Result, shown};
 use holm::model::group::Version;
 use holm::spec::limits::NamedGroup;
+use oci_spec::runtime::Hooks;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -23,8 +24,8 @@ const RECORD: &str = "state.json";
 /// What has to end with a container is noted apart, so that a record which can't be read doesn't keep it alive.
 const HOLDS: &str = "holds.json";
 const ASIDE: &str = "new";
-/// A record has at most so many bytes: 1 MiB.
-const MOST: u64 = 1 << 20;
+/// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
+const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
 const FORM: u32 = 1;
 
@@ -48,6 +49,8 @@ pub struct Record {
     pub created: String,
     /// What its configuration says about it.
     pub annotations: BTreeMap<String, String>,
+    /// The hooks of its configuration: what becomes of the bundle later doesn't count (runtime.md, "Lifecycle").
+    pub hooks: Option<Hooks>,
     /// The name of its program.
     pub program: String,
     /// Its control groups.
@@ -241,23 +244,32 @@ impl Place {
         }
     }
 
-    fn lock(root: OwnedFd, id: &str) -> Result<Place> {
-        let failed = |errno| match errno {
-            Errno::NOENT => missing(id),
-            errno => Error::io(format!("use the state of container {id}"), errno),
-        };
-        let directory = open_directory(root.as_fd(), id).map_err(failed)?;
-        rustix::io::retry_on_intr(|| flock(&directory, FlockOperation::LockExclusive)).map_err(failed)?;
-        // Who had the lock before may have removed it.
-        if fstat(&directory).map_err(failed)?.st_nlink == 0 {
-            return Err(missing(id));
+    /// What is noted of a container, without waiting for whoever works on it: a record is whole or the one before.
+    ///
+    /// # Errors
+    /// There is no such container, or its record can't be read.
+    pub fn look(root: &Path, id: &str) -> Result<Option<Record>> {
+        check_id(id)?;
+        match open_root(root)? {
+            Some(top) => Place::open(top, id)?.read(),
+            None => Err(missing(id)),
         }
+    }
+
+    fn open(root: OwnedFd, id: &str) -> Result<Place> {
+        let directory = open_directory(root.as_fd(), id).map_err(|errno| unusable(id, errno))?;
         Ok(Place { root, id: id.to_owned(), directory })
     }
 
-    /// The container's name.
-    pub fn id(&self) -> &str {
-        &self.id
+    fn lock(root: OwnedFd, id: &str) -> Result<Place> {
+        let place = Place::open(root, id)?;
+        let failed = |errno| unusable(id, errno);
+        rustix::io::retry_on_intr(|| flock(&place.directory, FlockOperation::LockExclusive)).map_err(failed)?;
+        // Who had the lock before may have removed it.
+        if fstat(&place.directory).map_err(failed)?.st_nlink == 0 {
+            return Err(missing(id));
+        }
+        Ok(place)
     }
 
     /// The directory.
@@ -329,6 +341,13 @@ impl Place {
     }
 }
 
+fn unusable(id: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::NOENT => missing(id),
+        errno => Error::io(format!("use the state of container {id}"), errno),
+    }
+}
+
 fn missing(id: &str) -> Error {
     Error::Failed(format!("cannot find container {id}: container does not exist"))
 }
@@ -378,6 +397,7 @@ impl Record {
             owner: rustix::process::geteuid().as_raw(),
             created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
             annotations: annotations.collect(),
+            hooks: config.hooks().clone(),
             program: program.unwrap_or_default(),
             groups: Vec::new(),
             process: None,

@@ -193,7 +193,7 @@ fn bad_configurations_are_refused_and_leave_nothing() {
         create(&Create { root: nothing.join("state"), id: "x".into(), bundle: nothing.join("."), ..Create::default() });
     let error = error.map(drop).expect_err("there is no config.json").to_string();
     assert!(error.ends_with("config.json: no such file or directory"), "{error}");
-    let cases: [(&str, Value, &str); 14] = [
+    let cases: [(&str, Value, &str); 16] = [
         ("/ociVersion", json!("3.0.0"), "ociVersion \"3.0.0\" is not a version 1"),
         ("/process/args", json!([]), "process.args is empty"),
         ("/process/cwd", json!("here"), "cannot start in \"here\": it is not an absolute path"),
@@ -216,6 +216,8 @@ fn bad_configurations_are_refused_and_leave_nothing() {
         ("/linux/sysctl", json!({ "kernel.panic": "1" }), "cannot set \"kernel.panic\""),
         ("/linux/rootfsPropagation", json!("shared"), "cannot do linux.rootfsPropagation"),
         ("/mounts/0/options", json!(["bind", "size=3"]), "cannot bind with option size"),
+        ("/mounts/0/source", json!("/u\0sr"), "the source holds a NUL byte"),
+        ("/mounts/1/options", json!(["size=\0"]), "the type, the source or an option holds a NUL byte"),
     ];
     for (pointer, value, expected) in cases {
         let mut site = Site::new("oci-bad", "true");
@@ -268,6 +270,8 @@ fn hooks_are_told_and_can_refuse() {
     let made = create(&site.wish("h")).unwrap_or_else(|error| panic!("{error}"));
     let told = std::fs::read_to_string(site.scratch.join("made")).expect("it ran");
     assert!(told.contains("\"status\":\"created\"") && told.ends_with("b\n"), "{told}");
+    // What becomes of the bundle meanwhile doesn't count.
+    std::fs::remove_file(site.scratch.join("config.json")).expect("it was read");
     start(&site.state(), "h").unwrap_or_else(|error| panic!("{error}"));
     assert!(site.scratch.join("began").exists() && !site.scratch.join("gone").exists());
     end(&made.process);

@@ -2,29 +2,17 @@
 
 use super::print::Log;
 use super::{create, failed};
+use crate::supervise;
 use clap::ArgMatches;
 use holm::Exit;
 use holm::signal::Signals;
 use holm_oci::Result;
 use holm_oci::verbs::{self, Force};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Signals that are not the program's business: those of a terminal's size, of children and of job control.
-const KEPT: [Signal; 9] = [
-    Signal::KILL,
-    Signal::STOP,
-    Signal::CHILD,
-    Signal::URG,
-    Signal::TTIN,
-    Signal::TTOU,
-    Signal::SEGV,
-    Signal::BUS,
-    Signal::ABORT,
-];
 
 /// Makes a container, starts it, stays with it, removes it.
 pub(super) fn run(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
@@ -36,12 +24,11 @@ pub(super) fn run(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
 }
 
 fn stay(options: &ArgMatches, root: &Path, id: &str, log: &Log) -> Result<ExitCode> {
-    let passed: Vec<i32> = (1..32).filter(|number| KEPT.iter().all(|kept| kept.as_raw() != *number)).collect();
     let detach = options.get_flag("detach");
     // From now on, so that none is lost.
     let signals = match detach {
         true => None,
-        false => Some(Signals::take(&passed).map_err(|error| own("receive signals", &error))?),
+        false => Some(supervise::signals().map_err(|error| own("receive signals", &error))?),
     };
     let made = create(options, root.to_owned())?;
     log.warn(&made.warnings);

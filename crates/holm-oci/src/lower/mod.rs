@@ -81,6 +81,3 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
         false => Err(Error::Start(Refusal { reasons }.into())),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use crate::lower::{Lowered, Surroundings, hierarchies, lower};
 use crate::state::{DOOR, Group, Place, Process, Record};
 use crate::{Error, Result, shown};
 use holm::Error as Start;
+use holm::host::limits::in_first_user_namespace;
 use holm::run::Door;
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
@@ -109,13 +110,11 @@ impl Surroundings {
         let text = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
         let status = text("status");
         let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-        let maps = text("uid_map");
-        let first: Vec<&str> = maps.split_whitespace().collect();
         Surroundings {
             hierarchies: hierarchies(&text("mountinfo"), &text("cgroup")),
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
-            makes_nodes: first == ["0", "0", "4294967295"],
+            makes_nodes: in_first_user_namespace(),
             preserved: 0,
         }
     }

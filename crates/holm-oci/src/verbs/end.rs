@@ -1,7 +1,6 @@
 //! `kill` and `delete`.
 
 use super::{found, hooks};
-use crate::bundle::Bundle;
 use crate::state::{Group, Place, Process, Status};
 use crate::{Error, Result};
 use rustix::process::Signal;
@@ -103,12 +102,11 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         (Status::Stopped | Status::Creating, _) => {}
         _ => end(id, record.process)?,
     }
-    let listed =
-        Bundle::read(&record.bundle).ok().and_then(|bundle| bundle.config.hooks().as_ref()?.poststop().clone());
+    let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
     record.groups.iter().for_each(Group::remove);
     place.remove()?;
     // The specification has their failures logged, and the container gone.
-    Ok(hooks::run(&listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
+    Ok(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
 }
 
 /// Kills a container's first process and waits until it has ended.

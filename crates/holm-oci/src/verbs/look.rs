@@ -1,7 +1,6 @@
 //! `state`, `list` and `spec`: what there is, as values that are printed.
 
-use super::found;
-use crate::state::{self, Record, Status};
+use crate::state::{self, Place, Record, Status};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,9 +55,9 @@ impl Shown {
 /// # Errors
 /// There is no such container, or its record can't be read.
 pub fn state(root: &Path, id: &str) -> Result<Shown> {
-    match found(root, id)? {
-        (_, Some(record)) => Ok(Shown::of(&record)),
-        (_, None) => Err(Error::Failed(format!("cannot read the state of container {id}: it was never made whole"))),
+    match Place::look(root, id)? {
+        Some(record) => Ok(Shown::of(&record)),
+        None => Err(Error::Failed(format!("cannot read the state of container {id}: it was never made whole"))),
     }
 }
 

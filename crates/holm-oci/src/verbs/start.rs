@@ -1,7 +1,6 @@
 //! `start`: the program of a container that waits.
 
 use super::{found, hooks};
-use crate::bundle::Bundle;
 use crate::state::{DOOR, Status};
 use crate::{Error, Result};
 use holm::run::{Door, NotStarted};
@@ -31,9 +30,8 @@ pub fn start(root: &Path, id: &str) -> Result<Vec<String>> {
     place.write(&record)?;
     // The specification has their failures logged, and the container go on.
     let mut warnings = Vec::new();
-    let listed =
-        Bundle::read(&record.bundle).ok().and_then(|bundle| bundle.config.hooks().as_ref()?.poststart().clone());
-    if let Err(error) = hooks::run(&listed.unwrap_or_default(), &record) {
+    let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststart().as_deref());
+    if let Err(error) = hooks::run(listed.unwrap_or_default(), &record) {
         warnings.push(error.to_string());
     }
     Ok(warnings)

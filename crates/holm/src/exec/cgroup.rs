@@ -98,6 +98,10 @@ impl Groups {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         let mut within = above.into_iter().rev().collect::<Vec<_>>();
         within.extend(missing.iter().rev().take(missing.len().saturating_sub(1)));
+        // Before anything is made: what fails half-way is removed, too.
+        let owned = |path: &&Path| path.to_path_buf();
+        let (stays, above) = (missing.is_empty(), missing.iter().skip(1).map(owned).collect());
+        self.made.push(Made { path: directory.to_owned(), version, stays, above });
         for &path in missing.iter().rev() {
             match rustix::fs::mkdir(path, rustix::fs::Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -111,9 +115,6 @@ impl Groups {
                 let _ = write(&path.join("cgroup.subtree_control"), &format!("+{controller}"));
             }
         }
-        let owned = |path: &&Path| path.to_path_buf();
-        let (stays, above) = (missing.is_empty(), missing.iter().skip(1).map(owned).collect());
-        self.made.push(Made { path: directory.to_owned(), version, stays, above });
         Ok(())
     }
 

@@ -345,7 +345,6 @@ impl<'a> Compiler<'a> {
             Access::ReadOnly => READ_ONLY | self.safe,
             Access::ReadWrite => self.safe,
             Access::Devices => self.safe & libc::MOUNT_ATTR_NOSUID,
-            Access::AsIs => 0,
         }
     }
 

@@ -69,13 +69,18 @@ fn memory(line: &str) -> u64 {
     amount.map_or(0, |kilobytes| kilobytes << 10)
 }
 
-/// Whether the caller has a capability that counts outside of new user namespaces.
-fn has(capability: CapabilitySet) -> bool {
+/// Whether the caller is in the machine's first user namespace, where capabilities count for the machine itself.
+pub fn in_first_user_namespace() -> bool {
     use std::os::unix::fs::MetadataExt;
     /// The inode of the first user namespace (linux/proc_ns.h, `PROC_USER_INIT_INO`).
     const FIRST: u64 = 0xEFFF_FFFD;
-    let first = std::fs::metadata("/proc/self/ns/user").is_ok_and(|found| found.ino() == FIRST);
-    first && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|found| found.ino() == FIRST)
+}
+
+/// Whether the caller has a capability that counts outside of new user namespaces.
+fn has(capability: CapabilitySet) -> bool {
+    in_first_user_namespace()
+        && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
 }
 
 fn cpus() -> CpuList {

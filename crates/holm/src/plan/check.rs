@@ -411,7 +411,7 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
                 let skip = match access {
                     Access::ReadOnly => "--bind-try",
                     Access::ReadWrite => "--bind-rw-try",
-                    Access::Devices | Access::AsIs => "--bind-dev-try",
+                    Access::Devices => "--bind-dev-try",
                 };
                 let hint = format!("the source must exist on the host; {skip} skips a missing one");
                 present(path, ("bind", &hint), origin, host, found);
@@ -433,6 +433,17 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             }
             Operation::Symlink { target, .. } if target.as_os_str().is_empty() || has_nul(target.as_os_str()) => {
                 found.add(origin, "cannot make a link: its target is empty or holds a NUL byte", "");
+            }
+            Operation::Attach { source, .. } if has_nul(source.as_os_str()) => {
+                found.add(origin, "cannot bind: the source holds a NUL byte", "");
+            }
+            Operation::Mount { kind, source, options, .. }
+                if [kind, source]
+                    .into_iter()
+                    .chain(options.iter().flat_map(|(key, value)| std::iter::once(key).chain(value)))
+                    .any(|text| has_nul(text)) =>
+            {
+                found.add(origin, "cannot mount: the type, the source or an option holds a NUL byte", "");
             }
             Operation::Mqueue { .. } if *spec.namespaces.choice(Namespace::Ipc) == Choice::Share => {
                 found.add(origin, "cannot mount mqueue: the IPC namespace is the host's", "");

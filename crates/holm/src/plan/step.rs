@@ -431,7 +431,6 @@ fn access_word(access: Access) -> &'static str {
         Access::ReadOnly => ", read-only",
         Access::ReadWrite => ", writable",
         Access::Devices => ", with devices",
-        Access::AsIs => "",
     }
 }
 

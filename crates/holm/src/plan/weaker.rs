@@ -42,9 +42,7 @@ pub(super) fn weaker(spec: &Spec, host: &Host) -> Vec<Weaker> {
             match access {
                 Access::ReadOnly => {}
                 Access::ReadWrite => add(format!("what the program writes to {at} reaches the host"), &entry.origin),
-                Access::Devices | Access::AsIs => {
-                    add(format!("{at} is writable, and devices in it work"), &entry.origin);
-                }
+                Access::Devices => add(format!("{at} is writable, and devices in it work"), &entry.origin),
             }
         }
     }

@@ -64,8 +64,6 @@ pub enum Access {
     ReadWrite,
     /// Reading, writing and using device nodes.
     Devices,
-    /// Whatever could be done with it before.
-    AsIs,
 }
 
 /// What happens if a source is missing.

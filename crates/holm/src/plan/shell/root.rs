@@ -187,7 +187,6 @@ fn attributes(access: Access) -> &'static [u8] {
         Access::ReadOnly => b"ro,nosuid,nodev",
         Access::ReadWrite => b"nosuid,nodev",
         Access::Devices => b"nosuid",
-        Access::AsIs => b"suid",
     }
 }
 
