@@ -1,8 +1,12 @@
 //! Pictures of this machine: what is there is drawn, and no name can make more of itself than text.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use testkit::{Scratch, holm, is_root, skip};
+#[expect(dead_code, reason = "other tests use the rest")]
+mod patience;
+
+use patience::Running;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use testkit::{Scratch, children_of, holm, is_root, skip};
 
 /// What `holm diagram` prints.
 fn diagram(arguments: &[&str]) -> String {
@@ -11,37 +15,17 @@ fn diagram(arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).expect("it prints UTF-8")
 }
 
-/// A process that is killed at the end.
-struct Running(Child);
-
-impl Running {
-    /// Starts it and waits for a byte from it.
-    fn new(mut command: Command) -> Running {
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("it starts");
-        child.stdout.take().expect("it is a pipe").read_exact(&mut [0]).expect("it is ready");
-        Running(child)
-    }
-
-    /// The pid of its child, or its own.
-    fn inside(&self) -> String {
-        let pid = self.0.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it runs");
-        children.split_whitespace().next().map_or(pid.to_string(), str::to_owned)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The pid of the child of a process, or its own.
+fn inside(process: &Running) -> String {
+    let pid = process.child.id();
+    children_of(pid).first().unwrap_or(&pid).to_string()
 }
 
 /// A sandbox in which a shell waits, with these options.
 fn sandbox(options: &[&str]) -> Running {
     let mut command = testkit::run();
     command.args(options).args(["sh", "-c", "echo; sleep 600; true"]);
-    Running::new(command)
+    Running::ready(&mut command)
 }
 
 /// A process in namespaces of its own that calls itself `name`, in perl's `qq()`.
@@ -49,14 +33,14 @@ fn named(name: &str) -> Running {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "perl", "-e"]);
     command.arg(format!("$| = 1; $0 = qq({name}); print qq(\\n); sleep 600"));
-    Running::new(command)
+    Running::ready(&mut command)
 }
 
 #[test]
 fn sandboxes_are_drawn_with_what_is_their_own() {
     let one = sandbox(&[]);
     let other = sandbox(&["--share", "net", "--root", "bins:sh,sleep"]);
-    let pids = [testkit::init_of(one.0.id()), testkit::init_of(other.0.id())];
+    let pids = [testkit::init_of(one.child.id()), testkit::init_of(other.child.id())];
     let (one, other) = (diagram(&[&pids[0], "--format", "svg"]), diagram(&[&pids[1], "--format", "svg"]));
     for (text, pid) in [(&one, &pids[0]), (&other, &pids[1])] {
         roxmltree::Document::parse(text).expect("it is well-formed");
@@ -91,10 +75,10 @@ fn a_user_namespace_in_another_is_drawn_in_it() {
         "-c",
         &format!("{script}; true"),
     ]);
-    let outer = Running::new(command);
-    let outer = outer.inside();
-    let inner = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).expect("it runs");
-    let text = diagram(&[&outer, inner.trim(), "--format", "dot"]);
+    let outer = Running::ready(&mut command);
+    let outer = inside(&outer);
+    let inner = children_of(outer.parse().expect("it is a pid"))[0].to_string();
+    let text = diagram(&[&outer, &inner, "--format", "dot"]);
     let owner = text.find("User namespace ").expect("it has a box");
     let (outside, inside) = text.split_at(owner);
     assert!(inside.contains("sleep") && !outside.contains("sleep"), "{text}");
@@ -112,7 +96,7 @@ fn hostile_names_of_processes_stay_text() {
         "\\xe6\\x97\\xa5\\xe6\\x9c\\xac\\xff",
     ];
     let running: Vec<Running> = names.iter().map(|name| named(name)).collect();
-    let pids: Vec<String> = running.iter().map(Running::inside).collect();
+    let pids: Vec<String> = running.iter().map(inside).collect();
     let drawn = |format: &str| {
         let mut arguments: Vec<&str> = pids.iter().map(String::as_str).collect();
         arguments.extend(["--format", format]);
@@ -149,10 +133,10 @@ fn a_veth_pair_joins_two_boxes() {
     let waiting = || {
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c", "echo; exec sleep 600"]);
-        Running::new(command)
+        Running::ready(&mut command)
     };
     let (one, other) = (waiting(), waiting());
-    let (one, other) = (one.0.id().to_string(), other.0.id().to_string());
+    let (one, other) = (one.child.id().to_string(), other.child.id().to_string());
     // Made in the first one, so that nothing of it is ever in the host's network.
     let mut command = Command::new("nsenter");
     command.args(["--net", "--target", &one, "ip", "link", "add", "left0", "type", "veth"]);

@@ -5,7 +5,7 @@ mod patience;
 use holm::inspect::enter::{Error, Opened, Wish};
 use patience::{Running, output, within};
 use std::process::{Command, Output, Stdio};
-use testkit::{Scratch, holm, init_of, is_root, run, skip};
+use testkit::{Scratch, children_of, holm, init_of, is_root, run, skip};
 
 fn enter(arguments: &[&str]) -> Command {
     let mut command = Command::new(holm());
@@ -32,11 +32,7 @@ impl Sandbox {
     }
 
     fn of(command: &mut Command) -> Sandbox {
-        let mut running = Running::new(command.stdin(Stdio::null()).stdout(Stdio::piped()));
-        let mut byte = [0];
-        let mut out = running.child.stdout.take().expect("it is a pipe");
-        std::io::Read::read_exact(&mut out, &mut byte).expect("it is ready");
-        Sandbox(running)
+        Sandbox(Running::ready(command))
     }
 
     fn owner(&self) -> u32 {
@@ -60,9 +56,8 @@ fn unshared(options: &[&str], script: &str) -> (Sandbox, String) {
         &format!("{script}; echo ready; sleep 80 & wait"),
     ]);
     let place = Sandbox::of(&mut command);
-    let pid = place.owner();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it runs");
-    (place, children.split_whitespace().next().expect("it has a child").to_owned())
+    let child = children_of(place.owner())[0].to_string();
+    (place, child)
 }
 
 #[test]
@@ -141,11 +136,7 @@ fn a_user_namespace_in_another_is_entered_through_its_owner() {
     command.args(["--unshare-user", "--unshare-pid", "--die-with-parent", "--uid", "5", "--gid", "6"]);
     command.args(["--dev-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--hostname", "inner", "--unshare-uts"]);
     let place = Sandbox::of(command.args(["sh", "-c", "echo ready; exec sleep 80.5"]));
-    let children = |pid: u32| {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        text.split_whitespace().next().and_then(|pid| pid.parse::<u32>().ok()).unwrap_or_default()
-    };
-    let program = children(children(place.owner()));
+    let program = children_of(children_of(place.owner())[0])[0];
     let user = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/user")).expect("it runs");
     let (text, errors, code) =
         entered(&[&program.to_string(), "sh", "-c", "readlink /proc/self/ns/user; id -u; id -g; hostname; ls /dev"]);

@@ -1,8 +1,11 @@
 //! What a program sees, may write and can't reach, by the binary as a user runs it. Run as root and as an ordinary user.
 
+#[expect(dead_code, reason = "other tests use the rest")]
+mod patience;
+
+use patience::Running;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -396,10 +399,8 @@ fn a_join_of_what_is_no_namespace_is_refused() {
 #[test]
 fn namespaces_of_a_process_can_be_joined() {
     let mut holder = run();
-    holder.args(["sh", "-c", "echo; exec sleep 60"]).stdout(Stdio::piped());
-    let mut holder = holder.spawn().expect("holm starts");
-    holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it is ready");
-    let init = testkit::init_of(holder.id());
+    let holder = Running::ready(holder.args(["sh", "-c", "echo; exec sleep 60"]));
+    let init = testkit::init_of(holder.child.id());
     let (user, uts, net) = (format!("user={init}"), format!("uts={init}"), format!("net={init}"));
     let done = output(run().args(["--join", &user, "--join", &uts, "--join", &net]).args([
         "sh",
@@ -407,8 +408,6 @@ fn namespaces_of_a_process_can_be_joined() {
         "readlink /proc/self/ns/net; hostname",
     ]));
     let expected = fs::read_link(format!("/proc/{init}/ns/net")).map(|link| format!("{}\nholm\n", link.display()));
-    holder.kill().expect("it is ours");
-    holder.wait().expect("it is ours");
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(String::from_utf8_lossy(&done.stdout), expected.expect("its owner may look"), "{said}");
 }

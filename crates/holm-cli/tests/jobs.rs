@@ -139,8 +139,7 @@ fn a_stop_from_outside_leaves_the_keys_to_the_program_afterwards() {
     let mut screen = shell();
     enter(&mut screen, "holm run -t cat");
     screen.expect_raw();
-    let path = format!("/proc/{0}/task/{0}/children", screen.running.child.id());
-    let pid = std::fs::read_to_string(path).expect("it runs").trim().to_owned();
+    let pid = testkit::children_of(screen.running.child.id())[0].to_string();
     assert!(output(Command::new("kill").args(["-STOP", &pid])).status.success());
     screen.expect("Stopped");
     screen.expect("P> ");

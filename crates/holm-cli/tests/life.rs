@@ -4,7 +4,6 @@ mod patience;
 
 use patience::{Running, output, within};
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,19 +16,11 @@ fn code(script: &str) -> Option<i32> {
 
 /// Starts a script that says when it is ready.
 fn start(options: &[&str], script: &str) -> Running {
-    ready(run().args(options).args(["bash", "-c", script]))
+    Running::ready(run().args(options).args(["bash", "-c", script]))
 }
 
 /// A program that says that it is ready and handles no signal. (bash loses one that comes just before its `exec`.)
 const DEFAULTS: [&str; 3] = ["perl", "-e", "$| = 1; print qq(\\n); sleep 60"];
-
-/// Starts `command` and waits for a byte of it.
-fn ready(command: &mut Command) -> Running {
-    let mut running = Running::new(command.stdin(Stdio::null()).stdout(Stdio::piped()));
-    let mut byte = [0];
-    running.child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("it says that it is ready");
-    running
-}
 
 fn signal(to: &Running, name: &str) {
     let done = Command::new("kill").args([&format!("-{name}"), &to.child.id().to_string()]).status();
@@ -126,7 +117,7 @@ fn a_trapped_signal_leaves_the_exit_code_to_the_program() {
 #[test]
 fn a_signal_that_is_not_trapped_ends_the_program() {
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10), ("USR2", 12), ("QUIT", 3)] {
-        let mut child = ready(run().args(DEFAULTS));
+        let mut child = Running::ready(run().args(DEFAULTS));
         signal(&child, name);
         assert_eq!(child.code(), Some(128 + number), "{name}");
     }
@@ -135,7 +126,7 @@ fn a_signal_that_is_not_trapped_ends_the_program() {
 #[test]
 fn real_time_signals_reach_the_program() {
     for (name, number) in [("34", 34), ("39", 39), ("64", 64)] {
-        let mut child = ready(run().args(DEFAULTS));
+        let mut child = Running::ready(run().args(DEFAULTS));
         signal(&child, name);
         assert_eq!(child.code(), Some(128 + number), "{name}");
     }
@@ -147,7 +138,7 @@ fn real_time_signals_reach_the_program() {
 #[test]
 fn signals_that_the_caller_blocks_or_ignores_are_passed_on() {
     for option in ["--block-signal=TERM", "--ignore-signal=TERM"] {
-        let mut child = ready(Command::new("env").arg(option).arg(holm()).arg("run").args(DEFAULTS));
+        let mut child = Running::ready(Command::new("env").arg(option).arg(holm()).arg("run").args(DEFAULTS));
         signal(&child, "TERM");
         assert_eq!(child.code(), Some(143), "{option}");
     }
@@ -231,7 +222,7 @@ fn the_end_of_the_program_is_the_end_of_all_in_a_pid_namespace_that_is_shared_or
 fn a_chain_of_processes_each_of_which_starts_the_next_ends_with_holm() {
     let mark = mark();
     let chain = format!("# {mark}\nif (fork()) {{ print qq(x\\n); sleep 60 }} while (1) {{ exit if fork() }}");
-    let mut child = ready(run().args(["--share", "pid", "perl", "-e", &format!("$| = 1; {chain}")]));
+    let mut child = Running::ready(run().args(["--share", "pid", "perl", "-e", &format!("$| = 1; {chain}")]));
     child.child.kill().expect("it is ours");
     child.child.wait().expect("it is ours");
     within(5, "the chain ends", || marked(&mark).is_empty());
@@ -241,7 +232,7 @@ fn a_chain_of_processes_each_of_which_starts_the_next_ends_with_holm() {
 fn killing_holms_parent_leaves_no_process() {
     let mark = mark();
     let script = format!("{} run bash -c '(setsid sleep {mark} &); echo; sleep {mark}'; exit", holm().display());
-    let mut parent = ready(Command::new("sh").args(["-c", &script]));
+    let mut parent = Running::ready(Command::new("sh").args(["-c", &script]));
     parent.child.kill().expect("it is ours");
     parent.child.wait().expect("it is ours");
     within(2, "all are gone", || marked(&mark).is_empty());

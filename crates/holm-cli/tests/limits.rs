@@ -4,7 +4,6 @@
 mod patience;
 
 use patience::{Running, output, within};
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -224,9 +223,7 @@ fn limits_hold_in_a_joined_mount_namespace_whose_proc_is_guarded() {
         return;
     }
     let mut holder = run();
-    holder.args(["sh", "-c", "echo; exec sleep 60"]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut holder = Running::new(&mut holder);
-    holder.child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("it says that it runs");
+    let holder = Running::ready(holder.args(["sh", "-c", "echo; exec sleep 60"]));
     let mount = format!("mnt={}", testkit::init_of(holder.child.id()));
     let join = ["--join", &mount, "--memory", "64M"];
     let most = printed(&[&join[..], &["cat", "/proc/sys/user/max_cgroup_namespaces"]].concat());
@@ -238,19 +235,17 @@ fn no_group_is_left_and_a_killed_owners_is_swept_by_the_next() {
     if !may_make_groups() {
         return;
     }
-    let limited = |program: &[&str]| {
+    let limited = || {
         let mut command = run();
-        command.args(["--memory", "64M", "--pids", "9"]).args(program).stdin(Stdio::null()).stdout(Stdio::piped());
-        Running::new(&mut command)
+        command.args(["--memory", "64M", "--pids", "9"]).stdin(Stdio::null());
+        command
     };
-    let mut ends = limited(&["true"]);
+    let mut ends = Running::new(limited().arg("true"));
     let pid = ends.child.id();
     assert_eq!(ends.code(), Some(0));
     assert_eq!(groups_of(pid), Vec::<PathBuf>::new());
 
-    let mut killed = limited(&["sh", "-c", "echo; sleep 60"]);
-    let mut byte = [0];
-    killed.child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("it says that it runs");
+    let mut killed = Running::ready(limited().args(["sh", "-c", "echo; sleep 60"]));
     let pid = killed.child.id();
     let groups = groups_of(pid);
     assert!(!groups.is_empty());
@@ -260,7 +255,7 @@ fn no_group_is_left_and_a_killed_owners_is_swept_by_the_next() {
         std::fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|text| text.is_empty()) || !group.exists()
     };
     within(20, "all of its processes end", || groups.iter().all(empty));
-    assert_eq!(limited(&["true"]).code(), Some(0));
+    assert_eq!(Running::new(limited().arg("true")).code(), Some(0));
     assert_eq!(groups_of(pid), Vec::<PathBuf>::new());
 }
 

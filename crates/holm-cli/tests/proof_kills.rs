@@ -4,7 +4,7 @@
 //! 1,000 kills; `HOLM_PROOF=all` makes it 10,000.
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, wait};
-use std::fs::{read_dir, read_to_string};
+use std::fs::read_to_string;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use testkit::random::Random;
@@ -71,10 +71,8 @@ fn tree(top: Pid) -> Vec<Pid> {
     let mut found = vec![top];
     let mut next = 0;
     while let Some(pid) = found.get(next).map(|pid| pid.as_raw_pid()) {
-        for task in read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let children = read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)));
-        }
+        let children = testkit::children_of(pid as u32);
+        found.extend(children.into_iter().filter_map(|pid| Pid::from_raw(pid as i32)));
         next += 1;
     }
     found

@@ -1,7 +1,11 @@
 //! What `holm ls` and its neighbours print: hostile names, screens, and bad input.
 
-use std::process::{Child, Command, Stdio};
-use testkit::{holm, is_root};
+#[expect(dead_code, reason = "other tests use the rest")]
+mod patience;
+
+use patience::Running;
+use std::process::Command;
+use testkit::{children_of, holm, is_root};
 
 fn see(arguments: &[&str]) -> (String, String, Option<i32>) {
     let done = Command::new(holm()).args(arguments).output().expect("holm starts");
@@ -10,7 +14,7 @@ fn see(arguments: &[&str]) -> (String, String, Option<i32>) {
 }
 
 /// A process in namespaces of its own, until dropped.
-struct Inside(Child);
+struct Inside(Running);
 
 impl Inside {
     /// Runs a script of perl's there, which prints a line when it is ready.
@@ -18,25 +22,12 @@ impl Inside {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--net", "--uts", "--pid", "--fork", "--kill-child"]);
         let script = format!("$| = 1; {script}; print qq(\\n); sleep 60");
-        command.args(["perl", "-e", &script]).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("unshare is there");
-        let mut byte = [0];
-        std::io::Read::read_exact(&mut child.stdout.take().expect("it is a pipe"), &mut byte).expect("it is ready");
-        Inside(child)
+        Inside(Running::ready(command.args(["perl", "-e", &script])))
     }
 
     /// The pid of the process inside.
     fn pid(&self) -> String {
-        let pid = self.0.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it runs");
-        children.trim().to_owned()
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        children_of(self.0.child.id())[0].to_string()
     }
 }
 

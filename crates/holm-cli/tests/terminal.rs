@@ -45,10 +45,7 @@ fn a_shell_at_a_terminal_gets_one_of_its_own_with_its_size() {
 fn what_is_entered_gets_a_terminal_of_the_place() {
     let name = format!("t{}-tty", std::process::id());
     let mut sandbox = run();
-    sandbox.args(["--name", &name, "sh", "-c", "echo ready; exec sleep 80"]).stdin(Stdio::null());
-    let mut sandbox = Running::new(sandbox.stdout(Stdio::piped()));
-    let mut byte = [0];
-    sandbox.child.stdout.as_mut().expect("it is a pipe").read_exact(&mut byte).expect("it is ready");
+    let _sandbox = Running::ready(sandbox.args(["--name", &name, "sh", "-c", "echo ready; exec sleep 80"]));
     let mut screen = Screen::new(&[&binary(), "enter", &name]);
     screen.keys("echo size $(stty size) name $(tty)\n");
     screen.expect("size 24 100 name /dev/pts/0");

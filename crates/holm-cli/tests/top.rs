@@ -73,16 +73,7 @@ fn unique(letter: char) -> String {
 fn inside(name: &str) -> Running {
     let script = format!("$| = 1; $0 = qq({name}\\e[2J\\xff); print qq(\\n); sleep 120");
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "perl", "-e", &script]).stdout(Stdio::piped());
-    started(Running::new(&mut command))
-}
-
-/// A program that has printed something.
-fn started(mut running: Running) -> Running {
-    let mut byte = [0];
-    let output = running.child.stdout.as_mut().expect("it is a pipe");
-    std::io::Read::read_exact(output, &mut byte).expect("it prints");
-    running
+    Running::ready(command.args(["--user", "--map-root-user", "--net", "perl", "-e", &script]))
 }
 
 /// Shows only rows with this text.
@@ -201,8 +192,8 @@ fn without_colours_and_utf_8_there_are_none() {
 #[test]
 fn a_sandbox_of_holms_is_told_with_what_was_asked_for() {
     let mut command = testkit::run();
-    command.args(["--timeout", "2m", "sh", "-c", "echo; exec sleep 61.75"]).stdout(Stdio::piped());
-    let sandbox = started(Running::new(&mut command));
+    command.args(["--timeout", "2m", "sh", "-c", "echo; exec sleep 61.75"]);
+    let sandbox = Running::ready(&mut command);
     let window = Window::new("top-sandbox", 120, "holm top");
     window.expect(&["SET   USER"]);
     only(&window, &testkit::init_of(sandbox.child.id()));

@@ -59,11 +59,20 @@ pub fn has_ranges() -> bool {
 /// # Panics
 /// It has none.
 pub fn init_of(holm: u32) -> String {
-    let children = std::fs::read_to_string(format!("/proc/{holm}/task/{holm}/children")).expect("it runs");
     // A helper of the start may not be reaped yet.
     let is_init =
-        |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "holm-init\n");
-    children.split_whitespace().find(is_init).expect("it has an init").to_owned()
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "holm-init\n");
+    children_of(holm).into_iter().find(is_init).expect("it has an init").to_string()
+}
+
+/// The pids of the children of all threads of a process, zombies included; none if it has ended.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    children
 }
 
 /// Says why a test is skipped; fails in CI, where everything must be there.
@@ -105,11 +114,7 @@ impl Traces {
                 (!own).then(|| format!("{} -> {}", path.display(), target.display()))
             })
             .collect();
-        let mut children = BTreeSet::new();
-        for task in std::fs::read_dir("/proc/self/task").expect("/proc is there").flatten() {
-            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            children.extend(text.split_whitespace().map(str::to_owned));
-        }
+        let children = children_of(std::process::id()).iter().map(u32::to_string).collect();
         let mut cgroups = BTreeSet::new();
         find_own_groups(Path::new("/sys/fs/cgroup"), 8, &mut cgroups);
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc is there");

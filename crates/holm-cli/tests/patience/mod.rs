@@ -67,6 +67,15 @@ impl Running {
         Running { _watch: kill_after(LIFE, &child), child }
     }
 
+    /// Starts it without input, and waits for the first byte that it prints: it is ready then.
+    #[allow(dead_code, reason = "not all tests wait for one")]
+    pub(crate) fn ready(command: &mut Command) -> Running {
+        let mut running = Running::new(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+        let output = running.child.stdout.as_mut().expect("it is a pipe");
+        std::io::Read::read_exact(output, &mut [0]).expect("it says that it is ready");
+        running
+    }
+
     /// Waits for its end; its exit code, or `None` if a signal ended it.
     pub(crate) fn code(&mut self) -> Option<i32> {
         within(LONG.as_secs(), "it ends", || self.child.try_wait().expect("it is ours").is_some());
