@@ -18,6 +18,7 @@ mod svg;
 mod tests;
 
 use crate::report::{self, Fault};
+use crate::see::matrix::Sharing;
 use crate::see::screen::Screen;
 use crate::see::{Done, fault, missing, target};
 use clap::ArgMatches;
@@ -31,9 +32,6 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
-
-/// What the signs of a picture mean.
-const LEGEND: &str = "full: own; outlined: shared with the set that is named; grey: the host's";
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +81,12 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, _: &Screen) -> Done
         (None, Some(path)) => Format::of(path)?,
         _ => Format::Mermaid,
     };
-    let sets = machine.sets();
-    let wanted = wanted(machine, &sets, matches.get_many::<OsString>("target").into_iter().flatten())?;
+    let sharing = Sharing::of(machine);
+    let wanted = wanted(machine, &sharing.sets, matches.get_many::<OsString>("target").into_iter().flatten())?;
     let drawn: Vec<&Set> = match &wanted {
-        Wanted::All => sets.iter().collect(),
+        Wanted::All => sharing.sets.iter().collect(),
         Wanted::These(these) => {
-            sets.iter().enumerate().filter(|(set, _)| these.contains(set)).map(|(_, set)| set).collect()
+            sharing.sets.iter().enumerate().filter(|(set, _)| these.contains(set)).map(|(_, set)| set).collect()
         }
     };
     let is_drawn = |place: &Place| {
@@ -98,8 +96,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, _: &Screen) -> Done
     };
     let networks: Vec<Place> = (0..machine.namespaces.len()).filter(is_drawn).collect();
     let facts = facts::read(machine, &drawn, machine::DRAWN, &networks);
-    let mut picture = machine::picture(machine, &facts, &sets, &wanted);
-    picture.notes.push(LEGEND.to_owned());
+    let mut picture = machine::picture(machine, &facts, &sharing, &wanted);
     picture.notes.extend(missing(&machine.unread));
     if facts.network.unread > 0 {
         let count = facts.network.unread;
@@ -144,8 +141,7 @@ pub(crate) fn save(path: &Path, text: &str) -> Result<(), Vec<Fault>> {
 
 /// Draws what a plan would make.
 pub(crate) fn draw_plan(spec: &Spec, plan: &Plan, path: &Path) -> ExitCode {
-    let mut picture = sandbox::picture(spec, plan);
-    picture.notes.push(LEGEND.to_owned());
+    let picture = sandbox::picture(spec, plan);
     let saved = Format::of(path).and_then(|format| save(path, &format.write(&picture)));
     saved.map_or_else(|faults| report::faults(&faults), |()| ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! A picture as groups of nodes, for formats whose programs place them: groups in groups, a node a list of lines.
 
+use super::layout::in_rows;
 use super::picture::{Area, Item, Picture, Role, What, in_words};
 use std::collections::HashMap;
 
@@ -81,7 +82,7 @@ impl Making {
             let lines = texts.iter().map(|item| item.text.clone()).collect();
             parts.push(Part::Node { number: self.number(), kind: Kind::Items, lines });
         }
-        let rows = matches!(area.role, Role::System | Role::Owner);
+        let rows = in_rows(area.role);
         let before = parts.len();
         for item in ends {
             let number = self.number();
@@ -138,7 +139,7 @@ impl Part {
     }
 
     /// Its lowest node.
-    fn last(&self) -> usize {
+    pub(crate) fn last(&self) -> usize {
         match self {
             Part::Node { number, .. } => *number,
             Part::Group { number, parts, .. } => parts.last().map_or(*number, Part::last),

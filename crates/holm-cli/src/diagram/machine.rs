@@ -3,21 +3,19 @@
 
 use super::facts::{Facts, members};
 use super::owners::Owners;
-use super::picture::{Area, Chip, Item, Line, Picture, Role, Sharing, What, lines, shown};
-use crate::see::matrix::letters;
+use super::picture::{self, Area, Chip, Item, Line, Picture, Role, What, lines, shown};
+use crate::see::matrix::{Sharing, With, letters};
 use crate::see::places;
 use crate::see::screen::Screen;
 use holm::inspect::detail::Root;
-use holm::inspect::machine::{Machine, Place, Process, Set, position};
+use holm::inspect::machine::{DEEPEST, Machine, Place, Process, Set, position};
 use holm::inspect::network::Interface;
 use holm::model::namespace::Namespace;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// So many processes of a set are drawn, interfaces of a namespace, and namespaces without a process of one owner.
 pub(crate) const DRAWN: usize = 6;
-/// The kernel nests user namespaces no deeper (user_namespaces(7)).
-const DEPTH: usize = 32;
 
 /// Which of a machine's sets are drawn.
 pub(crate) enum Wanted {
@@ -29,29 +27,19 @@ pub(crate) enum Wanted {
 struct Drawing<'a> {
     machine: &'a Machine,
     facts: &'a Facts,
-    sets: &'a [Set],
+    sharing: &'a Sharing,
     wanted: &'a Wanted,
-    host: [Option<Place>; 8],
     owners: Owners,
-    /// Sets by the namespaces that they have.
-    users: HashMap<Place, Vec<usize>>,
 }
 
-/// Draws `sets`, which are the machine's: those that are wanted, within what they are in.
-pub(crate) fn picture(machine: &Machine, facts: &Facts, sets: &[Set], wanted: &Wanted) -> Picture {
-    let host = Namespace::ALL.map(|kind| machine.host(kind));
-    let mut users: HashMap<Place, Vec<usize>> = HashMap::new();
-    for (number, set) in sets.iter().enumerate() {
-        for place in set.namespaces.iter().flatten() {
-            users.entry(*place).or_default().push(number);
-        }
-    }
+/// Draws the machine's sets: those that are wanted, within what they are in.
+pub(crate) fn picture(machine: &Machine, facts: &Facts, sharing: &Sharing, wanted: &Wanted) -> Picture {
     let mut system = Area::new(Role::System, "Host system".to_owned());
-    if let Some(user) = host[position(Namespace::User)] {
-        let owners = Owners::new(machine, sets, user);
-        let drawing = Drawing { machine, facts, sets, wanted, host, owners, users };
+    if let Some(user) = sharing.host[position(Namespace::User)] {
+        let owners = Owners::new(machine, &sharing.sets, user);
+        let drawing = Drawing { machine, facts, sharing, wanted, owners };
         system.below = drawing.inside(user, 0).into_iter().map(|(_, area)| area).collect();
-        let left = (0..sets.len()).filter(|&set| !drawing.is_drawn(set)).count();
+        let left = (0..sharing.sets.len()).filter(|&set| !drawing.is_drawn(set)).count();
         system.items.extend((left > 0).then(|| Item::more(left, if left == 1 { " set" } else { " sets" })));
     }
     let title = "Namespaces of this machine".to_owned();
@@ -70,7 +58,7 @@ impl Drawing<'_> {
     }
 
     fn is_global(&self, set: usize) -> bool {
-        self.sets[set].namespaces == self.host
+        self.sharing.sets[set].namespaces == self.sharing.host
     }
 
     /// The global one always is, but for its processes.
@@ -82,7 +70,7 @@ impl Drawing<'_> {
     fn inside(&self, user: Place, depth: usize) -> Vec<(usize, Area)> {
         let sets = self.owners.sets(user).iter().filter(|&&set| self.is_drawn(set));
         let mut areas: Vec<(usize, Area)> = sets.map(|&set| (set, self.set(set))).collect();
-        for &child in self.owners.children(user).iter().filter(|_| depth < DEPTH) {
+        for &child in self.owners.children(user).iter().filter(|_| depth < DEEPEST) {
             let mut inner = self.inside(child, depth + 1);
             let Some(first) = inner.iter().map(|(first, _)| *first).min() else { continue };
             // One with nothing but a set is drawn as one box.
@@ -117,7 +105,7 @@ impl Drawing<'_> {
     }
 
     fn set(&self, number: usize) -> Area {
-        let set = &self.sets[number];
+        let set = &self.sharing.sets[number];
         let mut area = if self.is_global(number) {
             Area::new(Role::Global, "Global namespaces".to_owned())
         } else {
@@ -138,8 +126,8 @@ impl Drawing<'_> {
 
     /// Who made the namespaces in which it is first, or the name of its leader.
     fn name(&self, number: usize) -> String {
-        let set = &self.sets[number];
-        let own = set.namespaces.iter().flatten().filter(|&place| self.users[place][0] == number);
+        let set = &self.sharing.sets[number];
+        let own = set.namespaces.iter().flatten().filter(|&place| self.sharing.users(*place)[0] == number);
         let maker = own.filter_map(|place| self.facts.makers.get(place)).next();
         let leader = || members(self.machine, set).first().map(|leader| shown(&leader.name));
         maker.map(|maker| shown(maker.to_string())).or_else(leader).unwrap_or_default()
@@ -147,15 +135,16 @@ impl Drawing<'_> {
 
     fn chips(&self, number: usize) -> Vec<Chip> {
         let chip = |kind: Namespace| {
-            let place = self.sets[number].namespaces[position(kind)];
-            let sharing = match place.map(|place| (place, self.users[&place].as_slice())) {
-                None => Sharing::Unknown,
-                Some((place, _)) if self.host[position(kind)] == Some(place) => Sharing::Host,
-                Some((_, sets)) => {
+            let sharing = match self.sharing.with(number, kind) {
+                With::Unknown => picture::Sharing::Unknown,
+                With::Host => picture::Sharing::Host,
+                With::Own => picture::Sharing::Own,
+                With::Sets(sets) => {
                     let other = sets.iter().find(|&&other| other != number);
-                    other.map_or(Sharing::Own, |&other| Sharing::With(letters(other)))
+                    other.map_or(picture::Sharing::Own, |&other| picture::Sharing::With(letters(other)))
                 }
             };
+            let place = self.sharing.sets[number].namespaces[position(kind)];
             Chip { kind, inode: place.map(|place| self.machine.namespaces[place].inode), sharing }
         };
         Namespace::ALL.map(chip).to_vec()
@@ -176,9 +165,9 @@ impl Drawing<'_> {
 
     /// The mount namespace of a set, if it isn't the host's, with its root; or a root that chroot(2) gave it.
     fn root(&self, number: usize) -> Option<Area> {
-        let set = &self.sets[number];
+        let set = &self.sharing.sets[number];
         let root = self.facts.roots.get(&members(self.machine, set).first()?.pid)?;
-        let in_hosts = set.namespaces[position(Namespace::Mount)] == self.host[position(Namespace::Mount)];
+        let in_hosts = set.namespaces[position(Namespace::Mount)] == self.sharing.host[position(Namespace::Mount)];
         let mut inner = Area::new(Role::Root, "root /".to_owned());
         inner.about = about_root(root);
         if in_hosts && !self.is_global(number) {
@@ -191,8 +180,8 @@ impl Drawing<'_> {
 
     /// A network namespace with its interfaces, in the first of the sets that have it.
     fn network(&self, net: Place, set: usize) -> Option<Area> {
-        let first = self.users[&net].iter().find(|&&set| self.is_drawn(set));
-        let hosts = self.host[position(Namespace::Net)] == Some(net);
+        let first = self.sharing.users(net).iter().find(|&&set| self.is_drawn(set));
+        let hosts = self.sharing.host[position(Namespace::Net)] == Some(net);
         let mut area = Area::new(Role::Namespace(Namespace::Net), "network namespace".to_owned());
         area.items =
             if first == Some(&set) && (!hosts || self.is_global(set)) { self.interfaces(net) } else { Vec::new() };

@@ -17,20 +17,25 @@ flowchart TB
 
 /// The picture as a flowchart; of a large one the first parts of each area, and how many more there are.
 pub(crate) fn write(picture: &Picture) -> String {
-    let whole = write_whole(&Graph::of(picture));
-    let smaller = (0..10).rev().map(|power| write_whole(&Graph::of(&picture.fewer(1 << power))));
+    let whole = write_whole(&Graph::of(picture), &picture.notes);
+    let smaller = (0..10).rev().map(|power| write_whole(&Graph::of(&picture.fewer(1 << power)), &picture.notes));
     std::iter::once(whole).chain(smaller).find_map(|text| text).unwrap_or_default()
 }
 
-/// The whole of it, unless it is too large.
-fn write_whole(graph: &Graph) -> Option<String> {
-    if graph.above.len() + graph.lines.len() > EDGES {
+/// The whole of it, with notes below it, unless it is too large.
+fn write_whole(graph: &Graph, notes: &[String]) -> Option<String> {
+    let lowest = graph.parts.last().map(Part::last).filter(|_| !notes.is_empty());
+    if graph.above.len() + graph.lines.len() + usize::from(lowest.is_some()) > EDGES {
         return None;
     }
     let mut text = String::from(HEAD);
     graph.parts.iter().for_each(|part| write_part(part, 1, &mut text));
-    for [above, below] in &graph.above {
+    if let Some(lowest) = lowest {
+        let notes: Vec<String> = notes.iter().map(|note| escape(note)).collect();
         // A string takes all.
+        let _ = writeln!(text, "  notes[\"{}\"]:::about\n  n{lowest} ~~~ notes", notes.join("<br/>"));
+    }
+    for [above, below] in &graph.above {
         let _ = writeln!(text, "  n{above} ~~~ n{below}");
     }
     for ([one, other], label) in &graph.lines {

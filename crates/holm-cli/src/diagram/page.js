@@ -65,10 +65,11 @@ function widen(area, width) {
   if (area.dataset.flow !== "rows") for (const inner of kids(area, "area")) widen(inner, width - 2 * PAD);
 }
 
-// Where an interface is: the middle of its lower border, or that of the box that is collapsed around it.
+// Where an interface is: the middle of its lower border, or that of the outermost box that is collapsed around it, the one that is shown.
 function spot(item) {
-  const closed = item.closest(".closed");
-  const box = frame(closed || item).getBoundingClientRect(), whole = part("areas").getBoundingClientRect();
+  let shown = item;
+  for (let closed = item.closest(".closed"); closed; closed = closed.parentElement.closest(".closed")) shown = closed;
+  const box = frame(shown).getBoundingClientRect(), whole = part("areas").getBoundingClientRect();
   return [box.left + box.width / 2 - whole.left, box.bottom - whole.top];
 }
 

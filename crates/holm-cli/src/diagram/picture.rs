@@ -18,7 +18,7 @@ pub(crate) struct Picture {
     pub(crate) title: String,
     pub(crate) areas: Vec<Area>,
     pub(crate) lines: Vec<Line>,
-    /// What isn't on it, or what its signs mean.
+    /// What isn't on it.
     pub(crate) notes: Vec<String>,
 }
 

@@ -14,6 +14,9 @@ const MONO: &str = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace
 const MARGIN: usize = 16;
 const NOTE: usize = 18;
 
+/// What the signs of chips mean: other formats have words instead.
+const LEGEND: &str = "full: own; outlined: shared with the set that is named; grey: the host's";
+
 /// Where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -82,10 +85,10 @@ pub(crate) fn dark(scope: &str) -> String {
 pub(crate) fn drawing(picture: &Picture, place: Place, style: &str) -> String {
     let areas = layout::place(picture);
     let wide = areas.iter().map(|area| area.width).max().unwrap_or(0);
-    let notes = picture.notes.iter().map(|note| columns(note) * 7).max().unwrap_or(0);
-    let width = wide.max(notes) + 2 * MARGIN;
+    let notes: Vec<&str> = std::iter::once(LEGEND).chain(picture.notes.iter().map(String::as_str)).collect();
+    let width = notes.iter().map(|note| columns(note) * 7).fold(wide, usize::max) + 2 * MARGIN;
     let bottom = areas.last().map_or(0, |area| area.y + area.height);
-    let height = bottom + picture.notes.len() * NOTE + 2 * MARGIN;
+    let height = bottom + notes.len() * NOTE + 2 * MARGIN;
     let mut drawing = Drawing { text: String::new(), place, ends: HashMap::new() };
     let _ = writeln!(
         drawing.text,
@@ -99,7 +102,7 @@ pub(crate) fn drawing(picture: &Picture, place: Place, style: &str) -> String {
     let _ = writeln!(text, "</g>\n<g id=\"lines\" transform=\"translate({MARGIN} {MARGIN})\">");
     picture.lines.iter().for_each(|line| write_line(line, &ends, &mut text));
     let _ = writeln!(text, "</g>\n<g id=\"notes\" transform=\"translate({MARGIN} {})\">", MARGIN + bottom);
-    for (number, note) in picture.notes.iter().enumerate() {
+    for (number, note) in notes.iter().enumerate() {
         text += &line_of("t-", "about", [0, (number + 1) * NOTE], "12", note);
     }
     text + "</g>\n</svg>\n"
@@ -162,12 +165,19 @@ impl Drawing {
             Sharing::Host => (paint("host"), ink("host")),
             Sharing::Unknown => (paint("host") + " stroke-dasharray=\"2 2\"", ink("host")),
         };
-        let id = chip.inode.map_or_else(|| "not known".to_owned(), |inode| inode.to_string());
+        let told = match (chip.inode, &chip.sharing) {
+            (Some(inode), _) => inode.to_string(),
+            (None, Sharing::Own) => "namespace, new".to_owned(),
+            (None, Sharing::With(other)) => format!("namespace of {other}"),
+            (None, Sharing::Host) => "namespace of the host".to_owned(),
+            (None, Sharing::Unknown) => "namespace, not known".to_owned(),
+        };
         let _ = writeln!(
             self.text,
-            "<g class=\"chip\" transform=\"translate({x} {y})\"><title>{kind} {id}</title>\
+            "<g class=\"chip\" transform=\"translate({x} {y})\"><title>{kind} {}</title>\
              <rect width=\"{width}\" height=\"{CHIP}\" rx=\"4\" {paint}/>\
              <text x=\"{}\" y=\"14\" text-anchor=\"middle\" font-size=\"10\" font-family=\"{MONO}\" {ink}>{}</text></g>",
+            escape(&told),
             width / 2,
             escape(&layout::chip_text(chip))
         );

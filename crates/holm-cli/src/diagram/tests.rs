@@ -1,10 +1,11 @@
 //! Pictures of a machine that was made up, in each format, beside what they were; hostile names; limits.
 
+use super::Format;
 use super::facts::Facts;
 use super::html::{SCRIPT, SCRIPT_HASH};
 use super::machine::{Wanted, picture};
 use super::picture::Picture;
-use super::{Format, LEGEND};
+use crate::see::matrix::Sharing;
 use holm::inspect::detail::{Root, RootMount};
 use holm::inspect::machine::{Found, Holder, Link, Machine, Place, Process, Unread, position};
 use holm::inspect::maker::{Maker, Tool};
@@ -86,8 +87,8 @@ impl Made {
     }
 
     fn draw(&self, wanted: &Wanted) -> Picture {
-        let mut picture = picture(&self.machine, &self.facts, &self.machine.sets(), wanted);
-        picture.notes.push(LEGEND.to_owned());
+        let mut picture = picture(&self.machine, &self.facts, &Sharing::of(&self.machine), wanted);
+        picture.notes.push("not all is shown: 2 sockets".to_owned());
         picture
     }
 }
@@ -267,7 +268,7 @@ fn a_machine_with_two_thousand_sets_stays_within_githubs_limits() {
 #[test]
 fn nothing_that_can_be_read_makes_an_empty_picture() {
     let machine = Machine { unread: Unread { processes: 3, ..Unread::default() }, ..Machine::default() };
-    let picture = picture(&machine, &Facts::default(), &machine.sets(), &Wanted::All);
+    let picture = picture(&machine, &Facts::default(), &Sharing::of(&machine), &Wanted::All);
     for (format, _) in FORMATS {
         assert!(format.write(&picture).contains("Host system"));
     }

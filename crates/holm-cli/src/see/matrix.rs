@@ -64,10 +64,15 @@ impl Sharing {
         Sharing { sets, host: machine.hosts(), users }
     }
 
+    /// The sets that are in a namespace.
+    pub(crate) fn users(&self, place: Place) -> &[usize] {
+        self.users.get(&place).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Whose namespace of a kind the set with this number is in.
     pub(crate) fn with(&self, number: usize, kind: Namespace) -> With<'_> {
         let place = self.sets[number].namespaces[position(kind)];
-        match place.map(|place| (place, self.users[&place].as_slice())) {
+        match place.map(|place| (place, self.users(place))) {
             None => With::Unknown,
             Some((place, _)) if self.host[position(kind)] == Some(place) => With::Host,
             Some((_, [_])) => With::Own,

@@ -12,6 +12,10 @@ const DYNAMIC: u64 = 0xf000_0000;
 /// Below these are no namespaces at all.
 const FIRST: u64 = 0xefff_fff0;
 
+/// So many namespaces of a kind are below each other at most: user namespaces below the first one, which have one level more
+/// than pid namespaces (user_namespaces(7), pid_namespaces(7)).
+pub const DEEPEST: usize = 33;
+
 /// All that was found, in an order that doesn't depend on how it was found.
 #[derive(Debug, Clone, Default)]
 pub struct Machine {

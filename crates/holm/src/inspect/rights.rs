@@ -1,7 +1,7 @@
 //! What a process may do in a namespace, by the rules of user_namespaces(7), "Capabilities". Pure.
 
 use super::detail::Credentials;
-use super::machine::{Link, Machine, Place, Process};
+use super::machine::{DEEPEST, Link, Machine, Place, Process};
 use crate::model::capability::Capability;
 use crate::model::id::OVERFLOW;
 use crate::model::namespace::Namespace;
@@ -34,8 +34,6 @@ pub struct Rights {
 
 /// Every capability that this crate knows.
 const ALL: u64 = (1 << Capability::COUNT) - 1;
-/// How deep user namespaces are nested (user_namespaces(7)).
-const DEEPEST: usize = 33;
 
 /// What `process`, which acts with `credentials`, may do in the namespace at `place`.
 pub fn rights(machine: &Machine, process: &Process, credentials: &Credentials, place: Place) -> Rights {
@@ -61,7 +59,7 @@ pub fn rights(machine: &Machine, process: &Process, credentials: &Credentials, p
 /// user_namespaces(7)).
 fn rule(machine: &Machine, own: Place, uid: u32, governing: Place) -> Rule {
     let mut at = governing;
-    for _ in 0..DEEPEST {
+    for _ in 0..=DEEPEST {
         if at == own {
             return if at == governing { Rule::Member } else { Rule::Above };
         }

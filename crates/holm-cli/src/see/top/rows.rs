@@ -1,7 +1,7 @@
 //! The rows of a view: which there are, in which order, and how one is known again after an update.
 
 use crate::see::matrix::{Sharing, leader, letters};
-use holm::inspect::machine::{Link, Machine, Place, Process, Set};
+use holm::inspect::machine::{DEEPEST, Link, Machine, Place, Process, Set};
 use holm::model::namespace::Namespace;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -171,8 +171,7 @@ impl Source<'_> {
         let start = rows.len();
         rows.push(Row { of: Of::User(place), depth });
         rows.extend(sets.get(&place).into_iter().flatten().map(|&set| Row { of: Of::Set(set), depth: depth + 1 }));
-        // The kernel nests no deeper than 32 (user_namespaces(7)).
-        if depth < 33 {
+        if depth < DEEPEST {
             let children = below.get(&place).into_iter().flatten();
             children.for_each(|&child| self.nest(child, depth + 1, sets, below, rows));
         }
