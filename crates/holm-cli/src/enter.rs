@@ -6,7 +6,7 @@ mod find;
 
 use crate::report::{self, Fault};
 use crate::supervise::{self, Reports, Told};
-use crate::{explain, fill, see};
+use crate::{explain, fill};
 use arguments::PARTS;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -23,7 +23,7 @@ pub(crate) fn run(matches: &ArgMatches, parent: supervise::Parent) -> ExitCode {
         Err(faults) => return report::faults(&faults),
     };
     let spec = match fill::wish_to_enter(spec, matches) {
-        Ok(meant) => meant.spec,
+        Ok(spec) => spec,
         Err(faults) => return report::faults(&faults),
     };
     notes(&opened, &closed, &spec);
@@ -41,9 +41,7 @@ pub(crate) fn run(matches: &ArgMatches, parent: supervise::Parent) -> ExitCode {
 fn open(matches: &ArgMatches) -> Result<(Opened, Vec<Closed>, Spec), Vec<Fault>> {
     let target = matches.get_one::<OsString>("target").map(OsString::as_os_str).unwrap_or_default();
     let wish = wish(matches)?;
-    let machine = see::machine().map_err(|fault| vec![fault])?;
-    let opened = find::open(&machine, target)?;
-    drop(machine);
+    let opened = find::open(target)?;
     let closed = if wish.parts.contains(&Part::Groups) { opened.closed_groups() } else { Vec::new() };
     if let Some(closed) = closed.first()
         && matches.value_source("take") == Some(ValueSource::CommandLine)

@@ -26,7 +26,7 @@ use typed::Typed;
 
 /// Reads the profile and the command line.
 pub(crate) fn wish(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
-    let (mut fill, tty) = begin(matches);
+    let (mut fill, tty) = begin(matches, "holm run --help");
     let typed = Typed::from_matches(matches);
     let tty = typed.tty.clone().or(tty);
     if matches.get_one::<String>("log-denied").is_some() {
@@ -39,7 +39,7 @@ pub(crate) fn wish(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 
 /// Reads the profile for a run that learns what the program misses: what it prints goes to standard error.
 pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
-    let (mut fill, _) = begin(matches);
+    let (mut fill, _) = begin(matches, "holm learn --help");
     fill.spec.policy.denials = Denials::Told;
     fill.spec.origins.set(Wish::Denials, "holm learn");
     fill.spec.terminal = Terminal::None;
@@ -48,7 +48,7 @@ pub(crate) fn wish_to_learn(matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
 }
 
 /// The program, with what a profile says of it, if there is one; and what that says of a terminal.
-fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
+fn begin(matches: &ArgMatches, help: &'static str) -> (Fill, Option<String>) {
     // To explain is to do nothing; `holm learn` can't.
     let given = |name| matches.try_contains_id(name).is_ok_and(|given| given);
     let intent = if given("explain") || given("diagram") { Intent::Explain } else { Intent::Run };
@@ -59,6 +59,7 @@ fn begin(matches: &ArgMatches) -> (Fill, Option<String>) {
         root: root::Meant::Host,
         changes: None,
         intent,
+        help,
     };
     fill.spec.program.arguments = program.collect();
     fill.spec.inherited_only = true;
@@ -90,6 +91,8 @@ pub(crate) struct Fill {
     faults: Vec<Fault>,
     root: root::Meant,
     intent: Intent,
+    /// The command that lists what may be typed.
+    help: &'static str,
     /// The name under which changes are kept.
     changes: Option<String>,
 }
@@ -120,7 +123,7 @@ impl Fill {
         parsed
             .map_err(|cause| {
                 let message = format!("cannot use the value of {origin}: {cause}");
-                self.faults.push(Fault { message, origin: String::new(), hint: "holm run --help".to_owned() });
+                self.faults.push(Fault { message, origin: String::new(), hint: self.help.to_owned() });
             })
             .ok()
     }

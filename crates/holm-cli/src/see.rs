@@ -21,6 +21,7 @@ pub(crate) mod width;
 
 use crate::report::{self, Fault};
 use clap::ArgMatches;
+use holm::inspect::live::Live;
 use holm::inspect::machine::{Machine, Unread};
 use holm::inspect::read::{self, Error};
 use screen::Screen;
@@ -84,6 +85,11 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
 /// Reads the machine.
 pub(crate) fn machine() -> Result<Machine, Fault> {
     read::read().map_err(|error| unreadable(&error))
+}
+
+/// Reads processes and where they are, and nothing else that keeps a namespace alive.
+pub(crate) fn processes() -> Result<Machine, Fault> {
+    Live::new().and_then(|mut live| live.update()).map_err(|error| unreadable(&error))
 }
 
 /// Says that there is no /proc that can be read.

@@ -3,41 +3,36 @@
 
 use super::refused;
 use crate::report::Fault;
-use crate::see::fault;
 use crate::see::sandboxes::{Known, known};
+use crate::see::{self, fault};
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
-use holm::inspect::machine::{Holder, Machine, Process};
+use holm::inspect::machine::{Found, Machine, Place, Process};
 use holm::inspect::maker::{Tool, maker};
-use holm::inspect::read::{inode, open_namespace};
+use holm::inspect::read::open_namespace;
+use holm::inspect::reopen::reopen;
 use holm::model::namespace::Namespace;
 use holm::model::text::{cause, name};
-use rustix::fs::fstat;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Opens what `target` names.
-pub(crate) fn open(machine: &Machine, target: &OsStr) -> Result<Opened, Vec<Fault>> {
+pub(crate) fn open(target: &OsStr) -> Result<Opened, Vec<Fault>> {
     let text = target.to_string_lossy();
-    let opened = if text.contains('/') {
+    if text.contains('/') {
         return file(target);
-    } else if let Some((kind, number)) = in_link(&text) {
-        return namespace(machine, target, Some(kind), number);
-    } else if let Ok(number) = text.parse::<u64>() {
-        match u32::try_from(number).ok().and_then(|pid| machine.process(pid)) {
-            Some(process) => process_or_sandbox(machine, process),
-            None => return namespace(machine, target, None, number),
-        }
-    } else {
-        named(machine, &text)?
-    };
-    opened.map_err(|error| vec![refused(target, &error)])
-}
-
-/// Kind and number of the text of a link, `net:[4026531840]`.
-fn in_link(text: &str) -> Option<(Namespace, u64)> {
-    let (kind, rest) = text.split_once(":[")?;
-    Some((kind.parse().ok()?, rest.strip_suffix(']')?.parse().ok()?))
+    }
+    if let Some((kind, number)) = Namespace::of_link(text.as_bytes()) {
+        return namespace(target, Some(kind), number);
+    }
+    let machine = see::processes().map_err(|fault| vec![fault])?;
+    match text.parse::<u64>() {
+        Ok(number) => match u32::try_from(number).ok().and_then(|pid| machine.process(pid)) {
+            Some(process) => process_or_sandbox(&machine, process).map_err(|error| vec![refused(target, &error)]),
+            None => namespace(target, None, number),
+        },
+        Err(_) => named(&machine, target),
+    }
 }
 
 /// A process, or the sandbox whose owner it is.
@@ -58,20 +53,26 @@ fn sandbox(known: &Known<'_>) -> Result<Opened, Error> {
 }
 
 /// The sandbox or the container of this name. The caller's own sandboxes hide those of other users.
-fn named(machine: &Machine, text: &str) -> Result<Result<Opened, Error>, Vec<Fault>> {
+fn named(machine: &Machine, target: &OsStr) -> Result<Opened, Vec<Fault>> {
+    let text = target.to_string_lossy();
     let sandboxes: Vec<Known<'_>> =
-        known(machine).into_iter().filter(|known| known.name.as_deref() == Some(text)).collect();
+        known(machine).into_iter().filter(|known| known.name.as_deref() == Some(&*text)).collect();
     let uid = rustix::process::geteuid().as_raw();
     let own = |known: &&Known<'_>| known.owner.uid == uid;
     let meant: Vec<&Known<'_>> = match sandboxes.iter().any(|known| own(&known)) {
         true => sandboxes.iter().filter(own).collect(),
         false => sandboxes.iter().collect(),
     };
-    match meant[..] {
-        [] => container(machine, text),
-        [one] => Ok(sandbox(one)),
-        _ => Err(several(text, meant.iter().map(|known| known.init.pid))),
-    }
+    let opened = match meant[..] {
+        [] => {
+            let process = container(machine, &text)?;
+            let opened = Opened::process(process.pid, Some(process.start));
+            opened.map(|opened| opened.called(format!("container {text}")))
+        }
+        [one] => sandbox(one),
+        _ => return Err(several(&text, meant.iter().map(|known| known.init.pid))),
+    };
+    opened.map_err(|error| vec![refused(target, &error)])
 }
 
 fn several(text: &str, pids: impl Iterator<Item = u32>) -> Vec<Fault> {
@@ -82,8 +83,8 @@ fn several(text: &str, pids: impl Iterator<Item = u32>) -> Vec<Fault> {
 }
 
 /// The container, unit or application whose name this is, or whose id begins with it.
-fn container(machine: &Machine, text: &str) -> Result<Result<Opened, Error>, Vec<Fault>> {
-    let mut found: Vec<(String, &Process)> = Vec::new();
+fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fault>> {
+    let mut found: Vec<(String, &'a Process)> = Vec::new();
     for process in &machine.processes {
         let Some(clues) = Open::new(process).ok().map(|open| open.clues()) else { continue };
         let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
@@ -107,10 +108,7 @@ fn container(machine: &Machine, text: &str) -> Result<Result<Opened, Error>, Vec
                 "holm ps lists sandboxes, holm ls who made what; a pid, a path or an id does, too",
             )])
         }
-        [(_, process)] => {
-            let opened = Opened::process(process.pid, Some(process.start));
-            Ok(opened.map(|opened| opened.called(format!("container {text}"))))
-        }
+        [(_, process)] => Ok(process),
         _ => Err(several(text, found.iter().map(|(_, process)| process.pid))),
     }
 }
@@ -152,30 +150,19 @@ fn file(target: &OsStr) -> Result<Opened, Vec<Fault>> {
 }
 
 /// The namespace with this number, by whatever keeps it alive.
-fn namespace(machine: &Machine, target: &OsStr, kind: Option<Namespace>, number: u64) -> Result<Opened, Vec<Fault>> {
+fn namespace(target: &OsStr, kind: Option<Namespace>, number: u64) -> Result<Opened, Vec<Fault>> {
+    let machine = see::machine().map_err(|fault| vec![fault])?;
     let none = |what: &str| {
         let message = format!("cannot enter {}: {what}", name(target));
         vec![fault(message, "holm ls lists namespaces by their ids, holm ps sandboxes")]
     };
-    let found = machine.find(number).map(|place| (&machine.namespaces[place], machine.holders(place)));
-    let Some((found, holders)) = found.filter(|(found, _)| kind.is_none_or(|kind| kind == found.kind)) else {
+    let of_kind = |place: &Place| kind.is_none_or(|kind| kind == machine.namespaces[*place].kind);
+    let Some(place) = machine.find(number).filter(of_kind) else {
         return Err(none("there is no such process or namespace, or you may not see it"));
     };
-    let here = inode(Path::new("/proc/self/ns/mnt")).ok().flatten();
-    let by_process = found.processes.iter().map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{}", found.kind)));
-    let by_holder = holders.iter().filter_map(|holder| match holder {
-        Holder::Descriptor { pid, fd } => Some(PathBuf::from(format!("/proc/{pid}/fd/{fd}"))),
-        Holder::Thread { pid, tid } => Some(PathBuf::from(format!("/proc/{pid}/task/{tid}/ns/{}", found.kind))),
-        Holder::Mount { path, inside } if Some(*inside) == here => Some(path.clone()),
-        _ => None,
-    });
-    // Whatever stands there by now: only what is this namespace counts, and while it is open, its inode is no other's.
-    let opened = by_process.chain(by_holder).find_map(|path| {
-        let opened = open_namespace(&path).ok()??;
-        fstat(&opened).is_ok_and(|about| about.st_ino == found.inode).then_some(opened)
-    });
-    let opened = opened.ok_or_else(|| none("nothing that keeps it alive can be opened"))?;
-    Opened::namespace(opened, &format!("{} {}", found.kind, found.inode)).map_err(|error| vec![refused(target, &error)])
+    let opened = reopen(&machine, place).map_err(|_| none("nothing that keeps it alive can be opened"))?;
+    let Found { kind, inode, .. } = machine.namespaces[place];
+    Opened::namespace(opened, &format!("{kind} {inode}")).map_err(|error| vec![refused(target, &error)])
 }
 
 #[cfg(test)]
@@ -192,13 +179,5 @@ mod tests {
         assert_ne!(place(&forged, "4f5e0c9a"), place(&honest, "4f5e0c9a"));
         assert_eq!(place("0::/user.slice\n", "4f5e0c9a"), None);
         assert!(is_start("4f5e", &ID[..12]) && is_start(ID, &ID[..12]) && !is_start("5e", &ID[..12]));
-    }
-
-    #[test]
-    fn the_text_of_a_link_names_kind_and_number() {
-        assert_eq!(in_link("net:[4026531840]"), Some((Namespace::Net, 4_026_531_840)));
-        for wrong in ["net:[", "net:[x]", "pipe:[1]", "net", ""] {
-            assert_eq!(in_link(wrong), None);
-        }
     }
 }

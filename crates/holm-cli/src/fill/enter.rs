@@ -1,6 +1,6 @@
 //! From options of `holm enter` to a wish: what the place itself says counts less.
 
-use super::{Fill, Intent, Meant, Typed, root};
+use super::{Fill, Intent, Typed, root};
 use crate::policy;
 use crate::report::Fault;
 use clap::ArgMatches;
@@ -8,10 +8,17 @@ use holm::Spec;
 use std::ffi::OsString;
 
 /// Adds the options to the wish that the place makes.
-pub(crate) fn wish_to_enter(spec: Spec, matches: &ArgMatches) -> Result<Meant, Vec<Fault>> {
+pub(crate) fn wish_to_enter(spec: Spec, matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
     let one = |name: &str| matches.get_one::<OsString>(name).cloned();
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let mut fill = Fill { spec, faults: Vec::new(), root: root::Meant::Host, changes: None, intent: Intent::Explain };
+    let mut fill = Fill {
+        spec,
+        faults: Vec::new(),
+        root: root::Meant::Host,
+        changes: None,
+        intent: Intent::Explain,
+        help: "holm enter --help",
+    };
     fill.take(Typed {
         place: "--".to_owned(),
         user: text("user"),
@@ -22,5 +29,5 @@ pub(crate) fn wish_to_enter(spec: Spec, matches: &ArgMatches) -> Result<Meant, V
         ..Typed::default()
     });
     fill.terminal(text("tty").as_deref());
-    fill.finish()
+    if fill.faults.is_empty() { Ok(fill.spec) } else { Err(fill.faults) }
 }

@@ -17,25 +17,16 @@ use holm::model::namespace::Namespace;
 use std::ffi::OsString;
 
 /// A sandbox.
-pub(crate) struct Sandbox<'a> {
+struct Sandbox<'a> {
     init: &'a Process,
     /// The user who started it.
     uid: u32,
-    /// Seconds since its pid 1 started.
-    age: u64,
     /// Pids of all its processes.
     processes: Vec<u32>,
     /// Bytes of memory in use, what processes share counted for each.
     memory: u64,
     /// What was asked for; `None` if the owner isn't `holm run`, or closed to the caller.
-    pub(crate) asked: Option<Asked>,
-}
-
-impl Sandbox<'_> {
-    /// For how long it has run.
-    pub(crate) fn age(&self) -> String {
-        humantime::format_duration(std::time::Duration::from_secs(self.age)).to_string()
-    }
+    asked: Option<Asked>,
 }
 
 /// What the owner's command line says.
@@ -60,7 +51,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
             one.init.pid.to_string(),
             asked(|asked| asked.name.clone().unwrap_or_else(|| "-".to_owned())),
             one.uid.to_string(),
-            one.age(),
+            age(one.init),
             one.processes.len().to_string(),
             Bytes(one.memory).to_string(),
             asked(|asked| asked.root.clone()),
@@ -97,7 +88,7 @@ pub(crate) fn known(machine: &Machine) -> Vec<Known<'_>> {
     let Some(here) = machine.process(std::process::id()).and_then(place) else { return Vec::new() };
     let one = |init| {
         let owner = owner(machine, init).filter(|owner| place(owner) == Some(here))?;
-        let name = Open::new(owner).ok().and_then(|open| asked(&open.arguments())?.name);
+        let name = asked_of(machine, init).and_then(|asked| asked.name);
         Some(Known { init, owner, name })
     };
     inits(machine).filter_map(one).collect()
@@ -113,15 +104,28 @@ pub(crate) fn is_init(process: &Process) -> bool {
 }
 
 /// The sandbox with this pid 1.
-pub(crate) fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
+fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
     let inside = |process: &&Process| descends(machine, process, init.pid);
     let processes: Vec<&Process> = machine.processes.iter().filter(inside).collect();
     let memory = processes.iter().filter_map(|process| Open::new(process).ok()?.memory()).sum();
-    let age = uptime().saturating_sub(init.start / TICKS);
-    let owner = owner(machine, init);
-    let asked = owner.and_then(|owner| asked(&Open::new(owner).ok()?.arguments()));
-    let uid = owner.unwrap_or(init).uid;
-    Sandbox { init, uid, age, processes: processes.iter().map(|process| process.pid).collect(), memory, asked }
+    let uid = owner(machine, init).unwrap_or(init).uid;
+    let asked = asked_of(machine, init);
+    Sandbox { init, uid, processes: processes.iter().map(|process| process.pid).collect(), memory, asked }
+}
+
+/// What the owner of the sandbox with this pid 1 asked for.
+pub(crate) fn asked_of(machine: &Machine, init: &Process) -> Option<Asked> {
+    asked(&Open::new(owner(machine, init)?).ok()?.arguments())
+}
+
+/// For how long the sandbox with this pid 1 has run.
+pub(crate) fn age(init: &Process) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds(init))).to_string()
+}
+
+/// Seconds since a process started.
+fn seconds(process: &Process) -> u64 {
+    uptime().saturating_sub(process.start / TICKS)
 }
 
 /// Clock ticks a second in /proc (time(7), `USER_HZ`), on x86-64.
@@ -169,7 +173,7 @@ fn document(sandboxes: &[Sandbox<'_>]) -> Done {
             "owner": one.init.parent,
             "name": one.asked.as_ref().and_then(|asked| asked.name.as_ref()),
             "uid": one.uid,
-            "age": one.age,
+            "age": seconds(one.init),
             "processes": one.processes,
             "memory": one.memory,
             "root": one.asked.as_ref().map(|asked| &asked.root),

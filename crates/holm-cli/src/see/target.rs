@@ -7,6 +7,7 @@ use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Place, Process};
 use holm::inspect::maker::{Maker, maker};
 use holm::inspect::read::inode;
+use holm::model::namespace::Namespace;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -62,19 +63,18 @@ pub(crate) fn label(screen: &Screen, process: &Process) -> String {
 /// The namespace that is named by its inode or number, by the text of a link (`net:[4026531840]`), or by a path.
 pub(crate) fn namespace(machine: &Machine, name: &OsStr) -> Result<Place, Vec<Fault>> {
     let text = name.to_string_lossy();
-    let in_link = text.split_once(":[").and_then(|(_, rest)| rest.strip_suffix(']'));
+    let in_link = Namespace::of_link(text.as_bytes());
     let wrong = |cause: &str| {
         let message = format!("cannot show namespace {}: {cause}", holm::model::text::name(name));
         vec![fault(message, "holm ls lists ids; a path such as /proc/PID/ns/net or /run/netns/NAME does, too")]
     };
-    let number = match in_link.unwrap_or(&text).parse::<u64>() {
-        Ok(number) => number,
-        Err(_) => inode(Path::new(name))
+    let number = match in_link.map(|(_, inode)| inode).or(text.parse().ok()) {
+        Some(number) => number,
+        None => inode(Path::new(name))
             .map_err(|error| wrong(&holm::model::text::cause(&error)))?
             .ok_or_else(|| wrong("it is no namespace"))?,
     };
     let found = machine.find(number);
-    let of_kind =
-        |place: &Place| in_link.is_none() || text.starts_with(&format!("{}:[", machine.namespaces[*place].kind));
+    let of_kind = |place: &Place| in_link.is_none_or(|(kind, _)| kind == machine.namespaces[*place].kind);
     found.filter(of_kind).ok_or_else(|| wrong("there is none, or you may not see it"))
 }

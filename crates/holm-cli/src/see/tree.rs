@@ -6,8 +6,9 @@ use super::table::fold;
 use super::target::{label, makers};
 use clap::ArgMatches;
 use holm::inspect::detail::Open;
-use holm::inspect::machine::{Link, Machine, Place, Process};
+use holm::inspect::machine::{DEEPEST, Link, Machine, Place, Process};
 use holm::inspect::maker::Maker;
+use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
 use std::collections::{BTreeMap, HashSet};
 
@@ -75,8 +76,7 @@ fn nest(screen: &Screen, machine: &Machine, place: Place, depth: usize) -> Node 
         let other = &machine.namespaces[other];
         other.kind == found.kind && other.parent == Link::To(place)
     });
-    // The kernel nests no deeper than 32 (user_namespaces(7), pid_namespaces(7)).
-    if depth < 32 {
+    if depth < DEEPEST {
         below.extend(children.map(|child| nest(screen, machine, child, depth + 1)));
     }
     Node { text: screen.ink(Ink::Bold, &title(screen, machine, place)), below }
@@ -116,8 +116,8 @@ pub(crate) fn title(screen: &Screen, machine: &Machine, place: Place) -> String 
 
 /// The id maps of a user namespace, as its member sees them: inside from outside, and how many.
 pub(crate) fn maps(open: &Open) -> String {
-    let one = |name: &str, map: &[[u32; 3]]| {
-        let ranges = map.iter().map(|[inside, outside, count]| format!("{inside}={outside} x {count}"));
+    let one = |name: &str, maps: &[IdMap]| {
+        let ranges = maps.iter().map(|IdMap { inside, outside, count }| format!("{inside}={outside} x {count}"));
         format!("{name} {}", ranges.collect::<Vec<_>>().join(", "))
     };
     match open.maps() {

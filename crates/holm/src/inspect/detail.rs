@@ -6,6 +6,7 @@ use super::maker::Clues;
 use super::mounts;
 use super::process::{DIRECTORY, Stat};
 use crate::host::groups::directories;
+use crate::model::id::IdMap;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, OsString};
@@ -92,11 +93,6 @@ impl Open {
         Ok(Root { directory, mount: mounts::root(&self.bytes(c"mountinfo", usize::MAX)?) })
     }
 
-    /// Opens its network namespace.
-    pub(super) fn network(&self) -> Result<OwnedFd> {
-        openat(&self.directory, c"ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-    }
-
     /// What its control groups count, and to what they limit it.
     pub fn usage(&self) -> Vec<Counted> {
         let groups = directories(&self.text(c"cgroup").unwrap_or_default());
@@ -120,8 +116,8 @@ impl Open {
         open_same(self.directory.as_fd(), self.pid).ok_or(Errno::SRCH)
     }
 
-    /// Its id maps, as lines of first id inside, first outside, count (user_namespaces(7)).
-    pub fn maps(&self) -> [Vec<[u32; 3]>; 2] {
+    /// Its maps of user and of group ids (user_namespaces(7)), with ids outside as the caller's user namespace shows them.
+    pub fn maps(&self) -> [Vec<IdMap>; 2] {
         [c"uid_map", c"gid_map"].map(|name| {
             let text = self.text(name).unwrap_or_default();
             text.lines().filter_map(map).collect()
@@ -241,9 +237,10 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-fn map(line: &str) -> Option<[u32; 3]> {
+fn map(line: &str) -> Option<IdMap> {
     let numbers: Vec<u32> = line.split_whitespace().map_while(|number| number.parse().ok()).collect();
-    numbers.try_into().ok()
+    let [inside, outside, count] = numbers.try_into().ok()?;
+    Some(IdMap { inside, outside, count })
 }
 
 #[cfg(test)]
@@ -259,7 +256,7 @@ mod tests {
         assert_eq!((credentials.uid, credentials.effective, credentials.permitted), (1001, 0x40, 0xc0));
         assert!(credentials.no_new_privs && credentials.filtered);
         assert_eq!(Credentials::parse("Uid:\t1\n"), None);
-        assert_eq!(map("         0       1000          1"), Some([0, 1000, 1]));
+        assert_eq!(map("         0       1000          1"), Some(IdMap::single(0, 1000)));
         assert_eq!(map("0 1000"), None);
     }
 }

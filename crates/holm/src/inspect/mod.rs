@@ -10,7 +10,7 @@
 //!    another one meanwhile.
 //! 3. What the threads found is joined, then mount namespaces without a process are looked for.
 //!
-//! [`Live`](live::Live) is a reading of processes that is kept up to date.
+//! [`Live`](live::Live) is a reading of processes that is kept up to date. [`reopen`](reopen::reopen) opens what was found.
 //!
 //! A process that ends meanwhile is left out. What can't be read is counted ([`Unread`](machine::Unread)): a list that is not
 //! whole says so. No path of another process is followed but with `RESOLVE_CACHED`, without links, and as `O_PATH`: it may lead
@@ -27,4 +27,5 @@ mod mounts;
 pub mod network;
 mod process;
 pub mod read;
+pub mod reopen;
 pub mod rights;

@@ -6,7 +6,7 @@
 use super::detail::RootMount;
 use super::found::Finds;
 use super::machine::{Holder, Place};
-use super::process::{DIRECTORY, parse_link};
+use super::process::DIRECTORY;
 use super::read::Proc;
 use crate::model::namespace::Namespace;
 use crate::sys::mount_list::{self, Facts};
@@ -77,7 +77,7 @@ fn list(namespace: u64) -> Result<Vec<Bound>> {
                 Err(Errno::OVERFLOW) => return Err(Errno::OVERFLOW),
                 Err(_) => continue,
             };
-            if let Some((kind, inode)) = parse_link(text.strip_prefix(b"/").unwrap_or(text)) {
+            if let Some((kind, inode)) = Namespace::of_link(text.strip_prefix(b"/").unwrap_or(text)) {
                 found.push(Bound { kind, inode, path: PathBuf::from(OsStr::from_bytes(path)) });
             }
         }
@@ -91,7 +91,9 @@ fn list(namespace: u64) -> Result<Vec<Bound>> {
 /// Whether a process is in a mount namespace.
 fn is_in(process: BorrowedFd<'_>, place: Place, finds: &Finds) -> bool {
     let link = rustix::fs::readlinkat(process, c"ns/mnt", Vec::new());
-    link.is_ok_and(|text| parse_link(text.as_bytes()).is_some_and(|(_, inode)| finds.by_inode(inode) == Some(place)))
+    link.is_ok_and(|text| {
+        Namespace::of_link(text.as_bytes()).is_some_and(|(_, inode)| finds.by_inode(inode) == Some(place))
+    })
 }
 
 fn parse(process: BorrowedFd<'_>) -> Result<Vec<Bound>> {
@@ -107,7 +109,7 @@ fn bound_in(text: &[u8]) -> Vec<Bound> {
         let mut fields = line.split(|&byte| byte == b' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        let (kind, inode) = parse_link(root).filter(|_| kind == b"nsfs")?;
+        let (kind, inode) = Namespace::of_link(root).filter(|_| kind == b"nsfs")?;
         Some(Bound { kind, inode, path: PathBuf::from(unescape(point)) })
     };
     text.split(|&byte| byte == b'\n').filter_map(of_line).collect()

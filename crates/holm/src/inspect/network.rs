@@ -4,11 +4,10 @@
 //! goes on asking there (rtnetlink(7)). Nothing is changed. It takes CAP_SYS_ADMIN over the namespace and in the caller's own
 //! user namespace, so an ordinary user sees the interfaces of the own one only.
 
-use super::detail::Open;
-use super::machine::{Holder, Machine, Place};
+use super::machine::{Machine, Place};
 use super::read::Proc;
+use super::reopen::reopen_by;
 use crate::model::namespace::Namespace;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, Result};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
@@ -61,12 +60,13 @@ pub fn read(machine: &Machine, places: &[Place]) -> Network {
 
 /// The caller is a thread of its own: it is elsewhere afterwards.
 fn walk(machine: &Machine, places: &[Place]) -> Network {
-    let own = machine.process(std::process::id()).and_then(|own| own.namespace(Namespace::Net));
+    let Ok(proc) = Proc::open() else { return Network { unread: places.len(), ..Network::default() } };
+    let own = machine.process(proc.this).and_then(|own| own.namespace(Namespace::Net));
     let (mut unread, mut seen, mut known) = (0, Vec::new(), HashMap::new());
     // The own one first, while the thread is there.
     let (first, others) = places.iter().partition::<Vec<Place>, _>(|place| Some(**place) == own);
     for place in first.into_iter().chain(others) {
-        let listed = open(machine, place).and_then(|namespace| {
+        let listed = reopen_by(&proc, machine, place).and_then(|namespace| {
             if Some(place) != own {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
             }
@@ -87,31 +87,6 @@ fn walk(machine: &Machine, places: &[Place]) -> Network {
     let pairs = pairs(&seen, |from, to| number(known.get(&from)?, known.get(&to)?).ok());
     let interfaces = seen.into_iter().map(|Seen { name, namespace, .. }| Interface { name, namespace }).collect();
     Network { interfaces, pairs, unread }
-}
-
-/// Opens a network namespace: by its leader, or where it is bound in the caller's own mount namespace.
-fn open(machine: &Machine, place: Place) -> Result<OwnedFd> {
-    let found = &machine.namespaces[place];
-    let namespace = match machine.leader(place) {
-        Some(leader) => Open::new(leader)?.network()?,
-        None => found.holders.iter().find_map(|holder| bound(machine, holder).ok()).ok_or(Errno::NOENT)?,
-    };
-    // Its leader may have left it meanwhile, and something else may be bound.
-    let is_it = rustix::fs::fstat(&namespace)?.st_ino == found.inode;
-    if is_it { Ok(namespace) } else { Err(Errno::NOENT) }
-}
-
-fn bound(machine: &Machine, holder: &Holder) -> Result<OwnedFd> {
-    let own =
-        machine.process(std::process::id()).and_then(|own| own.namespace(Namespace::Mount)).ok_or(Errno::NOENT)?;
-    let Holder::Mount { path, inside } = holder else { return Err(Errno::NOENT) };
-    if machine.namespaces[own].inode != *inside {
-        return Err(Errno::NOENT);
-    }
-    // Others may choose what is on the way: nothing is waited for, and no link is followed.
-    let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
-    let file = openat2(rustix::fs::CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)?;
-    Proc::open().map_err(|_| Errno::NOENT)?.reopen(file)
 }
 
 /// The pairs whose ends name each other, where `number` tells how one namespace numbers another.

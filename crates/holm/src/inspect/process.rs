@@ -184,15 +184,7 @@ fn for_children(
 fn inode(links: BorrowedFd<'_>, link: &CStr) -> Result<u64> {
     let mut text = [MaybeUninit::uninit(); 64];
     let (text, _) = rustix::fs::readlinkat_raw(links, link, &mut text)?;
-    parse_link(text).map(|(_, inode)| inode).ok_or(Errno::INVAL)
-}
-
-/// Kind and inode of the text of a link to a namespace, `net:[4026531840]` (namespaces(7)).
-pub(super) fn parse_link(text: &[u8]) -> Option<(Namespace, u64)> {
-    let (kind, rest) = std::str::from_utf8(text).ok()?.split_once(":[")?;
-    let inode = rest.strip_suffix(']')?.parse().ok()?;
-    let kind = Namespace::ALL.into_iter().find(|one| one.name() == kind)?;
-    Some((kind, inode))
+    Namespace::of_link(text).map(|(_, inode)| inode).ok_or(Errno::INVAL)
 }
 
 /// Threads that are elsewhere than their process (setns(2), unshare(2)).
@@ -278,14 +270,5 @@ mod tests {
         assert_eq!((stat.name.as_encoded_bytes(), stat.parent, stat.threads), (&b"a) R 1 (\n"[..], 7, 3));
         assert_eq!((stat.start, stat.zombie, stat.kernel), (12345, false, false));
         assert!(Stat::parse(b"42 (a) S 7").is_none() && Stat::parse(b"").is_none() && Stat::parse(b")(").is_none());
-    }
-
-    #[test]
-    fn links_name_a_kind_and_an_inode() {
-        assert_eq!(parse_link(b"net:[4026531840]"), Some((Namespace::Net, 4_026_531_840)));
-        for wrong in [&b"net:[4026531840"[..], b"/net:[1]", b"pipe:[1]", b"net:[]", b"net:[99999999999999999999]", b""]
-        {
-            assert_eq!(parse_link(wrong), None);
-        }
     }
 }

@@ -60,6 +60,14 @@ impl Namespace {
         }
     }
 
+    /// Kind and inode of the text of a link to a namespace, `net:[4026531840]` (namespaces(7)).
+    pub fn of_link(text: &[u8]) -> Option<(Namespace, u64)> {
+        let (kind, rest) = std::str::from_utf8(text).ok()?.split_once(":[")?;
+        let inode = rest.strip_suffix(']')?.parse().ok()?;
+        let kind = Namespace::ALL.into_iter().find(|one| one.name() == kind)?;
+        Some((kind, inode))
+    }
+
     /// Its CLONE_NEW* bit (clone(2)).
     pub(crate) fn flag(self) -> u64 {
         let flag = match self {
@@ -149,6 +157,24 @@ mod tests {
             assert_eq!(kind.long_name().parse(), Ok(kind));
         }
         assert!("network".parse::<Namespace>().is_err());
+    }
+
+    #[test]
+    fn links_name_a_kind_and_an_inode() {
+        assert_eq!(Namespace::of_link(b"net:[4026531840]"), Some((Namespace::Net, 4_026_531_840)));
+        for wrong in [
+            &b"net:[4026531840"[..],
+            b"/net:[1]",
+            b"pipe:[1]",
+            b"net:[",
+            b"net:[]",
+            b"net:[x]",
+            b"net",
+            b"net:[99999999999999999999]",
+            b"",
+        ] {
+            assert_eq!(Namespace::of_link(wrong), None);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::rows::Of;
 use crate::see::matrix::{Sharing, With, leader, letters};
-use crate::see::sandboxes::{is_init, sandbox};
+use crate::see::sandboxes::{age, asked_of, is_init};
 use crate::see::screen::Screen;
 use crate::see::target::{label, maker_by};
 use crate::see::tree::title;
@@ -33,9 +33,8 @@ fn of_set(screen: &Screen, machine: &Machine, sharing: &Sharing, number: usize) 
     lines.push(format!("{}: {count}, leader {}, user {}{made_by}", letters(number), label(screen, leader), leader.uid));
     lines.push(namespaces(machine, sharing, number));
     if is_init(leader) {
-        let sandbox = sandbox(machine, leader);
-        let age = sandbox.age();
-        lines.extend(sandbox.asked.map(|asked| {
+        let age = age(leader);
+        lines.extend(asked_of(machine, leader).map(|asked| {
             let limits = if asked.limits.is_empty() { "no limits".to_owned() } else { asked.limits.join(" ") };
             screen.text(format!("{}; root {}; {limits}; runs for {age}", asked.program, asked.root))
         }));

@@ -38,7 +38,7 @@ impl About {
         let credentials = open.credentials().ok()?;
         let maps = match user {
             User::Callers => [(); 2].map(|()| vec![IdMap { inside: 0, outside: 0, count: u32::MAX }]),
-            User::Others => open.maps().map(|maps| maps.into_iter().map(of_line).collect()),
+            User::Others => open.maps(),
         };
         let inside = |maps: &[IdMap], id: u32| {
             let map = maps.iter().find(|map| id >= map.outside && id - map.outside < map.count)?;
@@ -52,10 +52,6 @@ impl About {
             reaches_root: inside(&maps[0], 0).is_some(),
         })
     }
-}
-
-fn of_line([inside, outside, count]: [u32; 3]) -> IdMap {
-    IdMap { inside, outside, count }
 }
 
 /// The limits of a text of `/proc/PID/limits` (proc_pid_limits(5)): a line for each resource, in the kernel's order, with soft
