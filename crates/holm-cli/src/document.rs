@@ -1,6 +1,6 @@
 //! TOML files of the caller: profiles and recipes. What is wrong in one is told with its line and column.
 
-use crate::report::Fault;
+use crate::report::{self, Fault};
 use crate::stored::near;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -29,23 +29,23 @@ impl Kind {
         toml::from_str(&text).map_err(|error| {
             let place = error.span().map(|span| position(&text, span.start)).unwrap_or_default();
             let cause = error.message().trim_end().replace('\n', " ");
-            let hint = meant(&cause).unwrap_or_else(|| self.hint.to_owned());
+            let hint = self.hint(&cause);
             Fault { hint, ..self.fault(path, format!("cannot use {}{place}: {cause}", path.display())) }
         })
+    }
+
+    /// The keys that are most like an unknown one, as serde tells of it: "unknown field `a`, expected one of `b`, `c`".
+    fn hint(&self, cause: &str) -> String {
+        let names = cause.strip_prefix("unknown ").unwrap_or_default().split('`').skip(1).step_by(2);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let near = names.split_first().map(|(unknown, known)| near(unknown, known)).unwrap_or_default();
+        report::like(&near, self.hint)
     }
 
     /// Something that is wrong with a file.
     pub(crate) fn fault(&self, path: &Path, message: String) -> Fault {
         Fault { message, origin: crate::values::origin("", self.option, path.as_os_str()), hint: String::new() }
     }
-}
-
-/// The keys that are most like an unknown one, as serde tells of it: "unknown field `a`, expected one of `b`, `c`".
-fn meant(cause: &str) -> Option<String> {
-    let names: Vec<String> = cause.strip_prefix("unknown ")?.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    let (unknown, known) = names.split_first()?;
-    let near = near(unknown, known);
-    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(", ")))
 }
 
 /// `:LINE:COLUMN` of a byte, both from 1 on.

@@ -43,14 +43,15 @@ pub fn main() -> ExitCode {
     let parent = supervise::Parent::now();
     // At a limit of file sizes a write fails instead (setrlimit(2), RLIMIT_FSIZE), and is told.
     let _ = holm::signal::ignore(rustix::process::Signal::XFSZ.as_raw());
-    let matches = match oci::name().map_or_else(arguments::command, oci::command).try_get_matches() {
+    let engine = oci::name();
+    let matches = match engine.map_or_else(arguments::command, oci::command).try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
         }
     };
-    if oci::name().is_some() {
+    if engine.is_some() {
         return oci::run(&matches);
     }
     match matches.subcommand() {
