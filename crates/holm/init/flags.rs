@@ -10,5 +10,7 @@ pub(crate) const WAIT_ALL: u32 = 4;
 pub(crate) const OWN_MEMORY: u32 = 8;
 /// The pid namespace is not ours: the kernel ends nobody when we end, so we do it through a /proc of the caller's.
 pub(crate) const FOREIGN_PIDS: u32 = 16;
+/// It becomes the program itself once it is told to, instead of starting it.
+pub(crate) const IN_PLACE: u32 = 32;
 /// How long a program may take to end after it was told that its time is over.
 pub(crate) const GRACE_MILLISECONDS: u64 = 2000;

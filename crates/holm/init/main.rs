@@ -4,7 +4,8 @@
 //! this exec nothing of the caller is left for the sandbox to find, in memory, in /proc/1/environ or behind
 //! /proc/1/exe (the file is sealed and has no name). It holds no privilege that the program doesn't have.
 //!
-//! A detached sandbox has no owner. Its first process waits at a door, a listening socket, and becomes the program itself.
+//! The first process of a detached sandbox becomes the program itself, once its owner says so. Or it has no owner and waits at a
+//! door, a listening socket.
 //!
 //! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT HELD DOOR" as decimal numbers, the time in milliseconds or 0, the
 //! first step of the parent to wait for or 0, the step that is this program, and a descriptor to keep or 0, and the door or 0; "STEP RESOURCE SOFT HARD" for each limit of
@@ -118,8 +119,8 @@ extern "C" fn main(stack: *const usize) -> ! {
         wait_for_parent(&task);
     }
     let signals = children_signals(&task);
-    if task.door != 0 {
-        wait_at_door(task);
+    if task.flags & flags::IN_PLACE != 0 {
+        wait_to_become(task);
     }
     let program = start(&task);
     send(&task, Record::new(wire::STARTED, 0, 0));
@@ -183,10 +184,10 @@ fn hears_go(socket: usize) -> bool {
     }
 }
 
-/// Waits until the parent lets go and somebody starts it, then becomes the program.
+/// Waits until the parent lets go, and somebody knocks where there is a door; then becomes the program.
 ///
 /// The parent is left only once it has said that it knows of us: whoever waits here is written down somewhere.
-fn wait_at_door(mut task: Task) -> ! {
+fn wait_to_become(mut task: Task) -> ! {
     must(&task, SETSID, [0; 6]);
     if task.flags & flags::TERMINAL != 0 {
         must(&task, IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
@@ -195,18 +196,8 @@ fn wait_at_door(mut task: Task) -> ! {
     if !hears_go(task.control) {
         exit(125);
     }
-    call(CLOSE, [task.control, 0, 0, 0, 0, 0]);
-    loop {
-        let caller = call(ACCEPT4, [task.door, 0, 0, 0x80000, 0, 0]); // SOCK_CLOEXEC
-        if caller >= 0 {
-            task.control = caller as usize;
-            if hears_go(task.control) {
-                break;
-            }
-            call(CLOSE, [task.control, 0, 0, 0, 0, 0]);
-        } else if caller != EINTR && caller != ECONNABORTED {
-            exit(125);
-        }
+    if task.door != 0 {
+        task.control = answer(task.door, task.control);
     }
     send(&task, Record::new(wire::STARTED, 0, 0));
     if let Some([errno, step]) = plain_signals(&task, 0).or_else(|| limit(task.limits)) {
@@ -214,6 +205,22 @@ fn wait_at_door(mut task: Task) -> ! {
     }
     let errno = execute(&task);
     fail(&task, task.step, errno)
+}
+
+/// Leaves the parent; the socket of who knocks at the door.
+fn answer(door: usize, parent: usize) -> usize {
+    call(CLOSE, [parent, 0, 0, 0, 0, 0]);
+    loop {
+        let caller = call(ACCEPT4, [door, 0, 0, 0x80000, 0, 0]); // SOCK_CLOEXEC
+        if caller >= 0 {
+            if hears_go(caller as usize) {
+                return caller as usize;
+            }
+            call(CLOSE, [caller as usize, 0, 0, 0, 0, 0]);
+        } else if caller != EINTR && caller != ECONNABORTED {
+            exit(125);
+        }
+    }
 }
 
 /// The number that `text` begins with; `text` then begins behind the space after it.

@@ -12,12 +12,12 @@
 //! | pid 1          | `STOPPED`  | 0           | signal                | the program was stopped                        |
 //! | pid 1          | `EXITED`   | 0           | wait status           | the program ended                              |
 //! | pid 1          | `OVERTIME` | 0           | 0                     | the program's time is over; SIGTERM was sent   |
-//! | pid 1          | `HELD`     | 0           | 0                     | it waits to be started at its door             |
+//! | pid 1          | `HELD`     | 0           | 0                     | it waits to be started                         |
 //! | parent         | `SIGNAL`   | 1 = group   | signal                | send this signal to the program or its group   |
 //!
 //! One record is one packet of 12 bytes: kind, step, value, each a native 32-bit number. The end of the stream means to
-//! pid 1 that its owner is gone, and to the parent that the child is. At its door the first process takes one `GO`, answers
-//! `STARTED` when it is about to become the program, and the end of the stream means that it has; or it answers `FAILED`.
+//! pid 1 that its owner is gone, and to the parent that the child is. Held, the first process takes one `GO`, at its door if it
+//! has one, answers `STARTED` when it is about to become the program, and the end of the stream means that it has; or it answers `FAILED`.
 
 /// A record as it travels.
 #[derive(Clone, Copy)]

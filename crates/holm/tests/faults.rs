@@ -157,7 +157,7 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     let hold = |plan: &Plan| {
         let door = Door::make(directory.as_fd(), "door").expect("the scratch directory can be written");
         std::fs::remove_file(source.join("door")).expect("it was made");
-        plan.hold(door).err()
+        plan.hold(Some(door)).err()
     };
     fail_each(&detached, hold);
 

@@ -34,7 +34,7 @@ impl Site {
 
     fn hold(&self, program: &str, arguments: &[&str]) -> Held {
         let door = Door::make(self.directory.as_fd(), "door").expect("the scratch directory can be written");
-        self.spec(program, arguments).plan().expect("it can be planned").hold(door).expect("it is held")
+        self.spec(program, arguments).plan().expect("it can be planned").hold(Some(door)).expect("it is held")
     }
 
     fn knock(&self) -> Result<(), NotStarted> {
@@ -61,6 +61,7 @@ fn detached_sandboxes_wait_start_once_and_end_as_they_should() {
     the_program_itself_is_the_first_process();
     a_program_that_is_missing_is_told_to_who_makes_it();
     a_program_that_is_none_is_told_to_who_starts_it();
+    without_a_door_its_holder_starts_it();
     what_is_not_let_go_ends_with_its_owner();
     what_is_let_go_can_be_killed_before_it_starts();
     each_way_of_starting_takes_its_own_wishes();
@@ -88,8 +89,12 @@ fn the_program_itself_is_the_first_process() {
 fn a_program_that_is_missing_is_told_to_who_makes_it() {
     let site = Site::new("held-missing");
     let door = Door::make(site.directory.as_fd(), "door").expect("the scratch directory can be written");
-    let error =
-        site.spec("/no/such/program", &[]).plan().expect("it can be planned").hold(door).expect_err("it is missing");
+    let error = site
+        .spec("/no/such/program", &[])
+        .plan()
+        .expect("it can be planned")
+        .hold(Some(door))
+        .expect_err("it is missing");
     assert_eq!(error.exit_code(), 127, "{error}");
 }
 
@@ -100,12 +105,33 @@ fn a_program_that_is_none_is_told_to_who_starts_it() {
     spec.filesystem
         .push(Entry { operation: Operation::File { at: "/none".into(), content, mode: 0o755 }, origin: String::new() });
     let door = Door::make(site.directory.as_fd(), "door").expect("the scratch directory can be written");
-    let process = spec.plan().expect("it can be planned").hold(door).expect("it is held").let_go().expect("it waits");
+    let process =
+        spec.plan().expect("it can be planned").hold(Some(door)).expect("it is held").let_go().expect("it waits");
     match site.knock() {
         Err(NotStarted::Failed { errno, .. }) => assert_eq!(errno, rustix::io::Errno::NOEXEC.raw_os_error()),
         other => panic!("{other:?}"),
     }
     assert_eq!(end(&process), Some(125));
+}
+
+fn without_a_door_its_holder_starts_it() {
+    let site = Site::new("held-alone");
+    let hold = |spec: Spec| spec.plan().expect("it can be planned").hold(None).expect("it is held");
+    let held = hold(site.spec("sh", &["-c", "echo $$ $PPID; ls /proc/self/fd; exit 7"]));
+    let pid = held.id();
+    assert_eq!(site.said(), "", "it must not run before it is started");
+    let process = held.start().expect("it waits");
+    assert_eq!(end(&process), Some(7));
+    assert_eq!(site.said(), "1 0\n0\n1\n2\n3\n");
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    let mut none = site.spec("/none", &[]);
+    let content = Content::Bytes(b"\x7fELF".to_vec());
+    let operation = Operation::File { at: "/none".into(), content, mode: 0o755 };
+    none.filesystem.push(Entry { operation, origin: String::new() });
+    match hold(none).start() {
+        Err(NotStarted::Failed { errno, .. }) => assert_eq!(errno, rustix::io::Errno::NOEXEC.raw_os_error()),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn what_is_not_let_go_ends_with_its_owner() {
@@ -131,7 +157,7 @@ fn each_way_of_starting_takes_its_own_wishes() {
     let plan = site.spec("true", &[]).plan().expect("it can be planned");
     assert!(matches!(plan.spawn(), Err(Error::Refused(_))));
     let door = Door::make(site.directory.as_fd(), "door").expect("the scratch directory can be written");
-    assert!(matches!(Spec::new("true").plan().expect("it can be planned").hold(door), Err(Error::Refused(_))));
+    assert!(matches!(Spec::new("true").plan().expect("it can be planned").hold(Some(door)), Err(Error::Refused(_))));
     let mut waits = site.spec("true", &[]);
     waits.wait_all = true;
     let refusal = waits.plan().expect_err("nobody would wait").to_string();

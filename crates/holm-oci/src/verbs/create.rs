@@ -57,7 +57,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         place.write(&record)?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
-        let held = plan.hold(door).map_err(|error| unstarted(error, &record.program))?;
+        let held = plan.hold(Some(door)).map_err(|error| unstarted(error, &record.program))?;
         record.process = Process::of(held.id());
         if let Some(console) = console {
             console.hand_over(&held, bundle.config.process().as_ref().and_then(|process| process.console_size()))?;

@@ -4,7 +4,7 @@ use super::program::{Inherited, text};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, Step};
-use crate::spec::life::Terminal;
+use crate::spec::life::{Lifetime, Terminal};
 use crate::sys::init::flags;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,7 +17,10 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, inherited: &Inherited) -> Vec
         | flag(launch.terminal == Terminal::Own, flags::TERMINAL)
         | flag(launch.wait_all, flags::WAIT_ALL)
         | flag(launch.new_time, flags::OWN_MEMORY)
-        | flag(!launch.own_pids, flags::FOREIGN_PIDS);
+        | match launch.lifetime {
+            Lifetime::Owned => flag(!launch.own_pids, flags::FOREIGN_PIDS),
+            Lifetime::Detached => flags::IN_PLACE,
+        };
     let Inherited { proc, held, door } = inherited;
     let [proc, held, door] = [proc, held, door].map(|one| one.as_ref().map_or(0, AsRawFd::as_raw_fd));
     let (control, last, paths) = (control.as_raw_fd(), plan.steps.len(), launch.paths.len());

@@ -152,6 +152,7 @@ impl<'a> State<'a> {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
+            Op::OomScore(score) => write_once(c"/proc/self/oom_score_adj", score),
             Op::HideMemory => {
                 crate::sys::process::set_dumpable(0);
                 if crate::sys::process::dumpable() == 0 { Ok(()) } else { Err(Errno::PERM) }

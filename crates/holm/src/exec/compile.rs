@@ -262,6 +262,7 @@ impl<'a> Compiler<'a> {
                 Op::Confine
             }
             Act::FilterCalls { filter, denials } => filter_calls(filter, *denials),
+            Act::Limit(Limit::OomScore(score)) => Op::OomScore(score.to_string().into_bytes()),
             Act::Limit(Limit::View) => Op::OwnGroups,
             Act::Limit(Limit::Lock) => limit_namespaces(c"sys/user/max_cgroup_namespaces")?,
             Act::Umask(mask) => Op::Umask(*mask),

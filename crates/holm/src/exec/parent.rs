@@ -169,9 +169,12 @@ impl Nursery<'_> {
     fn at_once(&mut self) -> std::result::Result<(), Failed> {
         let place = self.plan.steps.iter().position(|step| step.actor == Actor::ParentAtOnce);
         let (Some(place), Some(inside)) = (place, self.children.last()) else { return Ok(()) };
-        let path = format!("/proc/{}/ns/user", inside.pid);
-        let user = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        self.user = Some(user.map_err(|errno| Failed { step: place + 1, errno })?);
+        // One whose memory is hidden shows it only to who has rights over the caller's, and maps nothing.
+        if !self.plan.steps.iter().any(|step| step.act == Act::HideMemory) {
+            let path = format!("/proc/{}/ns/user", inside.pid);
+            let user = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            self.user = Some(user.map_err(|errno| Failed { step: place + 1, errno })?);
+        }
         self.parent_steps(place, Actor::ParentAtOnce)
     }
 

@@ -104,6 +104,7 @@ pub(crate) struct TmpfsOptions {
 /// What the child does in one step. `Await` waits for what the parent does at once, `Ask` asks it for its steps first.
 /// `LimitNamespaces` writes a file of the caller's /proc: in a mount namespace that is joined it may be guarded, or anything.
 pub(crate) enum Op {
+    OomScore(Vec<u8>),
     HideMemory,
     Enter { namespace: usize, flag: u64 },
     EnterRoot(i32),

@@ -463,8 +463,8 @@ fn says_all(spec: &Spec, found: &mut Found) {
     if spec.unsaid == Unsaid::Safe {
         return;
     }
-    let is_directory = matches!(spec.root, Root::Directory(_));
-    if !is_directory || !matches!(spec.writes, Writes::Refused | Writes::Through) {
+    let is_there = spec.entry.is_some() || matches!(spec.root, Root::Directory(_));
+    if !is_there || !matches!(spec.writes, Writes::Refused | Writes::Through) {
         found.add(spec.origins.of(Wish::Root), "cannot make this root as it is: it must be a directory", "");
     }
     for (path, value) in &spec.settings {

@@ -9,16 +9,22 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
 
-/// Hides the memory, where somebody inside could look. With a new user namespace or clocks the process's files in /proc are
-/// still to be written, which a hidden one can't.
-pub(super) fn hide_memory(spec: &Spec, steps: &mut Vec<Step>) {
+/// Whether the memory is hidden: where somebody inside could look. With a new user namespace or clocks the process's files in
+/// /proc are still to be written, which a hidden one can't.
+pub(super) fn hides_memory(spec: &Spec) -> bool {
     let is = |kind, choice: fn(&Choice) -> bool| choice(spec.namespaces.choice(kind));
     let joins = is(Namespace::Pid, |choice| matches!(choice, Choice::Join(..)));
-    let writes = [Namespace::User, Namespace::Time].into_iter().any(|kind| is(kind, |choice| *choice == Choice::New));
-    if joins && !writes {
-        let why = "who is in there could trace it: its memory and program are the caller's until the init runs";
-        push(steps, Actor::Child, Act::HideMemory, why, "");
+    joins && ![Namespace::User, Namespace::Time].into_iter().any(|kind| is(kind, |choice| *choice == Choice::New))
+}
+
+/// Hides it, once its out-of-memory score is written, which is such a file.
+pub(super) fn hide_memory(spec: &Spec, steps: &mut Vec<Step>) {
+    if !hides_memory(spec) {
+        return;
     }
+    super::limits::score(spec, Actor::Child, steps);
+    let why = "who is in there could trace it: its memory and program are the caller's until the init runs";
+    push(steps, Actor::Child, Act::HideMemory, why, "");
 }
 
 /// Takes the root.

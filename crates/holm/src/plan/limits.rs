@@ -14,8 +14,8 @@ pub(super) use act::hint;
 pub use act::{Limit, Version};
 pub(super) use check::check;
 
-use super::push;
 use super::step::{Act, Actor, Step};
+use super::{entry, push};
 use crate::host::Host;
 use crate::model::namespace::Namespace;
 use crate::spec::namespaces::Choice;
@@ -99,13 +99,20 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if let Some(cpus) = &limits.affinity {
         add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));
     }
-    if let Some(score) = limits.oom_score {
-        let why = "when memory runs out the kernel kills what has the highest score first";
-        add(Limit::OomScore(score), why, spec.origins.of(Wish::OomScore));
-    }
     for (place, limit) in limits.resources.iter().enumerate().filter(|(_, limit)| check::exceeds(limit, host)) {
         let why = "the caller may go beyond its own limit, the sandbox can't";
         add(Limit::Allow(*limit), why, spec.origins.of(Wish::Resource(place)));
+    }
+    if !entry::hides_memory(spec) {
+        score(spec, Actor::ParentAtOnce, steps);
+    }
+}
+
+/// Sets the score for the out-of-memory killer.
+pub(super) fn score(spec: &Spec, actor: Actor, steps: &mut Vec<Step>) {
+    if let Some(score) = spec.limits.oom_score {
+        let why = "when memory runs out the kernel kills what has the highest score first";
+        push(steps, actor, Act::Limit(Limit::OomScore(score)), why, spec.origins.of(Wish::OomScore));
     }
 }
 

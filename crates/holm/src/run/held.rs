@@ -1,7 +1,8 @@
 //! A sandbox that is made and not yet started, and outlives who made it.
 //!
-//! Its first process waits at a door: a listening socket in a directory of its maker's, who alone can reach it there. It is
-//! let go once its maker has written down what it is; until then it ends with the maker. Whoever knocks starts it.
+//! Until it is let go or started it ends with its maker, who has written down by then what it is. Its first process then
+//! becomes the program. It may wait at a door first, a listening socket in a directory of its maker's, who alone can reach it
+//! there: whoever knocks starts it.
 
 use super::unfit;
 use crate::error::Error;
@@ -21,15 +22,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 impl Plan {
-    /// Carries the plan of a detached sandbox out up to the point where it waits at `door`.
+    /// Carries the plan of a detached sandbox out up to the point where it waits: at `door`, or for its holder alone.
     ///
     /// # Errors
     /// As [`Plan::spawn`]. A program that is missing is known by now, why else it can't be executed only when it is.
-    pub fn hold(&self, door: Door) -> Result<Held, Error> {
+    pub fn hold(&self, door: Option<Door>) -> Result<Held, Error> {
         if self.launch.lifetime == Lifetime::Owned {
             return Err(unfit("cannot hold a sandbox that is not detached"));
         }
-        let running = parent::spawn(self, Some(door.0.as_fd())).map_err(|stop| Error::new(self, stop))?;
+        let running =
+            parent::spawn(self, door.as_ref().map(|door| door.0.as_fd())).map_err(|stop| Error::new(self, stop))?;
         let Running { pidfd, pid, control, terminal, groups, .. } = running;
         Ok(Held { terminal, pidfd: Some(pidfd), pid, control, groups })
     }
@@ -62,6 +64,18 @@ impl Held {
         send(&self.control, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL)?;
         std::mem::take(&mut self.groups).keep();
         self.pidfd.take().ok_or(Errno::CHILD.into())
+    }
+
+    /// Starts one that waits for its holder alone, and returns its first process once the program runs. From then on it
+    /// needs nobody.
+    ///
+    /// # Errors
+    /// See [`NotStarted`].
+    pub fn start(mut self) -> Result<OwnedFd, NotStarted> {
+        tell_to_start(&self.control)?;
+        hear_of_start(&self.control)?;
+        std::mem::take(&mut self.groups).keep();
+        self.pidfd.take().ok_or(NotStarted::Nobody)
     }
 }
 
@@ -120,27 +134,36 @@ impl Door {
             Err(Errno::CONNREFUSED | Errno::NOENT) => return Err(NotStarted::Nobody),
             done => done?,
         }
-        let mut began = false;
-        match send(&caller, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL) {
-            Err(Errno::PIPE | Errno::CONNRESET) => return Err(NotStarted::Nobody),
-            sent => sent?,
-        };
-        let mut bytes = [0u8; wire::LENGTH];
-        loop {
-            match recv(&caller, &mut bytes, RecvFlags::empty()) {
-                Err(Errno::INTR) => continue,
-                Ok((wire::LENGTH, _)) => match Record::from_bytes(bytes) {
-                    Record { kind: wire::STARTED, .. } => began = true,
-                    Record { kind: wire::FAILED, step, value } => {
-                        return Err(NotStarted::Failed { step, errno: value });
-                    }
-                    _ => {}
-                },
-                // Not taken in before the first one was the program: nobody was there any more.
-                Err(Errno::CONNRESET) | Ok(_) if !began => return Err(NotStarted::Nobody),
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(errno.into()),
-            }
+        tell_to_start(&caller)?;
+        hear_of_start(&caller)
+    }
+}
+
+fn tell_to_start(waiting: &OwnedFd) -> Result<(), NotStarted> {
+    match send(waiting, &Record::new(wire::GO, 0, 0).to_bytes(), SendFlags::NOSIGNAL) {
+        Err(Errno::PIPE | Errno::CONNRESET) => Err(NotStarted::Nobody),
+        sent => Ok(sent.map(drop)?),
+    }
+}
+
+/// Returns once what was told to start has become the program: that closes the socket.
+fn hear_of_start(waiting: &OwnedFd) -> Result<(), NotStarted> {
+    let mut began = false;
+    let mut bytes = [0u8; wire::LENGTH];
+    loop {
+        match recv(waiting, &mut bytes, RecvFlags::empty()) {
+            Err(Errno::INTR) => continue,
+            Ok((wire::LENGTH, _)) => match Record::from_bytes(bytes) {
+                Record { kind: wire::STARTED, .. } => began = true,
+                Record { kind: wire::FAILED, step, value } => {
+                    return Err(NotStarted::Failed { step, errno: value });
+                }
+                _ => {}
+            },
+            // Not taken in before the first one was the program: nobody was there any more.
+            Err(Errno::CONNRESET) | Ok(_) if !began => return Err(NotStarted::Nobody),
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

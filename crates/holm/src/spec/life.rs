@@ -72,8 +72,8 @@ pub enum Lifetime {
     /// As long as its owner: a small init is pid 1, starts the program, and ends with the [`Child`](crate::Child).
     #[default]
     Owned,
-    /// Its own: the first process waits at a [`Door`](crate::run::Door) until it is started, and then becomes the program
-    /// itself. It is held first ([`Plan::hold`](crate::plan::Plan)), and then let go.
+    /// Its own: the first process waits until it is started, perhaps at a [`Door`](crate::run::Door), and then becomes the
+    /// program itself. It is held first ([`Plan::hold`](crate::plan::Plan)), and then let go or started.
     Detached,
 }
 
