@@ -45,12 +45,16 @@ pub fn filter(bytes: &[u8]) {
     }
 }
 
-/// A configuration of a container; one that is read is lowered or refused.
+/// A configuration of a container; one that is read is lowered or refused, and so is its process as a further one.
 pub fn configuration(bytes: &[u8]) {
     if let Some(bundle) =
         std::str::from_utf8(bytes).ok().and_then(|text| holm_oci::bundle::parse(text, "/".into()).ok())
     {
-        let _ = holm_oci::lower::lower(&bundle, &holm_oci::lower::Surroundings::default());
+        let around = holm_oci::lower::Surroundings::default();
+        let _ = holm_oci::lower::lower(&bundle, &around);
+        if let Some(process) = bundle.config.process() {
+            let _ = holm_oci::lower::further(process, bundle.seccomp.as_ref(), holm::Spec::new(""), &around);
+        }
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn run(spec: &Spec, mut changes: Option<&mut Named>, parent: Parent, 
 }
 
 /// Leaves standard input and output to the program alone: whoever is at their other ends sees when it closes them.
-fn let_go() {
+pub(crate) fn let_go() {
     if let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(&null);
         let _ = rustix::stdio::dup2_stdout(&null);
@@ -157,7 +157,7 @@ impl Parent {
 }
 
 /// How often a job in the background looks whether it is in front.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+pub(crate) const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Whether the program is stopped.
 enum Halt {

@@ -6,6 +6,7 @@
 //! [`verbs`].
 
 pub mod bundle;
+pub mod group;
 pub mod lower;
 pub mod seccomp;
 pub mod state;
@@ -36,8 +37,7 @@ impl Error {
 
     /// Engines tell by these words that a program is missing, or isn't one.
     pub(crate) fn not_executable(program: &str, errno: i32) -> Error {
-        let cause = std::io::Error::from_raw_os_error(errno).to_string();
-        let cause = &cause[..cause.find(" (os error").unwrap_or(cause.len())];
+        let cause = holm::model::text::cause(&std::io::Error::from_raw_os_error(errno));
         Error::Program(match errno == rustix::io::Errno::NOENT.raw_os_error() {
             true => format!("cannot run {program}: executable file `{program}` not found in $PATH: {cause}"),
             false => format!("cannot run {program}: open executable: {cause}"),

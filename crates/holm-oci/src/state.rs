@@ -4,10 +4,9 @@
 //! written aside and renamed, so it is whole or the one before. What the record says is checked against the machine: a
 //! process is the container's only if it began when that did.
 
+use crate::group::{Freezer, Group};
 use crate::{Error, Result, shown};
-use holm::model::group::Version;
-use holm::spec::limits::NamedGroup;
-use oci_spec::runtime::Hooks;
+use oci_spec::runtime::{self as oci, Hooks};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -27,7 +26,7 @@ const ASIDE: &str = "new";
 /// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
 const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// What is noted of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,37 +50,16 @@ pub struct Record {
     pub annotations: BTreeMap<String, String>,
     /// The hooks of its configuration: what becomes of the bundle later doesn't count (runtime.md, "Lifecycle").
     pub hooks: Option<Hooks>,
-    /// The name of its program.
-    pub program: String,
+    /// The process of its configuration: what `exec` runs is like it.
+    pub own: oci::Process,
+    /// The filter of its configuration, for what `exec` runs.
+    pub seccomp: Option<serde_json::Value>,
     /// Its control groups.
     pub groups: Vec<Group>,
     /// Its first process, once there is one.
     pub process: Option<Process>,
     /// Whether it was started.
     pub started: bool,
-}
-
-/// A control group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Group {
-    /// Its directory.
-    pub directory: PathBuf,
-    /// Whether it is of version 2.
-    pub unified: bool,
-}
-
-impl Group {
-    /// What is noted of one.
-    pub(crate) fn of(group: &NamedGroup) -> Group {
-        Group { directory: group.directory.clone(), unified: group.version == Version::Two }
-    }
-
-    /// Removes it, once the container has ended.
-    pub(crate) fn remove(&self) {
-        let version = if self.unified { Version::Two } else { Version::One };
-        holm::run::remove_group(&self.directory, version);
-    }
 }
 
 /// A process that can't be confused with a later one of its number.
@@ -113,6 +91,8 @@ pub enum Status {
     Created,
     /// Its program runs.
     Running,
+    /// It has begun, and is stopped.
+    Paused,
     /// Its program has ended.
     Stopped,
 }
@@ -124,6 +104,7 @@ impl Status {
             Status::Creating => "creating",
             Status::Created => "created",
             Status::Running => "running",
+            Status::Paused => "paused",
             Status::Stopped => "stopped",
         }
     }
@@ -159,11 +140,17 @@ impl Process {
 }
 
 impl Record {
+    /// The name of its program.
+    pub(crate) fn program(&self) -> &str {
+        self.own.args().iter().flatten().next().map_or("", String::as_str)
+    }
+
     /// What the container does now.
     pub fn status(&self) -> Status {
         let Some(process) = self.process else { return Status::Creating };
         match process.name() {
             None => Status::Stopped,
+            Some(_) if Freezer::of(&self.groups).is_some_and(|freezer| freezer.is_closed()) => Status::Paused,
             // It may have been started by who died before noting that.
             Some(name) if !self.started && name == "holm-init" => Status::Created,
             Some(_) => Status::Running,
@@ -386,7 +373,6 @@ impl Record {
     /// A record of what is about to be made.
     pub fn new(id: &str, bundle: &crate::bundle::Bundle) -> Record {
         let config = &bundle.config;
-        let program = config.process().as_ref().and_then(|process| process.args().as_ref()?.first().cloned());
         let annotations = config.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
         Record {
             form: FORM,
@@ -398,7 +384,8 @@ impl Record {
             created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
             annotations: annotations.collect(),
             hooks: config.hooks().clone(),
-            program: program.unwrap_or_default(),
+            own: config.process().clone().unwrap_or_default(),
+            seccomp: bundle.seccomp.clone(),
             groups: Vec::new(),
             process: None,
             started: false,

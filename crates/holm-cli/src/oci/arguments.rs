@@ -11,25 +11,33 @@ pub(crate) fn command(name: &'static str) -> Command {
         .about("Makes containers of the OCI runtime specification, for engines")
         .version(version)
         .subcommand_required(true)
-        .arg(file("root", "DIR", "State directory [default: /run/holm-oci, or below $XDG_RUNTIME_DIR]"))
-        .arg(file("log", "FILE", "Errors and warnings go there, too"))
-        .arg(word("log-format", &["text", "json"], "Their form").default_value("text"))
-        .arg(flag("debug", "Taken from engines; there is nothing more to tell"))
-        .arg(flag("systemd-cgroup", "Refused: holm makes control groups itself"))
-        .arg(word("cgroup-manager", &["cgroupfs", "systemd", "disabled"], "Who makes control groups"))
-        .arg(word("rootless", &["true", "false", "auto"], "Taken from engines; holm sees it for itself"))
+        .args(global().map(|option| option.global(true)))
         .subcommand(making("create", "Makes a container, which waits to be started"))
         .subcommand(
             making("run", "Makes and starts a container, and stays until its program has ended")
                 .arg(flag("detach", "Leave it alone once it runs").short('d'))
                 .arg(flag("keep", "Don't remove it afterwards")),
         )
+        .subcommand(exec())
         .subcommand(one("start", "Starts the program of a container that waits"))
         .subcommand(one("state", "Prints a container's state"))
         .subcommand(
             one("kill", "Sends a signal to a container's first process")
                 .arg(Arg::new("SIGNAL").help("Name or number [default: TERM]"))
                 .arg(flag("all", "Taken from engines: the first process's end is everybody's").short('a')),
+        )
+        .subcommand(one("pause", "Stops all processes of a container"))
+        .subcommand(one("resume", "Lets all processes of a container go on"))
+        .subcommand(
+            one("ps", "Lists the processes of a container")
+                .arg(word("format", &["table", "json"], "The form").short('f').default_value("table"))
+                .arg(
+                    Arg::new("OPTIONS")
+                        .num_args(0..)
+                        .trailing_var_arg(true)
+                        .allow_hyphen_values(true)
+                        .help("Options of ps(1) for the table [default: -ef]"),
+                ),
         )
         .subcommand(
             one("delete", "Removes a container")
@@ -45,6 +53,49 @@ pub(crate) fn command(name: &'static str) -> Command {
         .subcommand(Command::new("features").about("Prints what is done of the specification"))
 }
 
+/// Options that stand before the verb or behind it.
+fn global() -> [Arg; 7] {
+    [
+        file("root", "DIR", "State directory [default: /run/holm-oci, or below $XDG_RUNTIME_DIR]"),
+        file("log", "FILE", "Errors and warnings go there, too"),
+        word("log-format", &["text", "json"], "Their form").default_value("text"),
+        flag("debug", "Taken from engines; there is nothing more to tell"),
+        flag("systemd-cgroup", "Refused: holm makes control groups itself"),
+        word("cgroup-manager", &["cgroupfs", "systemd", "disabled"], "Who makes control groups"),
+        word("rootless", &["true", "false", "auto"], "Taken from engines; holm sees it for itself"),
+    ]
+}
+
+fn exec() -> Command {
+    let many = |name, value, help| Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help);
+    let text = |name, value, help| Arg::new(name).long(name).value_name(value).help(help);
+    let id = value_parser!(u32);
+    one("exec", "Runs one more program in a container")
+        .arg(
+            Arg::new("COMMAND")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .help("The program and its arguments"),
+        )
+        .arg(file("process", "FILE", "What this file says, in the form of process in a config.json").short('p'))
+        .arg(flag("detach", "Leave it alone once it runs").short('d'))
+        .arg(flag("tty", "Give it a terminal").short('t'))
+        .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
+        .arg(file("pid-file", "FILE", "Write its pid there"))
+        .arg(preserved())
+        .arg(file("cwd", "DIR", "Start in this directory"))
+        .arg(many("env", "NAME=VALUE", "Set a variable").short('e'))
+        .arg(text("user", "UID[:GID]", "Run it as this user").short('u'))
+        .arg(many("additional-gids", "GID", "Further groups").short('g').value_parser(id))
+        .arg(many("cap", "CAPABILITY", "Further capabilities").short('c'))
+        .arg(flag("no-new-privs", "Let it gain no rights by execve(2)"))
+        .arg(text("apparmor", "PROFILE", "Its AppArmor profile"))
+        .arg(text("process-label", "LABEL", "Its SELinux label"))
+        .arg(flag("ignore-paused", "In a paused container, wait until it goes on"))
+        .arg(many("cgroup", "[CONTROLLER,...:]PATH", "Put it into this group below the container's"))
+}
+
 fn one(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about).arg(Arg::new("ID").required(true).help("The container's name"))
 }
@@ -54,15 +105,17 @@ fn making(name: &'static str, about: &'static str) -> Command {
         .arg(bundle())
         .arg(file("pid-file", "FILE", "Write the pid of its first process there"))
         .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
-        .arg(
-            Arg::new("preserve-fds")
-                .long("preserve-fds")
-                .value_name("N")
-                .value_parser(value_parser!(u16).range(..=1000))
-                .help("Pass descriptors 3 to 3+N-1 on"),
-        )
+        .arg(preserved())
         .arg(flag("no-pivot", "Refused"))
         .arg(flag("no-new-keyring", "Refused"))
+}
+
+fn preserved() -> Arg {
+    Arg::new("preserve-fds")
+        .long("preserve-fds")
+        .value_name("N")
+        .value_parser(value_parser!(u16).range(..=1000))
+        .help("Pass descriptors 3 to 3+N-1 on")
 }
 
 fn bundle() -> Arg {

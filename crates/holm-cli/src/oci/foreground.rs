@@ -1,15 +1,16 @@
-//! `run`: a container from its making to its end.
+//! What stays in front until a container's program has ended: `run`, and `exec` beside.
 
 use super::print::Log;
 use super::{create, failed};
 use crate::supervise;
+use crate::terminal::Relay;
 use clap::ArgMatches;
 use holm::Exit;
 use holm::signal::Signals;
 use holm_oci::Result;
-use holm_oci::verbs::{self, Force};
+use holm_oci::verbs::{self, Console, Force};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,26 +18,22 @@ use std::process::ExitCode;
 /// Makes a container, starts it, stays with it, removes it.
 pub(super) fn run(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
     let id = options.get_one::<String>("ID").cloned().unwrap_or_default();
-    match stay(options, &root, &id, log) {
+    match make(options, &root, &id, log) {
         Ok(code) => code,
         Err(error) => log.failed(&error),
     }
 }
 
-fn stay(options: &ArgMatches, root: &Path, id: &str, log: &Log) -> Result<ExitCode> {
+fn make(options: &ArgMatches, root: &Path, id: &str, log: &Log) -> Result<ExitCode> {
     let detach = options.get_flag("detach");
-    // From now on, so that none is lost.
-    let signals = match detach {
-        true => None,
-        false => Some(supervise::signals().map_err(|error| own("receive signals", &error))?),
-    };
-    let made = create(options, root.to_owned())?;
+    let front = Front::new(detach)?;
+    let made = create(options, root.to_owned(), if detach { Console::Nobody } else { Console::Caller })?;
     log.warn(&made.warnings);
     let started = verbs::start(root, id);
-    let done = match (&started, &signals) {
-        (Ok(warnings), Some(signals)) => {
+    let done = match (&started, front) {
+        (Ok(warnings), Some(front)) => {
             log.warn(warnings);
-            wait(&made.process, signals).map(|exit| ExitCode::from(exit.code()))
+            front.stay(&made.process, made.terminal).map(|exit| ExitCode::from(exit.code()))
         }
         _ => Ok(ExitCode::SUCCESS),
     };
@@ -51,25 +48,84 @@ fn own(what: &str, error: &std::io::Error) -> holm_oci::Error {
     failed(&format!("cannot {what}: {}", holm::model::text::cause(error)))
 }
 
-/// Passes signals on until the program has ended.
-fn wait(process: &OwnedFd, signals: &Signals) -> Result<Exit> {
-    let broken = |error: std::io::Error| own("wait for the container", &error);
-    loop {
-        let mut ready = [PollFd::new(process, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| poll(&mut ready, None)).map_err(|errno| broken(errno.into()))?;
-        let ended = !ready[0].revents().is_empty();
-        while let Some(arrived) = signals.next().map_err(broken)? {
-            // One that has ended needs none.
-            let _ = holm::signal::send(process.as_fd(), arrived.number);
+/// This process, in front of a container's.
+pub(super) struct Front(Signals);
+
+impl Front {
+    /// Receives signals from now on, so that none is lost; `None` for a process that is left alone.
+    pub(super) fn new(detach: bool) -> Result<Option<Front>> {
+        match detach {
+            true => Ok(None),
+            false => supervise::signals().map(|signals| Some(Front(signals))).map_err(|e| own("receive signals", &e)),
         }
-        if ended {
-            let id = WaitId::PidFd(process.as_fd());
-            let status = rustix::io::retry_on_intr(|| waitid(id.clone(), WaitIdOptions::EXITED));
-            let status = status.map_err(|errno| broken(errno.into()))?;
-            return Ok(status.map_or(Exit::Lost, |status| match status.exit_status() {
-                Some(code) => Exit::Code(code as u8),
-                None => Exit::Signal(status.terminating_signal().unwrap_or(0)),
-            }));
+    }
+
+    /// Passes signals on, and what is typed and written where this process has the terminal, until the program has ended.
+    pub(super) fn stay(&self, process: &OwnedFd, terminal: Option<OwnedFd>) -> Result<Exit> {
+        let mut relay = terminal.map(Relay::new);
+        if relay.is_none() {
+            supervise::let_go();
         }
+        let exit = self.wait(process, &mut relay).map_err(|error| own("wait for the container", &error))?;
+        if let Some(relay) = &mut relay {
+            self.finish(relay).map_err(|error| own("pass its output on", &error))?;
+        }
+        Ok(exit)
+    }
+
+    /// Passes on what the program wrote before it ended. Where nobody takes it, a signal is the end.
+    fn finish(&self, relay: &mut Relay) -> std::io::Result<()> {
+        while relay.has_rest() && !relay.is_cut() {
+            let stdout = std::io::stdout();
+            let mut polled = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&self.0, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
+            let [writable, arrived] = polled.map(|one| !one.revents().is_empty());
+            if arrived {
+                break;
+            }
+            if writable {
+                relay.write();
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, process: &OwnedFd, relay: &mut Option<Relay>) -> std::io::Result<Exit> {
+        loop {
+            let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+            let three = relay.as_ref().map_or([const { None }; 3], |relay| relay.wanted(&stdin, &stdout));
+            let pause = relay.as_ref().filter(|relay| relay.waits_for_keys()).map(|_| &supervise::LOOK);
+            let [a, b, c] = three.map(|one| one.unwrap_or(PollFd::new(&self.0, PollFlags::empty())));
+            let mut polled = [PollFd::new(process, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN), a, b, c];
+            rustix::io::retry_on_intr(|| poll(&mut polled, pause))?;
+            let ready = polled.map(|one| one.revents());
+            while let Some(arrived) = self.0.next()? {
+                pass_on(process, relay, arrived.number);
+            }
+            if !ready[0].is_empty() {
+                let id = WaitId::PidFd(process.as_fd());
+                let status = rustix::io::retry_on_intr(|| waitid(id.clone(), WaitIdOptions::EXITED))?;
+                return Ok(status.map_or(Exit::Lost, |status| match status.exit_status() {
+                    Some(code) => Exit::Code(code as u8),
+                    None => Exit::Signal(status.terminating_signal().unwrap_or(0)),
+                }));
+            }
+            if let Some(live) = relay {
+                live.take_keys();
+                live.turn([ready[2], ready[3], ready[4]]);
+                if live.is_cut() {
+                    *relay = None;
+                    pass_on(process, relay, Signal::HUP.as_raw());
+                }
+            }
+        }
+    }
+}
+
+/// One that has ended needs none.
+fn pass_on(process: &OwnedFd, relay: &mut Option<Relay>, signal: i32) {
+    match relay {
+        Some(relay) if signal == Signal::WINCH.as_raw() => relay.resize(),
+        _ => drop(holm::signal::send(process.as_fd(), signal)),
     }
 }

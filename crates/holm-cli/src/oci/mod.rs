@@ -1,13 +1,15 @@
 //! `holm oci`: containers as engines ask for them, with the options, exit codes and words that they know from runc.
 
 mod arguments;
+mod exec;
 mod foreground;
 mod print;
+mod ps;
 
 pub(crate) use arguments::command;
 
 use clap::ArgMatches;
-use holm_oci::verbs::{self, Create, Force};
+use holm_oci::verbs::{self, Console, Create, Force};
 use holm_oci::{Error, verbs::Created};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -51,7 +53,7 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     }
     let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
     let done = match verb {
-        "create" => create(options, root).map(|made| made.warnings),
+        "create" => create(options, root, Console::Nobody).map(|made| made.warnings),
         "start" => verbs::start(&root, &id()),
         "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
         "kill" => {
@@ -59,10 +61,14 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
             verbs::signal(signal).and_then(|number| verbs::kill(&root, &id(), number)).map(|()| Vec::new())
         }
         "delete" => verbs::delete(&root, &id(), if options.get_flag("force") { Force::Yes } else { Force::No }),
+        "pause" => verbs::pause(&root, &id()).map(|()| Vec::new()),
+        "resume" => verbs::resume(&root, &id()).map(|()| Vec::new()),
+        "ps" => ps::list(options, &root, &id()),
         "list" => print::list(options, &root),
         "spec" => specification(options),
         "features" => print::json(&verbs::features()),
         "run" => return foreground::run(options, root, log),
+        "exec" => return exec::run(options, root, log),
         _ => Ok(Vec::new()),
     };
     match done {
@@ -83,7 +89,13 @@ fn failed(message: &str) -> Error {
     Error::Failed(message.to_owned())
 }
 
-fn create(options: &ArgMatches, root: PathBuf) -> holm_oci::Result<Created> {
+/// So many descriptors from 3 on are passed on.
+fn preserved(options: &ArgMatches) -> i32 {
+    options.get_one::<u16>("preserve-fds").map_or(0, |count| i32::from(*count))
+}
+
+/// Makes a container; `console` gets its terminal where no socket is named.
+fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
     for (name, wished) in [("no-pivot", "without pivot_root"), ("no-new-keyring", "with the caller's keyring")] {
         if options.get_flag(name) {
             return Err(failed(&format!("cannot make a container {wished} (--{name}): it would be less isolated")));
@@ -94,8 +106,8 @@ fn create(options: &ArgMatches, root: PathBuf) -> holm_oci::Result<Created> {
         id: options.get_one::<String>("ID").cloned().unwrap_or_default(),
         bundle: path(options, "bundle").unwrap_or_else(|| PathBuf::from(".")),
         pid_file: path(options, "pid-file"),
-        console_socket: path(options, "console-socket"),
-        preserved: options.get_one::<u16>("preserve-fds").map_or(0, |count| i32::from(*count)),
+        console: path(options, "console-socket").map_or(console, Console::Socket),
+        preserved: preserved(options),
     })
 }
 

@@ -60,11 +60,18 @@ impl Log {
     }
 }
 
+fn unprinted(error: &std::io::Error) -> Error {
+    Error::Failed(format!("cannot print: {}", holm::model::text::cause(error)))
+}
+
 /// Prints a value.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<String>> {
-    let failed = |error: std::io::Error| Error::Failed(format!("cannot print: {}", holm::model::text::cause(&error)));
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
-    std::io::stdout().write_all((text + "\n").as_bytes()).map_err(failed)?;
+    self::text(&(serde_json::to_string_pretty(value).map_err(|error| unprinted(&error.into()))? + "\n"))
+}
+
+/// Prints lines.
+pub(super) fn text(lines: &str) -> Result<Vec<String>> {
+    std::io::stdout().write_all(lines.as_bytes()).map_err(|error| unprinted(&error))?;
     Ok(Vec::new())
 }
 
@@ -91,7 +98,6 @@ pub(super) fn list(options: &ArgMatches, root: &Path) -> Result<Vec<String>> {
     let head = (!options.get_flag("quiet"))
         .then(|| format!("{:<24} {:<10} {:<10} {:<32} {:<32} OWNER", "ID", "PID", "STATUS", "BUNDLE", "CREATED"));
     let lines: Vec<String> = head.into_iter().chain(all.iter().map(row)).map(|line| line + "\n").collect();
-    let failed = |error: std::io::Error| Error::Failed(format!("cannot print: {}", holm::model::text::cause(&error)));
-    std::io::stdout().write_all(lines.concat().as_bytes()).map_err(failed)?;
+    text(&lines.concat())?;
     Ok(warnings)
 }

@@ -1,5 +1,15 @@
 //! `holm oci` as engines call it: exit codes, the log, names of the program, makers that die.
 
+mod container;
+mod exec;
+#[path = "../patience/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod patience;
+mod pause;
+#[path = "../screen/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod screen;
+
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -27,7 +37,8 @@ fn bundle(scratch: &Scratch, script: &str) {
         r#"{{ "ociVersion": "1.2.0", "process": {{ "user": {{ "uid": 0, "gid": 0 }}, "args": ["sh", "-c", "{script}"],
             "env": ["PATH=/usr/bin"], "cwd": "/", "noNewPrivileges": true }}, "root": {{ "path": "rootfs" }},
             "mounts": [{{ "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] }},
-                {{ "destination": "/proc", "type": "proc" }}, {{ "destination": "/dev", "type": "tmpfs", "options": ["mode=755"] }}],
+                {{ "destination": "/proc", "type": "proc" }}, {{ "destination": "/dev", "type": "tmpfs", "options": ["mode=755"] }},
+                {{ "destination": "/dev/pts", "type": "devpts", "options": ["newinstance", "ptmxmode=0666", "mode=0620"] }}],
             "linux": {{ "namespaces": [{{ "type": "pid" }}, {{ "type": "mount" }}, {{ "type": "network" }}{rest} }} }}"#
     );
     std::fs::write(scratch.join("config.json"), text).expect("the scratch directory can be written");

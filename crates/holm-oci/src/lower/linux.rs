@@ -17,6 +17,11 @@ impl Lowering<'_> {
         self.namespaces(linux);
         self.maps(linux);
         self.settings(linux);
+        self.policy();
+    }
+
+    /// What may be asked of the kernel.
+    pub(super) fn policy(&mut self) {
         self.spec.policy.nesting = Nesting::Allowed;
         self.spec.policy.proc = ProcView::Full;
         self.spec.policy.calls = match &self.bundle.seccomp {

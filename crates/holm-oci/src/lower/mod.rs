@@ -15,6 +15,7 @@ use holm::Spec;
 use holm::plan::{Reason, Refusal};
 use holm::spec::Unsaid;
 use holm::spec::life::Lifetime;
+use oci_spec::runtime::Process;
 use std::path::PathBuf;
 
 /// What a configuration becomes.
@@ -75,9 +76,37 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     lowering.process();
     lowering.control_groups();
     lowering.mounts();
-    let Lowering { spec, warnings, reasons, .. } = lowering;
-    match reasons.is_empty() {
-        true => Ok(Lowered { spec, warnings }),
-        false => Err(Error::Start(Refusal { reasons }.into())),
+    lowering.done()
+}
+
+/// Turns one more process of a container into a wish. `entered` is the wish to enter that, `seccomp` the filter of its
+/// configuration.
+///
+/// # Errors
+/// As [`lower`].
+pub fn further(
+    process: &Process,
+    seccomp: Option<&serde_json::Value>,
+    entered: Spec,
+    around: &Surroundings,
+) -> Result<Lowered> {
+    let mut config = oci_spec::runtime::Spec::default();
+    config.set_process(Some(process.clone())).set_linux(None).set_hostname(None).set_mounts(None).set_root(None);
+    let bundle = Bundle { directory: PathBuf::new(), config, seccomp: seccomp.cloned() };
+    let spec = Spec { unsaid: Unsaid::Nothing, lifetime: Lifetime::Detached, ..entered };
+    let mut lowering = Lowering { bundle: &bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
+    lowering.refuse_fields();
+    lowering.process();
+    lowering.policy();
+    lowering.done()
+}
+
+impl Lowering<'_> {
+    fn done(self) -> Result<Lowered> {
+        let Lowering { spec, warnings, reasons, .. } = self;
+        match reasons.is_empty() {
+            true => Ok(Lowered { spec, warnings }),
+            false => Err(Error::Start(Refusal { reasons }.into())),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! `create`: everything but the program itself.
 
+use super::terminal::Console;
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
+use crate::group::Group;
 use crate::lower::{Lowered, Surroundings, hierarchies, lower};
-use crate::state::{DOOR, Group, Place, Process, Record};
+use crate::state::{DOOR, Place, Process, Record};
 use crate::{Error, Result, shown};
 use holm::Error as Start;
 use holm::host::limits::in_first_user_namespace;
@@ -24,8 +26,8 @@ pub struct Create {
     pub bundle: PathBuf,
     /// Where the pid is written.
     pub pid_file: Option<PathBuf>,
-    /// The socket that gets the controlling side of the terminal.
-    pub console_socket: Option<PathBuf>,
+    /// Who gets the controlling side of its terminal.
+    pub console: Console,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,
 }
@@ -35,6 +37,8 @@ pub struct Create {
 pub struct Created {
     /// Its first process, a child of this one (pidfd_open(2)).
     pub process: OwnedFd,
+    /// The controlling side of its terminal, if the caller gets it.
+    pub terminal: Option<OwnedFd>,
     /// What is done otherwise than asked.
     pub warnings: Vec<String>,
 }
@@ -48,7 +52,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
     let Lowered { spec, warnings } = lower(&bundle, &around)?;
-    let console = terminal::connect(spec.terminal, wish.console_socket.as_deref())?;
+    let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let place = Place::make(&wish.root, &wish.id)?;
     let mut record = Record::new(&wish.id, &bundle);
@@ -57,11 +61,9 @@ pub fn create(wish: &Create) -> Result<Created> {
         place.write(&record)?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
-        let held = plan.hold(Some(door)).map_err(|error| unstarted(error, &record.program))?;
+        let mut held = plan.hold(Some(door)).map_err(|error| unstarted(error, record.program()))?;
         record.process = Process::of(held.id());
-        if let Some(console) = console {
-            console.hand_over(&held, bundle.config.process().as_ref().and_then(|process| process.console_size()))?;
-        }
+        let terminal = taker.take(&mut held, record.own.console_size())?;
         place.write(&record)?;
         if let Some(listed) = bundle.config.hooks() {
             for hooks in [listed.prestart(), listed.create_runtime()].into_iter().flatten() {
@@ -71,20 +73,18 @@ pub fn create(wish: &Create) -> Result<Created> {
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
-        held.let_go().map_err(|error| Error::io("let the container go", error))
+        let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
+        Ok(Created { process, terminal, warnings })
     })();
-    match made {
-        Ok(process) => Ok(Created { process, warnings }),
-        Err(error) => {
-            // What is wrong is told already.
-            let _ = place.remove();
-            Err(error)
-        }
+    if made.is_err() {
+        // What is wrong is told already.
+        let _ = place.remove();
     }
+    made
 }
 
 /// A program that can't be executed has words of its own.
-fn unstarted(error: Start, program: &str) -> Error {
+pub(super) fn unstarted(error: Start, program: &str) -> Error {
     match &error {
         Start::Failed(failure) if failure.program => Error::not_executable(program, failure.errno),
         _ => Error::Start(error),
@@ -92,7 +92,7 @@ fn unstarted(error: Start, program: &str) -> Error {
 }
 
 /// Written aside and renamed: who waits for it never reads half of it.
-fn write_pid(file: &Path, pid: i32) -> Result<()> {
+pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("write {}", shown(file)), error);
     let name = file.file_name().ok_or_else(|| failed(rustix::io::Errno::ISDIR.into()))?;
     let mut aside = std::ffi::OsString::from(".");

@@ -1,7 +1,8 @@
 //! `kill` and `delete`.
 
 use super::{found, hooks};
-use crate::state::{Group, Place, Process, Status};
+use crate::group::{Freezer, Group};
+use crate::state::{Place, Process, Status};
 use crate::{Error, Result};
 use rustix::process::Signal;
 use std::os::fd::AsFd;
@@ -50,15 +51,21 @@ const SIGNALS: [&str; 31] = [
 pub fn kill(root: &Path, id: &str, number: i32) -> Result<()> {
     let (_place, record) = found(root, id)?;
     let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
-    let process = record.ok_or_else(ended)?.process;
-    send(id, process, number)?.then_some(()).ok_or_else(ended)
+    let record = record.ok_or_else(ended)?;
+    send(id, record.process, &record.groups, number)?.then_some(()).ok_or_else(ended)
 }
 
 /// Whether there was somebody to get it.
-fn send(id: &str, process: Option<Process>, number: i32) -> Result<bool> {
+fn send(id: &str, process: Option<Process>, groups: &[Group], number: i32) -> Result<bool> {
     let Some(process) = process.and_then(Process::open) else { return Ok(false) };
     match holm::signal::send(process.as_fd(), number) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            // In version 1 nobody who is paused ends.
+            if let Some(freezer) = Freezer::of(groups).filter(|_| number == Signal::KILL.as_raw()) {
+                let _ = freezer.open();
+            }
+            Ok(true)
+        }
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(false),
         Err(error) => Err(Error::io(format!("kill container {id}"), error)),
     }
@@ -90,17 +97,17 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     };
     let Some(record) = record else {
         let holds = place.holds()?;
-        end(id, holds.process)?;
+        end(id, holds.process, &holds.groups)?;
         holds.groups.iter().for_each(Group::remove);
         return place.remove().map(|()| Vec::new());
     };
     match (record.status(), force) {
-        (Status::Running, Force::No) => {
-            let cause = format!("cannot delete container {id} that is not stopped: running");
+        (status @ (Status::Running | Status::Paused), Force::No) => {
+            let cause = format!("cannot delete container {id} that is not stopped: {}", status.name());
             return Err(Error::Failed(cause));
         }
         (Status::Stopped | Status::Creating, _) => {}
-        _ => end(id, record.process)?,
+        _ => end(id, record.process, &record.groups)?,
     }
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
     record.groups.iter().for_each(Group::remove);
@@ -110,9 +117,9 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
 }
 
 /// Kills a container's first process and waits until it has ended.
-fn end(id: &str, process: Option<Process>) -> Result<()> {
+fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Result<()> {
     let Some(opened) = process.and_then(Process::open) else { return Ok(()) };
-    send(id, process, Signal::KILL.as_raw())?;
+    send(id, process, groups, Signal::KILL.as_raw())?;
     let mut ended = [rustix::event::PollFd::new(&opened, rustix::event::PollFlags::IN)];
     let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
     match rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) {

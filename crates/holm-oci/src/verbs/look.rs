@@ -35,7 +35,7 @@ pub struct Shown {
 impl Shown {
     pub(super) fn of(record: &Record) -> Shown {
         let status = record.status();
-        let lives = matches!(status, Status::Created | Status::Running);
+        let lives = matches!(status, Status::Created | Status::Running | Status::Paused);
         Shown {
             oci_version: record.oci_version.clone(),
             id: record.id.clone(),

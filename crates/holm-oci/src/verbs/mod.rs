@@ -2,17 +2,26 @@
 
 mod create;
 mod end;
+mod exec;
 mod features;
 mod hooks;
 mod look;
+mod pause;
+mod process;
+mod processes;
 mod start;
 mod terminal;
 
 pub use create::{Create, Created, create};
 pub use end::{Force, delete, kill, signal};
+pub use exec::{Exec, Executed, Paused, exec};
 pub use features::features;
 pub use look::{Shown, list, specification, state};
+pub use pause::{pause, resume};
+pub use process::{Changes, What};
+pub use processes::processes;
 pub use start::start;
+pub use terminal::Console;
 
 use crate::Result;
 use crate::state::{Place, Record};

@@ -18,12 +18,13 @@ pub fn start(root: &Path, id: &str) -> Result<Vec<String>> {
     let refused = |cause: &str| Error::Failed(format!("cannot start container {id}: {cause}"));
     match record.status() {
         Status::Created => {}
+        Status::Paused => return Err(refused("it is paused; resume lets it go on")),
         Status::Stopped => return Err(refused("cannot start a container that has stopped")),
         Status::Running | Status::Creating => return Err(refused("cannot start an already running container")),
     }
     match Door::knock(place.directory(), DOOR) {
         Ok(()) => {}
-        Err(NotStarted::Failed { errno, .. }) => return Err(Error::not_executable(&record.program, errno)),
+        Err(NotStarted::Failed { errno, .. }) => return Err(Error::not_executable(record.program(), errno)),
         Err(other) => return Err(refused(&other.to_string())),
     }
     record.started = true;

@@ -1,0 +1,151 @@
+//! A container's control groups (cgroups(7)): who is in them, and all of them stopped at once.
+
+use crate::{Error, Result, shown};
+use holm::model::group::Version;
+use holm::spec::limits::NamedGroup;
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long it may take until everybody in a group has stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A control group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Whether it is of version 2.
+    pub unified: bool,
+}
+
+impl Group {
+    /// What is noted of one.
+    pub(crate) fn of(group: &NamedGroup) -> Group {
+        Group { directory: group.directory.clone(), unified: group.version == Version::Two }
+    }
+
+    /// Removes it, once the container has ended.
+    pub(crate) fn remove(&self) {
+        let version = if self.unified { Version::Two } else { Version::One };
+        holm::run::remove_group(&self.directory, version);
+    }
+
+    /// One of its files; `None` if it has no such file.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.directory.join(name)).ok()
+    }
+
+    /// Writes one of its files, at once: the kernel takes each write(2) for a whole value.
+    pub(crate) fn write(&self, name: &str, value: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let written = open(&path, flags, Mode::empty())
+            .and_then(|file| rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())));
+        written.map(drop).map_err(|errno| Error::io(format!("write {value:?} to {}", shown(&path)), errno))
+    }
+
+    /// The pids in it and in those below it.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let mut all = Vec::new();
+        members(&self.directory, &mut |_, pid| all.push(pid));
+        all
+    }
+
+    /// Where another process is to be put, to be with `init`: in version 2 that is below, once the container has made groups
+    /// with controllers of its own, for then nobody may be in this one ("no internal processes").
+    pub(crate) fn place(&self, init: i32) -> PathBuf {
+        let inner = self.unified && self.text("cgroup.subtree_control").is_some_and(|text| !text.trim().is_empty());
+        let mut place = self.directory.clone();
+        if inner {
+            members(&self.directory, &mut |directory, pid| {
+                if pid == init {
+                    place = directory.to_owned();
+                }
+            });
+        }
+        place
+    }
+
+    /// Opens the list of processes of `place`, or of the group `below` that, to be written. The container names what is below
+    /// its group.
+    pub(crate) fn open(&self, place: &Path, below: &Path) -> Result<OwnedFd> {
+        let path = place.join(below);
+        let failed = |errno| Error::io(format!("enter control group {}", shown(&path)), errno);
+        let from = open(place, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        openat2(from, below.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), within)
+            .map_err(failed)
+    }
+}
+
+/// Calls `each` with every process below a group, and where it is.
+fn members(directory: &Path, each: &mut impl FnMut(&Path, i32)) {
+    let text = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).for_each(|pid| each(directory, pid));
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            members(&entry.path(), each);
+        }
+    }
+}
+
+/// The group by which all processes of a container can be stopped at once.
+pub(crate) struct Freezer<'a>(&'a Group);
+
+impl<'a> Freezer<'a> {
+    /// That one of a container's groups.
+    pub(crate) fn of(groups: &'a [Group]) -> Option<Freezer<'a>> {
+        let can = |group: &&Group| {
+            let file = if group.unified { "cgroup.freeze" } else { "freezer.state" };
+            group.directory.join(file).exists()
+        };
+        groups.iter().find(can).map(Freezer)
+    }
+
+    /// Whether it is asked to hold everybody in it, whatever those above it are asked.
+    pub(crate) fn is_closed(&self) -> bool {
+        let file = if self.0.unified { "cgroup.freeze" } else { "freezer.self_freezing" };
+        self.0.text(file).is_some_and(|text| text.trim() == "1")
+    }
+
+    /// Stops everybody, and returns once they are.
+    pub(crate) fn close(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            // Who was just forked may have been missed: in version 1 it is asked again.
+            match self.0.unified {
+                true => self.0.write("cgroup.freeze", "1")?,
+                false => self.0.write("freezer.state", "FROZEN")?,
+            }
+            if self.holds_all() {
+                return Ok(());
+            }
+            if begin.elapsed() > PATIENCE {
+                self.open()?;
+                let group = shown(&self.0.directory);
+                return Err(Error::io(format!("stop everybody in control group {group}"), Errno::TIMEDOUT));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn holds_all(&self) -> bool {
+        match self.0.unified {
+            true => self.0.text("cgroup.events").is_some_and(|text| text.lines().any(|line| line == "frozen 1")),
+            false => self.0.text("freezer.state").is_some_and(|text| text.trim() == "FROZEN"),
+        }
+    }
+
+    /// Lets everybody go on.
+    pub(crate) fn open(&self) -> Result<()> {
+        match self.0.unified {
+            true => self.0.write("cgroup.freeze", "0"),
+            false => self.0.write("freezer.state", "THAWED"),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `exec`: one more process in a container.
+//!
+//! Its first process is opened by a descriptor, and everything of it by that (`holm::inspect::enter`): a pid that was given anew
+//! is noticed. No lock is held: what is entered ends with the container, and nothing about it is noted.
+
+use super::What;
+use super::create::{unstarted, write_pid};
+use super::terminal::{self, Console};
+use crate::group::Group;
+use crate::lower::{Lowered, Surroundings, further, hierarchies};
+use crate::state::{Place, Record, Status};
+use crate::{Error, Result};
+use holm::inspect::enter::{Opened, Part, Wish};
+use holm::run::NotStarted;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What is to be run, and where.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The state directory.
+    pub root: PathBuf,
+    /// The container's name.
+    pub id: String,
+    /// The process.
+    pub what: What,
+    /// Whether it gets a terminal, whatever `what` says.
+    pub terminal: holm::spec::life::Terminal,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Who gets the controlling side of its terminal.
+    pub console: Console,
+    /// So many descriptors from 3 on are passed on.
+    pub preserved: i32,
+    /// What becomes of it in a container that is paused.
+    pub paused: Paused,
+    /// Groups below the container's, `[CONTROLLER,...:]PATH`; else its own.
+    pub groups: Vec<String>,
+}
+
+/// What becomes of a process for a container that is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Paused {
+    /// It is refused.
+    #[default]
+    Refused,
+    /// It waits until the container goes on.
+    Waits,
+}
+
+/// A process that runs in a container.
+#[derive(Debug)]
+pub struct Executed {
+    /// The process, a child of this one (pidfd_open(2)).
+    pub process: OwnedFd,
+    /// The controlling side of its terminal, if the caller gets it.
+    pub terminal: Option<OwnedFd>,
+    /// What is done otherwise than asked.
+    pub warnings: Vec<String>,
+}
+
+/// Runs one more process in a container; returns once its program runs.
+///
+/// # Errors
+/// There is no such container, or it doesn't run; the process is refused; it can't be executed.
+pub fn exec(wish: &Exec) -> Result<Executed> {
+    let record = running(wish)?;
+    let init = record.process.ok_or_else(|| refused(&wish.id, "it was never made whole"))?;
+    let process = wish.what.process(&record.own)?;
+    let failed = |error: holm::inspect::enter::Error| refused(&wish.id, &error.to_string());
+    let opened = Opened::process(init.pid.unsigned_abs(), Some(init.start)).map_err(failed)?;
+    let opened = opened.called(format!("container {}", wish.id));
+    let parts = Wish { kinds: None, parts: vec![Part::Root] };
+    let entered = opened.spec("", &parts, &format!("exec {}", wish.id)).map_err(failed)?;
+    let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
+    let Lowered { mut spec, warnings } = further(&process, record.seccomp.as_ref(), entered, &around)?;
+    if wish.terminal == holm::spec::life::Terminal::Own {
+        spec.terminal = wish.terminal;
+    }
+    let groups = groups(&record.groups, &wish.groups, init.pid)?;
+    if let Some(entry) = &mut spec.entry {
+        entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
+    }
+    let taker = terminal::connect(spec.terminal, &wish.console)?;
+    let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
+    let program = process.args().iter().flatten().next().map_or("", String::as_str);
+    let mut held = plan.hold(None).map_err(|error| unstarted(error, program))?;
+    let terminal = taker.take(&mut held, process.console_size())?;
+    if let Some(file) = &wish.pid_file {
+        write_pid(file, held.id())?;
+    }
+    let process = held.start().map_err(|error| match error {
+        NotStarted::Failed { errno, .. } => Error::not_executable(program, errno),
+        other => refused(&wish.id, &other.to_string()),
+    })?;
+    plan.give_descriptors_away();
+    Ok(Executed { process, terminal, warnings })
+}
+
+fn refused(id: &str, cause: &str) -> Error {
+    Error::Failed(format!("cannot exec in container {id}: {cause}"))
+}
+
+/// The record of a container in which something can be run now.
+fn running(wish: &Exec) -> Result<Record> {
+    let refused = |cause: &str| refused(&wish.id, cause);
+    let record = Place::look(&wish.root, &wish.id)?.ok_or_else(|| refused("it was never made whole"))?;
+    match (record.status(), wish.paused) {
+        (Status::Created | Status::Running, _) | (Status::Paused, Paused::Waits) => Ok(record),
+        (Status::Paused, Paused::Refused) => {
+            Err(refused("cannot exec in a paused container (use --ignore-paused to override)"))
+        }
+        (Status::Stopped, _) => Err(refused("cannot exec in a stopped container")),
+        (Status::Creating, _) => Err(refused("it was never made whole")),
+    }
+}
+
+/// The lists of processes of the groups that the process is put into, open to be written, and where they are.
+fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
+    let wrong =
+        |one: &String, cause: &str| Error::Failed(format!("cannot use control group {one:?} (--cgroup): {cause}"));
+    let text = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+    let hierarchies = if wished.is_empty() { Vec::new() } else { hierarchies(&text("mountinfo"), &text("cgroup")) };
+    let has = |group: &Group, names: &str| {
+        let mut of = hierarchies.iter().filter(|one| group.directory.starts_with(&one.mounted));
+        of.any(|one| names.split(',').any(|name| one.controllers.iter().any(|own| own == name)))
+    };
+    let mut below: Vec<Option<&Path>> = vec![None; groups.len()];
+    for one in wished {
+        let (names, path) = one.split_once(':').map_or((None, one.as_str()), |(names, path)| (Some(names), path));
+        let chosen = groups.iter().zip(&mut below).filter(|(group, _)| names.is_none_or(|names| has(group, names)));
+        let mut found = false;
+        for (_, place) in chosen {
+            if place.replace(Path::new(path.trim_start_matches('/'))).is_some() {
+                return Err(wrong(one, "there is another one for the same controller"));
+            }
+            found = true;
+        }
+        if !found {
+            return Err(wrong(one, "the container has no group with that controller"));
+        }
+    }
+    let open = |(group, below): (&Group, Option<&Path>)| match below {
+        Some(below) => Ok((group.directory.join(below), group.open(&group.directory, below)?)),
+        None => {
+            let place = group.place(init);
+            let file = group.open(&place, Path::new(""))?;
+            Ok((place, file))
+        }
+    };
+    groups.iter().zip(below).map(open).collect()
+}

@@ -1,0 +1,120 @@
+//! Which process `exec` runs: that of a file, or the container's own with changes. Pure but for the file.
+
+use crate::{Error, Result, shown};
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What `exec` runs.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// What this file says, which has the form of `process` in a configuration.
+    File(PathBuf),
+    /// The container's own process with these changes.
+    Changed(Changes),
+}
+
+/// What of a process is otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The program and its arguments.
+    pub arguments: Vec<String>,
+    /// The directory to start in.
+    pub directory: Option<PathBuf>,
+    /// Further variables, `NAME=VALUE`.
+    pub variables: Vec<String>,
+    /// Its user.
+    pub user: Option<u32>,
+    /// Its group.
+    pub group: Option<u32>,
+    /// Further supplementary groups.
+    pub groups: Vec<u32>,
+    /// Further capabilities, by name.
+    pub capabilities: Vec<String>,
+    /// Whether it can't gain rights by execve(2), where the container's own could.
+    pub no_new_privileges: bool,
+    /// Its AppArmor profile.
+    pub profile: Option<String>,
+    /// Its SELinux label.
+    pub label: Option<String>,
+}
+
+impl What {
+    /// The process, where the container's own is `own`.
+    ///
+    /// # Errors
+    /// The file can't be read or is none; a capability has no such name.
+    pub(super) fn process(&self, own: &Process) -> Result<Process> {
+        match self {
+            What::File(path) => read(path),
+            What::Changed(changes) => changes.apply(own.clone()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Process> {
+    let failed = |error: std::io::Error| Error::io(format!("read {}", shown(path)), error);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(crate::bundle::MOST + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > crate::bundle::MOST {
+        return Err(failed(rustix::io::Errno::FBIG.into()));
+    }
+    serde_json::from_str(&text).map_err(|error| Error::Failed(format!("cannot use {}: {error}", shown(path))))
+}
+
+impl Changes {
+    fn apply(&self, mut process: Process) -> Result<Process> {
+        process.set_args(Some(self.arguments.clone())).set_terminal(Some(false));
+        if let Some(directory) = &self.directory {
+            process.set_cwd(directory.clone());
+        }
+        let variables = process.env().iter().flatten().chain(&self.variables).cloned().collect();
+        process.set_env(Some(variables));
+        let mut user = process.user().clone();
+        if let Some(uid) = self.user {
+            user.set_uid(uid);
+        }
+        if let Some(gid) = self.group {
+            user.set_gid(gid);
+        }
+        let groups: Vec<u32> = user.additional_gids().iter().flatten().chain(&self.groups).copied().collect();
+        user.set_additional_gids(Some(groups));
+        process.set_user(user);
+        if self.no_new_privileges {
+            process.set_no_new_privileges(Some(true));
+        }
+        if self.profile.is_some() {
+            process.set_apparmor_profile(self.profile.clone());
+        }
+        if self.label.is_some() {
+            process.set_selinux_label(self.label.clone());
+        }
+        if !self.capabilities.is_empty() {
+            let named = self.capabilities.iter().map(|name| capability(name)).collect::<Result<Capabilities>>()?;
+            let had = process.capabilities().clone();
+            // An empty set of the specification's own crate isn't empty.
+            let none = || serde_json::from_str("{}").map_err(|error| Error::Failed(error.to_string()));
+            process.set_capabilities(Some(with(had.map_or_else(none, Ok)?, &named)));
+        }
+        Ok(process)
+    }
+}
+
+fn capability(name: &str) -> Result<Capability> {
+    let unknown = || Error::Failed(format!("cannot add capability {name:?}: unknown capability"));
+    let known = holm::model::capability::Capability::parse(name).ok_or_else(unknown)?;
+    serde_json::from_value(serde_json::Value::String(known.to_string())).map_err(|_| unknown())
+}
+
+/// The sets with more in each but the inheritable one; ambient is what is inheritable, too (capabilities(7)).
+fn with(mut sets: LinuxCapabilities, more: &Capabilities) -> LinuxCapabilities {
+    let joined = |set: &Option<Capabilities>| Some(set.iter().flatten().chain(more).copied().collect());
+    let inheritable = sets.inheritable().clone().unwrap_or_default();
+    let ambient = sets.ambient().iter().flatten().chain(more.iter().filter(|one| inheritable.contains(one)));
+    let ambient = ambient.copied().collect();
+    let (bounding, effective, permitted) =
+        (joined(sets.bounding()), joined(sets.effective()), joined(sets.permitted()));
+    sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted).set_ambient(Some(ambient));
+    sets
+}
