@@ -51,7 +51,7 @@ impl Error {
 }
 
 pub(crate) fn reason(message: impl Into<String>, origin: impl Into<String>) -> Reason {
-    Reason { message: message.into(), origin: origin.into(), hint: String::new() }
+    Reason { message: message.into(), origin: origin.into(), hint: String::new(), blame: holm::plan::Blame::Wish }
 }
 
 /// A result of this crate.

@@ -6,7 +6,7 @@
 use crate::exec::Stop;
 use crate::plan::hint::{self, Causes};
 use crate::plan::step::Act;
-use crate::plan::{Plan, Refusal};
+use crate::plan::{Blame, Plan, Refusal};
 use rustix::io::Errno;
 use std::fmt;
 
@@ -39,6 +39,8 @@ pub struct Failure {
     pub errno: i32,
     /// What would help; may be empty.
     pub hint: String,
+    /// Whose doing it is.
+    pub blame: Blame,
     /// Whether it is the program itself that can't be started.
     pub program: bool,
 }
@@ -72,10 +74,12 @@ impl Error {
             Some(step) => (step.act.clone(), step.origin.clone()),
             None => (Act::Init, String::new()),
         };
+        let hint = hint::hint(&act, failed.errno, &causes());
         Error::Failed(Failure {
             step: failed.step,
             of: plan.steps.len(),
-            hint: hint::hint(&act, failed.errno, &causes()),
+            hint: hint.text,
+            blame: hint.blame,
             program: matches!(act, Act::Execute(_) | Act::Seek(_)),
             act: act.to_string(),
             origin,
@@ -85,7 +89,7 @@ impl Error {
 }
 
 /// Reads why a machine may refuse.
-fn causes() -> Causes {
+pub(crate) fn causes() -> Causes {
     let number = |name: &str| std::fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().parse().ok();
     let id = |path: &str| std::fs::metadata(path).ok().map(|m| std::os::unix::fs::MetadataExt::ino(&m));
     Causes {

@@ -14,7 +14,7 @@ use crate::exec::parent::{self, Running};
 use crate::exec::watch::Watcher;
 use crate::host::Host;
 use crate::model::denied::Denied;
-use crate::plan::{Plan, Reason, Refusal};
+use crate::plan::{Blame, Plan, Reason, Refusal};
 use crate::spec::Spec;
 use crate::spec::life::Lifetime;
 use crate::sys::init::wire::{self, Record};
@@ -64,7 +64,7 @@ impl Plan {
 
 /// A plan that is carried out in another way.
 fn unfit(message: &str) -> Error {
-    let reason = Reason { message: message.to_owned(), origin: String::new(), hint: String::new() };
+    let reason = Reason { message: message.to_owned(), origin: String::new(), hint: String::new(), blame: Blame::Wish };
     Refusal { reasons: vec![reason] }.into()
 }
 

@@ -159,6 +159,8 @@ impl Resource {
     pub const CORE: Resource = Resource(4);
     /// How many open files (`RLIMIT_NOFILE`).
     pub const OPEN_FILES: Resource = Resource(7);
+    /// Processes and threads of a user.
+    pub const PROCESSES: Resource = Resource(6);
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Resource> {

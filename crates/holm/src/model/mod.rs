@@ -10,5 +10,6 @@ pub mod limit;
 pub mod mount;
 pub mod namespace;
 pub(crate) mod proc;
+pub mod remedy;
 pub mod seccomp;
 pub mod text;

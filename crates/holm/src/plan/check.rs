@@ -5,6 +5,7 @@ use super::{identity, policy};
 use crate::host::Host;
 use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
+use crate::model::remedy;
 use crate::model::text::{cause, name};
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
@@ -28,6 +29,18 @@ pub struct Reason {
     pub origin: String,
     /// What would help; may be empty.
     pub hint: String,
+    /// Whose doing it is.
+    pub blame: Blame,
+}
+
+/// Whose doing a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Blame {
+    /// That of what was wished.
+    #[default]
+    Wish,
+    /// That of the machine, or of what it gives the caller: the same fails with other wishes, too.
+    Machine,
 }
 
 /// A wish that can't be planned, with every reason.
@@ -66,7 +79,16 @@ pub(super) struct Found(pub(super) Vec<Reason>);
 
 impl Found {
     pub(super) fn add(&mut self, origin: &str, message: impl Into<String>, hint: impl Into<String>) {
-        let reason = Reason { message: message.into(), origin: origin.to_owned(), hint: hint.into() };
+        self.blame(Blame::Wish, origin, message.into(), hint.into());
+    }
+
+    /// The same where the machine, or what it gives the caller, stands in the way.
+    pub(super) fn add_lack(&mut self, origin: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.blame(Blame::Machine, origin, message.into(), hint.into());
+    }
+
+    fn blame(&mut self, blame: Blame, origin: &str, message: String, hint: String) {
+        let reason = Reason { message, origin: origin.to_owned(), hint, blame };
         if !self.0.contains(&reason) {
             self.0.push(reason);
         }
@@ -258,13 +280,13 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
             let message = format!("cannot choose ids for the sandbox: {}: {}", file.display(), cause(&(*errno).into()));
             let hint =
                 format!("{} says which ids are whose: make it readable; or --map, or --userns host", file.display());
-            found.add(origin, message, hint);
+            found.add_lack(origin, message, hint);
         }
         return;
     }
     if spec.identity.maps == Maps::Subordinate && (host.subuid.is_empty() || host.subgid.is_empty()) {
         let message = "cannot map ranges: /etc/subuid and /etc/subgid have none for the caller";
-        found.add(origin, message, "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+        found.add_lack(origin, message, format!("as root: {}", remedy::ranges(100_000, "USER")));
         return;
     }
     let (uid, gid) = identity::ids(spec, host);
@@ -287,7 +309,7 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
     let helpers = identity::writer(spec, host) == MapWriter::Helpers;
     if helpers && (host.newuidmap.is_none() || host.newgidmap.is_none()) {
         let message = "cannot map ranges: newuidmap and newgidmap are not installed";
-        found.add(origin, message, "on Debian: apt-get install uidmap");
+        found.add_lack(origin, message, format!("on Debian: {}", remedy::HELPERS));
     }
 }
 

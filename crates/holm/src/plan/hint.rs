@@ -1,7 +1,10 @@
 //! What would help when a step fails: a pure table of the act, the errno and facts read after the failure.
 
+use super::check::Blame;
+use super::limits::Limit;
 use super::step::{Act, MapWriter};
 use crate::model::namespace::Namespace;
+use crate::model::remedy;
 use crate::spec::filesystem::Operation;
 use rustix::io::Errno;
 
@@ -22,22 +25,42 @@ pub(crate) struct Causes {
     pub(crate) initramfs: bool,
 }
 
-/// The hint for a failed step; empty if there is none.
-pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
-    let text: &str = match (act, errno) {
+/// What would help, and whose doing it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Hint {
+    /// In words; empty if there is nothing to say.
+    pub(crate) text: String,
+    pub(crate) blame: Blame,
+}
+
+/// The hint for a failed step.
+pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> Hint {
+    match machine(act, errno, causes) {
+        Some((cause, remedy)) => Hint { text: format!("{cause}{remedy}"), blame: Blame::Machine },
+        None => Hint { text: wish(act, errno).to_owned(), blame: Blame::Wish },
+    }
+}
+
+/// What a machine, or the container around, refuses to every sandbox or to a kind of them: the cause, and the remedy.
+fn machine(act: &Act, errno: Errno, causes: &Causes) -> Option<(&'static str, &'static str)> {
+    Some(match (act, errno) {
         (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::NOSPC | Errno::USERS)
             if causes.max_user_namespaces == Some(0) =>
         {
-            "user namespaces are switched off: sysctl user.max_user_namespaces is 0; as root: sysctl -w user.max_user_namespaces=10000"
+            (
+                "user namespaces are switched off: sysctl user.max_user_namespaces is 0; as root: ",
+                remedy::MAX_USER_NAMESPACES,
+            )
         }
-        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::NOSPC | Errno::USERS) => {
-            "a limit of namespaces is reached: see sysctl user.max_user_namespaces and its neighbours, or nesting deeper than 32"
-        }
+        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::NOSPC | Errno::USERS) => (
+            "a limit of namespaces is reached: see sysctl user.max_user_namespaces and its neighbours, or nesting deeper than 32",
+            "",
+        ),
         (Act::Clone(_), Errno::PERM) if causes.userns_clone == Some(0) => {
-            "unprivileged user namespaces are switched off: as root: sysctl -w kernel.unprivileged_userns_clone=1"
+            ("unprivileged user namespaces are switched off: as root: ", remedy::USERNS_CLONE)
         }
         (Act::Clone(_), Errno::PERM) if causes.chroot => {
-            "the kernel makes no user namespace inside a chroot(2); a root entered by pivot_root would do"
+            ("the kernel makes no user namespace inside a chroot(2); a root entered by pivot_root would do", "")
         }
         // The user namespace may be made, but gives no right to make the others, or to do anything in them.
         (
@@ -49,17 +72,48 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
             | Act::Loopback
             | Act::Hostname(_),
             Errno::ACCESS | Errno::PERM,
-        ) if causes.apparmor == Some(1) => {
-            "AppArmor takes the rights in new user namespaces: give holm a profile with 'userns,' or, for all programs, as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        ) if causes.apparmor == Some(1) => (
+            "AppArmor takes the rights in new user namespaces: give holm a profile with 'userns,' or, for all programs, as root: ",
+            remedy::APPARMOR_RESTRICT,
+        ),
+        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::PERM | Errno::NOSYS) => (
+            "a filter or security module of an outer container refuses namespaces; for Docker: ",
+            remedy::DOCKER_FILTER,
+        ),
+        (Act::WriteMaps { writer: MapWriter::Helpers, .. }, _) => (
+            "newuidmap or newgidmap refused: they must be set-user-id root, on a file system without nosuid, and /etc/subuid must list the ranges",
+            "",
+        ),
+        (Act::MountProc { .. }, Errno::PERM) => (
+            "mount too revealing: an outer container covers parts of its /proc; --share pid does without, or for Docker: ",
+            remedy::DOCKER_PROC,
+        ),
+        (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => (
+            "the caller's /proc/sys can't be written: an outer container guards it; --allow-userns leaves this wall out",
+            "",
+        ),
+        (Act::Pivot, Errno::INVAL) if causes.initramfs => (
+            "the root directory is the initramfs, which pivot_root(2) can't leave; move to another one first: ",
+            remedy::INITRAMFS,
+        ),
+        (Act::Init, Errno::ACCESS) if causes.memfd_noexec.is_some_and(|level| level > 1) => {
+            ("sysctl vm.memfd_noexec is 2: no program runs from memory; as root: ", remedy::MEMFD_NOEXEC)
         }
-        (Act::Clone(_) | Act::Fork(_) | Act::MakeNetwork, Errno::PERM | Errno::NOSYS) => {
-            "a filter or security module of an outer container refuses namespaces; for Docker: --security-opt seccomp=unconfined"
+        (Act::Limit(Limit::Make { .. } | Limit::Enter), Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+            ("the control group is not the caller's to write: ", remedy::DELEGATE)
         }
+        (Act::Limit(Limit::Enable { .. } | Limit::StandAside { .. }), Errno::BUSY) => {
+            ("another process came into the group; start holm in one of its own: ", remedy::DELEGATE)
+        }
+        _ => return None,
+    })
+}
+
+/// What helps with a wish that can't be had.
+fn wish(act: &Act, errno: Errno) -> &'static str {
+    match (act, errno) {
         (Act::Fork(_), Errno::NOMEM) => {
             "a pid namespace that is joined takes in nobody once its first process has ended; else memory is short"
-        }
-        (Act::WriteMaps { writer: MapWriter::Helpers, .. }, _) => {
-            "newuidmap or newgidmap refused: they must be set-user-id root, on a file system without nosuid, and /etc/subuid must list the ranges"
         }
         (Act::WriteMaps { .. }, Errno::PERM) => "the ids outside must be the caller's own, or the caller privileged",
         (Act::OpenNamespace { .. }, Errno::INVAL) => "it is not a namespace of that kind; see ls -l /proc/PID/ns",
@@ -89,9 +143,6 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         }
         (Act::DropGroups, Errno::PERM) => {
             "setgroups was given up in this user namespace; a map of groups from /etc/subgid would keep it"
-        }
-        (Act::MountProc { .. }, Errno::PERM) => {
-            "mount too revealing: an outer container covers parts of its /proc; for Docker: --security-opt systempaths=unconfined, or --share pid"
         }
         (
             Act::RootOverlay { .. } | Act::Operate { operation: Operation::Overlay { .. }, .. },
@@ -133,14 +184,8 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (Act::MapOwners { .. }, Errno::INVAL | Errno::PERM) => {
             "a file system to be written can't show owners by id maps (overlayfs; tmpfs before Linux 6.3): --userns host maps the caller's own id"
         }
-        (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
-            "the caller's /proc/sys can't be written: an outer container guards it; --allow-userns leaves this wall out"
-        }
         (Act::DropPrivileges { .. }, Errno::PERM) => "the process has no such capability here to keep: see --cap-add",
         (Act::Confine(_), Errno::TOOBIG) => "Landlock takes 16 layers: this is nested too deep",
-        (Act::Pivot, Errno::INVAL) if causes.initramfs => {
-            "the root directory is the initramfs, which pivot_root(2) can't leave; move to another one first: switch_root(8)"
-        }
         (Act::EnterRoot { .. }, Errno::PERM) => {
             "only who has CAP_SYS_CHROOT takes another root: leave root out of --take"
         }
@@ -152,9 +197,6 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
             "it leads over a link of /proc, which may point out of the root; name the directory itself"
         }
         (Act::TakeIds { .. }, Errno::INVAL) => "the id is not mapped in the user namespace",
-        (Act::Init, Errno::ACCESS) if causes.memfd_noexec.is_some_and(|level| level > 1) => {
-            "sysctl vm.memfd_noexec is 2: no program runs from memory; as root: sysctl -w vm.memfd_noexec=1"
-        }
         (Act::Execute(_), Errno::NOEXEC) => {
             "it is no program this kernel can run; a script needs a first line like #!/bin/sh"
         }
@@ -163,8 +205,7 @@ pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> String {
         (_, Errno::FBIG) => "the limit of file sizes is too low: ulimit -f",
         (Act::Execute(_), Errno::TOOBIG) => "arguments and environment are too long together (execve(2))",
         _ => "",
-    };
-    text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +220,7 @@ mod tests {
 
     fn expect(act: &Act, errno: Errno, causes: &Causes, part: &str) {
         let hint = hint(act, errno, causes);
-        assert!(hint.contains(part), "{act:?} {errno:?} {causes:?}: {hint:?}");
+        assert!(hint.text.contains(part), "{act:?} {errno:?} {causes:?}: {hint:?}");
     }
 
     #[test]
@@ -213,7 +254,7 @@ mod tests {
             for errno in [Errno::PERM, Errno::ACCESS] {
                 expect(&act, errno, &ubuntu, "kernel.apparmor_restrict_unprivileged_userns=0");
                 let off = Causes { apparmor: Some(0), ..Causes::default() };
-                assert!(!hint(&act, errno, &off).contains("AppArmor"), "{act:?}");
+                assert!(!hint(&act, errno, &off).text.contains("AppArmor"), "{act:?}");
             }
         }
     }

@@ -19,7 +19,7 @@ mod weaker;
 
 pub mod step;
 
-pub use check::{Reason, Refusal};
+pub use check::{Blame, Reason, Refusal};
 pub use weaker::Weaker;
 
 use crate::host::Host;

@@ -120,13 +120,7 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
         }
         (Limit::Write { .. }, Errno::INVAL) => "an outer control group may allow less, or the device can't be limited",
         (Limit::Write { .. }, Errno::NOENT) => "the kernel lacks this limit; see ls of the group's directory",
-        (Limit::Make { .. } | Limit::Enter, Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
-            "the control group is not the caller's to write: systemd-run --user --scope -p Delegate=yes holm run ..."
-        }
         (Limit::Make { .. }, Errno::AGAIN) => "an outer group's cgroup.max.descendants or cgroup.max.depth is reached",
-        (Limit::Enable { .. } | Limit::StandAside { .. }, Errno::BUSY) => {
-            "another process came into the group; start holm in one of its own: systemd-run --user --scope -p Delegate=yes holm run ..."
-        }
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
         }

@@ -4,7 +4,8 @@ use super::act::Version;
 use crate::host::Host;
 use crate::host::groups::{Groups, Members, Unified};
 use crate::model::limit::Bytes;
-use crate::plan::check::Reason;
+use crate::model::remedy;
+use crate::plan::check::{Blame, Reason};
 use crate::spec::Spec;
 use crate::spec::origins::Wish as From;
 use std::path::PathBuf;
@@ -182,7 +183,7 @@ pub(super) fn places(spec: &Spec, host: &Host) -> Result<Vec<Place>, Vec<Reason>
         };
         if !own.writable {
             let cause = format!("control group {} is not the caller's to write", own.directory.display());
-            reasons.push(reason(wish, &cause, LEGACY_HINT));
+            reasons.push(reason(wish, &cause, &legacy_hint()));
             continue;
         }
         match places.iter_mut().find(|place| place.directory == own.directory) {
@@ -205,12 +206,20 @@ pub(super) fn places(spec: &Spec, host: &Host) -> Result<Vec<Place>, Vec<Reason>
     if reasons.is_empty() { Ok(places) } else { Err(reasons) }
 }
 
-const LEGACY_HINT: &str = "run holm as root; version 1 of control groups can't be handed to users, version 2 can: boot with systemd.unified_cgroup_hierarchy=1";
-const DELEGATE_HINT: &str = "systemd-run --user --scope -p Delegate=yes holm run ..., or run holm as root";
+fn legacy_hint() -> String {
+    format!(
+        "run holm as root; version 1 of control groups can't be handed to users, version 2 can: boot with {}",
+        remedy::UNIFIED
+    )
+}
+
+fn delegate_hint() -> String {
+    format!("{}, or run holm as root", remedy::DELEGATE)
+}
 
 fn reason(wish: &Wish, cause: &str, hint: &str) -> Reason {
     let message = format!("cannot limit {}: {cause}", wish.what);
-    Reason { message, origin: wish.origin.clone(), hint: hint.to_owned() }
+    Reason { message, origin: wish.origin.clone(), hint: hint.to_owned(), blame: Blame::Machine }
 }
 
 /// The first group below which one for all these limits can be made.
@@ -238,9 +247,8 @@ fn unified_place(groups: &Groups, wishes: &[&Wish]) -> Result<Place, Vec<Reason>
 }
 
 fn nowhere(name: &str) -> (String, String) {
-    let hint =
-        "mount them: mount -t cgroup2 cgroup2 /sys/fs/cgroup; some kernels need cgroup_enable=memory to boot with";
-    (format!("no mounted hierarchy of control groups has the controller {name}"), hint.to_owned())
+    let hint = format!("mount them: {}; some kernels need cgroup_enable=memory to boot with", remedy::MOUNT_GROUPS);
+    (format!("no mounted hierarchy of control groups has the controller {name}"), hint)
 }
 
 /// Why no group with these controllers can be made below one; `None` if it can.
@@ -251,15 +259,15 @@ fn obstacle(group: &Unified, names: &[&'static str]) -> Option<(String, String)>
         return lacks(&group.available).map(nowhere);
     }
     if !group.writable {
-        return Some((format!("control group {shown} is not the caller's to write"), DELEGATE_HINT.to_owned()));
+        return Some((format!("control group {shown} is not the caller's to write"), delegate_hint()));
     }
     if let Some(name) = lacks(&group.available) {
-        let hint = format!("as root: systemctl edit user@.service, with [Service] Delegate={name} cpu io memory pids");
+        let hint = format!("as root: {}", remedy::delegate(name));
         return Some((format!("control group {shown} was not given the controller {name}"), hint));
     }
     if lacks(&group.enabled).is_some() && group.members == Members::Others && !group.top {
         let cause = format!("other processes are in control group {shown}, so it can't limit groups below");
-        return Some((cause, DELEGATE_HINT.to_owned()));
+        return Some((cause, delegate_hint()));
     }
     None
 }
