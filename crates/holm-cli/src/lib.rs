@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
         Some((command @ ("diff" | "apply" | "commit" | "drop"), matches)) => changes::run(command, matches),
         Some(("generate", matches)) => generate::generate(matches),
         Some(("top", _)) => see::top::run(),
+        Some(("doctor", matches)) => see::doctor::run(matches),
         Some((name, matches)) => see::command(name).map_or(ExitCode::from(125), |show| see::run(show, matches)),
         None => ExitCode::from(125),
     }

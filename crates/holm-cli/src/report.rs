@@ -2,7 +2,7 @@
 //! program that can't be started.
 
 use holm::Error;
-use holm::plan::Refusal;
+use holm::plan::{Blame, Refusal};
 use std::process::ExitCode;
 
 /// One thing that is wrong with the options.
@@ -29,8 +29,14 @@ pub(crate) fn refusal(refusal: &Refusal) -> ExitCode {
     for reason in &refusal.reasons {
         one(&reason.message, "", &reason.origin, &reason.hint);
     }
+    if refusal.reasons.iter().any(|reason| reason.blame == Blame::Machine) {
+        hint(DOCTOR);
+    }
     ExitCode::from(125)
 }
+
+/// Where it is the machine that refuses, more than this wish may be lost.
+const DOCTOR: &str = "holm doctor tells what else this machine refuses, and what to do about it";
 
 /// A start that failed; `more` is a better hint, if there is one.
 pub(crate) fn start(error: &Error, more: Option<String>) -> ExitCode {
@@ -38,6 +44,9 @@ pub(crate) fn start(error: &Error, more: Option<String>) -> ExitCode {
         Error::Failed(failure) => {
             let step = format!("step {} of {}", failure.step, failure.of);
             one(&failure.to_string(), &step, &failure.origin, more.as_deref().unwrap_or(&failure.hint));
+            if failure.blame == Blame::Machine {
+                hint(DOCTOR);
+            }
         }
         Error::Refused(refused) => return refusal(refused),
         Error::Lost(_) => one(&error.to_string(), "", "", ""),

@@ -23,7 +23,7 @@ pub(crate) fn open() -> Result<Store, Fault> {
 }
 
 /// `HOLM_STORE`; else `/var/lib/holm` for root; else as the XDG base directory specification says.
-fn place() -> Option<PathBuf> {
+pub(crate) fn place() -> Option<PathBuf> {
     match std::env::var_os("HOLM_STORE").filter(|value| !value.is_empty()) {
         Some(path) => std::path::absolute(path).ok(),
         None => crate::places::own("/var/lib/holm", "XDG_DATA_HOME", ".local/share"),

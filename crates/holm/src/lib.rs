@@ -15,11 +15,12 @@
 //! All paths are bytes; nothing here needs UTF-8. Spawning is safe in a program with other threads, and costs the same
 //! however much memory the program uses (clone3(2) with shared memory, no fork).
 //!
-//! [`inspect`] reads what namespaces there are.
+//! [`inspect`] reads what namespaces there are; [`doctor`] tells what this machine can't do for the caller, and why.
 //!
-//! Floors, each of which imports only lower ones: `sys`, `model`, `spec` and `host`, `plan` and `inspect`, `exec`, `error`, `run`.
+//! Floors, each of which imports only lower ones: `sys`, `model`, `spec` and `host`, `plan` and `inspect`, `exec`, `error`, `run`, `doctor`.
 #![warn(missing_docs)]
 
+pub mod doctor;
 pub mod error;
 mod exec;
 pub mod host;

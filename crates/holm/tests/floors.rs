@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("exec", 5),
     ("error", 6),
     ("run", 7),
+    ("doctor", 8),
 ];
 
 fn floor(module: &str) -> u32 {

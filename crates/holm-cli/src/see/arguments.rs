@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 /// All of them.
 pub(crate) fn commands() -> Vec<Command> {
-    vec![list(), sandboxes(), tree(), matrix(), top(), why(), caps(), diagram()]
+    vec![list(), sandboxes(), tree(), matrix(), top(), why(), caps(), diagram(), doctor()]
 }
 
 fn list() -> Command {
@@ -121,6 +121,19 @@ fn diagram() -> Command {
                 .value_parser(OsStringValueParser::new())
                 .help("Write to this file instead of standard output"),
         )
+}
+
+fn doctor() -> Command {
+    Command::new("doctor")
+        .about("Tells what this machine can't do for you, why, and what to do about it")
+        .after_help(
+            "It tries everything and changes nothing. What fails comes first, with what is lost and how to get it back.\n\n\
+            Exit code: 0 if nothing is lost, 1 if something is, 2 if no sandbox starts.\n\n\
+            Examples:\n  \
+            holm doctor                       all of it\n  \
+            holm doctor --json                for programs (docs/reference/doctor.md)",
+        )
+        .arg(json())
 }
 
 fn namespace() -> Arg {

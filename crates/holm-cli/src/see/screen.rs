@@ -21,6 +21,8 @@ pub(crate) enum Ink {
     Bold,
     /// Of what differs from the host.
     Own,
+    /// Of what fails.
+    Bad,
 }
 
 /// Lines between the items of a tree.
@@ -71,6 +73,7 @@ impl Screen {
         let code = match ink {
             Ink::Bold => "1",
             Ink::Own => "36",
+            Ink::Bad => "31",
         };
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -9,14 +9,14 @@ pub(crate) const RANGE: u32 = 65_536;
 
 /// What a file of subuid(5) gives away: owner, first id and count.
 #[derive(Default)]
-pub(super) struct Ranges(Vec<(String, u64, u64)>);
+pub(crate) struct Ranges(Vec<(String, u64, u64)>);
 
 impl Ranges {
     /// Reads a file; one that isn't there gives nothing away.
     ///
     /// # Errors
     /// It is there and can't be read.
-    pub(super) fn read(file: &Path) -> Result<Ranges, Errno> {
+    pub(crate) fn read(file: &Path) -> Result<Ranges, Errno> {
         match std::fs::read(file) {
             Ok(bytes) => Ok(Ranges::parse(&bytes)),
             Err(error) => match Errno::from_io_error(&error).unwrap_or(Errno::IO) {
@@ -39,11 +39,41 @@ impl Ranges {
     }
 
     /// First id and count of a user's ranges: named by login name or by number.
-    pub(super) fn of(&self, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
+    pub(crate) fn of(&self, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
         let number = uid.to_string();
         let own = self.0.iter().filter(|(owner, ..)| Some(owner.as_str()) == name || *owner == number);
         own.filter_map(|(_, first, count)| Some(((*first).try_into().ok()?, (*count).try_into().ok()?))).collect()
     }
+
+    /// The owners of ranges that have ids of this user's in them.
+    pub(crate) fn shared_with(&self, uid: u32, name: Option<&str>) -> Vec<String> {
+        let number = uid.to_string();
+        let is_own = |owner: &str| Some(owner) == name || owner == number;
+        let (own, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(owner, ..)| is_own(owner));
+        let end = |first: u64, count: u64| first.saturating_add(count);
+        let overlaps = |(_, first, count): &&&(String, u64, u64)| {
+            own.iter().any(|(_, start, length)| *first < end(*start, *length) && *start < end(*first, *count))
+        };
+        let mut names: Vec<String> = others.iter().filter(overlaps).map(|(owner, ..)| owner.clone()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The first id above all that are given away, where useradd(8) would begin.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.iter().map(|(_, first, count)| first.saturating_add(*count)).fold(100_000, u64::max)
+    }
+}
+
+/// Whether an id of the caller's is mapped by a file such as /proc/self/uid_map: one that isn't owns nothing and can make no
+/// user namespace.
+pub(crate) fn is_mapped(file: &str, id: u32) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut maps = text.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
+    maps.any(|mut map| match (map.next(), map.nth(1)) {
+        (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
+        _ => false,
+    })
 }
 
 /// The first id of a range of [`RANGE`] ids that none of `given` gives to anybody and that may be mapped. It lies among
@@ -83,6 +113,14 @@ mod tests {
         assert_eq!(ranges.of(1000, Some("alice")), [(165_536, 65_536)]);
         assert_eq!(ranges.of(7, None), [(1, 2)]);
         assert_eq!(ranges.0.len(), 3);
+    }
+
+    #[test]
+    fn ranges_that_overlap_tell_with_whom() {
+        let ranges = Ranges::parse(b"a:100000:65536\nb:165535:10\nc:300000:65536\na:400000:1\n");
+        assert_eq!(ranges.shared_with(1, Some("a")), ["b"]);
+        assert_eq!(ranges.shared_with(1, Some("c")), Vec::<String>::new());
+        assert_eq!((ranges.next(), Ranges::default().next()), (400_001, 100_000));
     }
 
     #[test]

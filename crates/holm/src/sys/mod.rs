@@ -19,6 +19,7 @@ pub(crate) mod process;
 mod raw;
 pub mod signal;
 pub(crate) mod socket;
+pub(crate) mod trial;
 
 use rustix::io::{Errno, Result};
 

@@ -1,0 +1,53 @@
+//! Whole sandboxes, last: one that doesn't start for a reason that nothing else has told is told with what holm says.
+
+use super::{EVERYTHING, Found, finding};
+use crate::doctor::facts::{Sandbox, Started, Try};
+use crate::doctor::{Area, Status};
+
+pub(super) fn judge(found: &mut Found<'_>) {
+    let facts = found.facts;
+    match facts.started(&Sandbox::Default) {
+        Started::Yes => found.works("start", Area::Start, "sandboxes: the default one starts", ""),
+        started @ (Started::No { .. } | Started::Hung) if !found.blocked => no_start(found, started),
+        _ => {}
+    }
+    if facts.starts(&Sandbox::Within) {
+        found.works("within", Area::Start, "sandboxes: one starts within another", "");
+    } else if let Started::No { message, hint } = facts.started(&Sandbox::Within)
+        && !facts.of(Try::Nested).fails()
+    {
+        let mut fault = finding("within", Area::Start, Status::Lost, "no sandbox starts within another");
+        fault.value.clone_from(message);
+        fault.cause.clone_from(hint);
+        fault.lost = "holm run --allow-userns: holm, browsers and builds inside".to_owned();
+        found.add(fault);
+    }
+    if let Started::No { message, hint } = facts.started(&Sandbox::Clocks) {
+        let named = |check: &str| found.findings.iter().any(|one| one.check == check && one.status <= Status::Lost);
+        if !named("time-namespaces") && !named("time-offsets") {
+            let mut fault = finding("time-offsets", Area::Namespaces, Status::Lost, "clocks can't be shifted");
+            fault.value.clone_from(message);
+            fault.cause.clone_from(hint);
+            fault.lost = "holm run --time-offset".to_owned();
+            found.add(fault);
+        }
+    }
+}
+
+/// The default sandbox doesn't start.
+fn no_start(found: &mut Found<'_>, started: &Started) {
+    let facts = found.facts;
+    let others = [Sandbox::SharedPids, Sandbox::SharedUsers];
+    let with = others.iter().find(|sandbox| facts.starts(sandbox));
+    let mut fault = finding("start", Area::Start, Status::Lost, "the default sandbox doesn't start");
+    (fault.value, fault.cause) = match started {
+        Started::No { message, hint } => (message.clone(), hint.clone()),
+        _ => ("no answer within three seconds".to_owned(), "the machine is very slow, or something hangs".to_owned()),
+    };
+    fault.lost = match with {
+        Some(Sandbox::SharedPids) => "holm run without --share pid".to_owned(),
+        Some(_) => "holm run without --share user".to_owned(),
+        None => EVERYTHING.to_owned(),
+    };
+    found.block(fault);
+}

@@ -1,0 +1,307 @@
+//! What is read rather than tried: settings, limits and what is used of them, ids, security modules, what can be seen of
+//! others. What can't be read is a fact, too.
+
+use super::Asked;
+use super::facts::{Caller, Container, Facts, Gauge, Given, Helper, Ids, Layout, Measure, Security, Sight, Spot};
+use crate::host::groups::{Groups, may_write};
+use crate::host::ranges::{self, Ranges};
+use crate::host::{self, Host};
+use crate::inspect::live::Live;
+use crate::inspect::machine::{Link, Machine};
+use crate::inspect::maker::{Clues, Tool, maker};
+use crate::model::limit::Resource;
+use crate::model::namespace::Namespace;
+use crate::spec::Spec;
+use rustix::fs::StatVfsMountFlags;
+use std::path::{Path, PathBuf};
+
+/// The facts that are read; the tries are still missing.
+pub(super) fn facts(asked: &Asked) -> Facts {
+    // Whatever is looked at for a plan is read by what plans.
+    let host = Host::probe(&Spec::new("true"));
+    let name = host.user.as_ref().map(|account| account.name.clone());
+    let mounts = text("/proc/self/mountinfo");
+    let (sight, machine) = sight();
+    Facts {
+        caller: Caller {
+            uid: host.uid,
+            privileged: host.privileged,
+            in_first_user_namespace: host::limits::in_first_user_namespace(),
+            program: std::env::current_exe().ok(),
+            name,
+        },
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        container: container(),
+        ids: ids(&host),
+        gauges: gauges(host.uid, machine.as_ref(), &mounts),
+        security: security(&host),
+        layout: layout(&mounts),
+        sight,
+        spots: asked.places.iter().map(|(name, path)| spot(name, path)).collect(),
+        covered: covered(&mounts),
+        programs: vec![("pasta", host::helper("pasta").is_some())],
+        ..Facts::default()
+    }
+}
+
+/// Where control groups can be made.
+pub(super) fn groups(privileged: bool) -> Groups {
+    Groups::probe(privileged)
+}
+
+fn text(path: &str) -> String {
+    // Bytes of others, such as paths of mounts, need not be UTF-8.
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+fn number(path: &str) -> Option<u64> {
+    text(path).trim().parse().ok()
+}
+
+fn setting(name: &str) -> Option<u64> {
+    number(&format!("/proc/sys/{name}"))
+}
+
+fn ids(host: &Host) -> Ids {
+    let name = host.user.as_ref().map(|account| account.name.as_str());
+    let given = |file: &str| match Ranges::read(Path::new(file)) {
+        Ok(all) => Given {
+            own: all.of(host.uid, name),
+            shared_with: all.shared_with(host.uid, name),
+            unread: None,
+            next: all.next(),
+        },
+        Err(errno) => Given { unread: Some(errno), ..Given::default() },
+    };
+    Ids {
+        users: given("/etc/subuid"),
+        groups: given("/etc/subgid"),
+        newuidmap: helper("newuidmap"),
+        newgidmap: helper("newgidmap"),
+        own_mapped: ranges::is_mapped("/proc/self/uid_map", host.uid)
+            && ranges::is_mapped("/proc/self/gid_map", host.gid),
+        root_mapped: ranges::is_mapped("/proc/self/uid_map", 0),
+        free: host.range.is_some(),
+    }
+}
+
+fn helper(name: &str) -> Option<Helper> {
+    use std::os::unix::fs::MetadataExt;
+    let path = host::helper(name)?;
+    let found = std::fs::metadata(&path).ok()?;
+    let mut capabilities = [0u8; 64];
+    let nosuid = rustix::fs::statvfs(&path).is_ok_and(|facts| facts.f_flag.contains(StatVfsMountFlags::NOSUID));
+    Some(Helper {
+        set_user_id: found.uid() == 0 && found.mode() & 0o4000 != 0,
+        capabilities: rustix::fs::getxattr(&path, "security.capability", &mut capabilities[..]).is_ok(),
+        nosuid: nosuid.then(|| mount_point(&path)),
+        path,
+    })
+}
+
+/// Where the file system that a path is on is mounted: the last mount whose place is above it.
+fn mount_point(path: &Path) -> String {
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mounts = text("/proc/self/mountinfo");
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    points.filter(|point| whole.starts_with(point)).max_by_key(|point| point.len()).unwrap_or("/").to_owned()
+}
+
+fn gauges(uid: u32, machine: Option<&Machine>, mounts: &str) -> Vec<Gauge> {
+    let mut all = Vec::new();
+    let mut add = |name, most: Option<u64>, used| all.extend(most.map(|most| Gauge { name, most, used }));
+    for kind in Namespace::ALL {
+        let most = setting(&format!("user/max_{}_namespaces", kind.name()));
+        add(Measure::Namespaces(kind), most, machine.map(|machine| made_by(machine, kind, uid)));
+    }
+    // The fourth field of /proc/loadavg is `running/all`, of processes and threads.
+    let tasks = text("/proc/loadavg").split(' ').nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
+    add(Measure::Pids, setting("kernel/pid_max"), tasks);
+    add(Measure::Mounts, setting("fs/mount-max"), Some(mounts.lines().count() as u64));
+    let keys = if uid == 0 { "kernel/keys/root_maxkeys" } else { "kernel/keys/maxkeys" };
+    add(Measure::Keys, setting(keys), keys_of(&text("/proc/key-users"), uid));
+    let limit = |resource| rustix::process::getrlimit(resource).current;
+    let processes = machine.map(|machine| machine.processes.iter().filter(|process| process.uid == uid).count() as u64);
+    add(Measure::Limit(Resource::PROCESSES), limit(rustix::process::Resource::Nproc), processes);
+    let open = std::fs::read_dir("/proc/self/fd").map(|entries| entries.count() as u64).ok();
+    add(Measure::Limit(Resource::OPEN_FILES), limit(rustix::process::Resource::Nofile), open);
+    all
+}
+
+/// How many namespaces of a kind a user made, as far as they can be seen with a process in them.
+fn made_by(machine: &Machine, kind: Namespace, uid: u32) -> u64 {
+    let is_own = |found: &&crate::inspect::machine::Found| match (kind, found.owner) {
+        (Namespace::User, _) => found.uid == Some(uid),
+        (_, Link::To(owner)) => machine.namespaces[owner].uid == Some(uid),
+        _ => false,
+    };
+    machine.namespaces.iter().filter(|found| found.kind == kind).filter(is_own).count() as u64
+}
+
+/// The keys that count for a user: lines are `UID: USAGE KEYS/INSTANTIATED COUNTED/MOST BYTES/MOST` (keyrings(7)).
+fn keys_of(text: &str, uid: u32) -> Option<u64> {
+    let mut lines = text.lines();
+    let Some(line) = lines.find(|line| line.trim_start().split(':').next() == Some(&uid.to_string())) else {
+        // Who isn't listed has none.
+        return (!text.is_empty()).then_some(0);
+    };
+    line.split_whitespace().nth(3)?.split('/').next()?.parse().ok()
+}
+
+fn security(host: &Host) -> Security {
+    let status = text("/proc/self/status");
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u32>().ok());
+    let causes = crate::error::causes();
+    let modules = text("/sys/kernel/security/lsm");
+    // Of the modules that may tell here, AppArmor alone writes `NAME (MODE)`, or `unconfined`.
+    let confined = text("/proc/self/attr/apparmor/current").trim_end_matches(['\n', '\0']).to_owned();
+    Security {
+        modules: modules.trim().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        userns_clone: causes.userns_clone,
+        apparmor_restrict: causes.apparmor,
+        apparmor_profile: Some(confined).filter(|profile| !profile.is_empty() && profile != "unconfined"),
+        selinux_enforcing: number("/sys/fs/selinux/enforce").map(|value| value == 1),
+        memfd_noexec: causes.memfd_noexec,
+        no_new_privileges: field("NoNewPrivs:") == Some(1),
+        filtered: field("Seccomp:") == Some(2),
+        landlock: host.landlock,
+        chroot: causes.chroot,
+        initramfs: causes.initramfs,
+    }
+}
+
+fn layout(mounts: &str) -> Layout {
+    let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
+    match (has("cgroup"), has("cgroup2")) {
+        (true, true) => Layout::Hybrid,
+        (true, false) => Layout::Legacy,
+        (false, true) => Layout::Unified,
+        (false, false) => Layout::None,
+    }
+}
+
+/// The mounts below /proc, where a whole one has but binfmt_misc's, which the kernel puts on an empty directory.
+fn covered(mounts: &str) -> Vec<String> {
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let below = points.filter(|point| point.starts_with("/proc/") && *point != "/proc/sys/fs/binfmt_misc");
+    below.map(str::to_owned).collect()
+}
+
+fn sight() -> (Sight, Option<Machine>) {
+    let ptrace_scope = setting("kernel/yama/ptrace_scope");
+    match Live::new().and_then(|mut live| live.update()) {
+        Ok(machine) => {
+            let (processes, closed) = (machine.processes.len(), machine.unread.processes);
+            let sight = Sight { ptrace_scope, hidden: machine.unread.hidden, processes, closed, unreadable: None };
+            (sight, Some(machine))
+        }
+        Err(error) => (Sight { ptrace_scope, unreadable: Some(error.to_string()), ..Sight::default() }, None),
+    }
+}
+
+/// A place, or what is there of it.
+fn spot(name: &'static str, path: &Path) -> Spot {
+    let directory = path.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("/")).to_owned();
+    let magic = rustix::fs::statfs(&directory).map(|facts| facts.f_type as u64).unwrap_or_default();
+    Spot { name, writable: may_write(&directory), file_system: file_system(magic), directory }
+}
+
+/// File systems by their magic numbers (statfs(2)); others by their number.
+fn file_system(magic: u64) -> String {
+    const KNOWN: [(u64, &str); 14] = [
+        (0xef53, "ext4"),
+        (0x5846_5342, "xfs"),
+        (0x9123_683e, "btrfs"),
+        (0x0102_1994, "tmpfs"),
+        (0x794c_7630, "overlay"),
+        (0x6969, "nfs"),
+        (0x6573_5546, "fuse"),
+        (0x2fc1_2fc1, "zfs"),
+        (0xf2f5_2010, "f2fs"),
+        (0x4d44, "vfat"),
+        (0xff53_4d42, "cifs"),
+        (0x0102_1997, "9p"),
+        (0x8584_58f6, "ramfs"),
+        (0xca45_1a4e, "bcachefs"),
+    ];
+    let known = KNOWN.iter().find(|(number, _)| *number == magic);
+    known.map_or_else(|| format!("{magic:#x}"), |(_, name)| (*name).to_owned())
+}
+
+/// Which container this is in, by what it puts into its root, its pid 1's environment and its control group.
+fn container() -> Option<Container> {
+    if is_first_pid_namespace() {
+        // Files that a container has are on machines, too, whose root was made of an image.
+        return None;
+    }
+    let clues = |pid: &str| Clues {
+        groups: text(&format!("/proc/{pid}/cgroup")),
+        program: std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default().display().to_string(),
+        arguments: Vec::new(),
+    };
+    let is = |path: &str| PathBuf::from(path).exists();
+    let first = text("/proc/1/environ");
+    let named = first.split('\0').find_map(|line| line.strip_prefix("container=").map(str::to_owned));
+    let named = named.or_else(|| Some(text("/run/systemd/container")).filter(|name| !name.is_empty()));
+    match named.as_deref().map(str::trim) {
+        _ if text("/proc/1/comm") == "holm-init\n" => Some(Container::Holm),
+        _ if is("/run/secrets/kubernetes.io") => Some(Container::Kubernetes),
+        _ if is("/run/.containerenv") => Some(Container::Podman),
+        _ if is("/.dockerenv") => Some(Container::Docker),
+        _ if is("/.flatpak-info") => Some(Container::Flatpak),
+        Some("docker") => Some(Container::Docker),
+        Some("podman") => Some(Container::Podman),
+        Some("lxc" | "lxc-libvirt") => Some(Container::Lxc),
+        Some("systemd-nspawn") => Some(Container::Nspawn),
+        Some("flatpak") => Some(Container::Flatpak),
+        Some(_) => Some(Container::Other),
+        None => maker(&clues("self")).and_then(|maker| by_tool(maker.tool)),
+    }
+}
+
+/// Whether the processes seen here are all of the machine's.
+fn is_first_pid_namespace() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    /// Its inode (linux/proc_ns.h, `PROC_PID_INIT_INO`).
+    const FIRST: u64 = 0xEFFF_FFFC;
+    std::fs::metadata("/proc/self/ns/pid").is_ok_and(|found| found.ino() == FIRST)
+}
+
+/// What a control group tells; whatever isn't a container is left out.
+fn by_tool(tool: Tool) -> Option<Container> {
+    Some(match tool {
+        Tool::Docker => Container::Docker,
+        Tool::Podman => Container::Podman,
+        Tool::Kubernetes => Container::Kubernetes,
+        Tool::Lxc => Container::Lxc,
+        Tool::Nspawn => Container::Nspawn,
+        Tool::Containerd => Container::Other,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_are_told_apart() {
+        let (one, two) = ("1 2 0:1 / /a rw - cgroup cgroup rw,cpu\n", "1 2 0:1 / /b rw - cgroup2 cgroup2 rw\n");
+        assert_eq!([layout(""), layout(one), layout(two)], [Layout::None, Layout::Legacy, Layout::Unified]);
+        assert_eq!(layout(&format!("{one}{two}")), Layout::Hybrid);
+    }
+
+    #[test]
+    fn mounts_below_proc_cover_it() {
+        let text = "1 2 0:1 / /proc rw - proc proc rw\n1 2 0:1 / /proc/kcore ro - tmpfs tmpfs rw\n\
+                    1 2 0:1 / /proc/sys/fs/binfmt_misc rw - autofs x rw\n1 2 0:1 / /process rw - tmpfs x rw\n";
+        assert_eq!(covered(text), ["/proc/kcore"]);
+    }
+
+    #[test]
+    fn keys_are_counted_by_user() {
+        let text = "    0:     9 8/8 3/1000000 40/25000000\n 1000:     4 4/4 190/200 40/20000\n";
+        assert_eq!([keys_of(text, 0), keys_of(text, 1000), keys_of(text, 100)], [Some(3), Some(190), Some(0)]);
+        assert_eq!(keys_of("", 0), None);
+    }
+}
