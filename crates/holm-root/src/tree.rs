@@ -9,6 +9,7 @@
 //! [`scan`] has listed it.
 
 pub(crate) mod copy;
+mod early;
 mod layer;
 pub(crate) mod reach;
 mod revisit;
@@ -25,13 +26,14 @@ use std::sync::Arc;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
     fchown, fremovexattr, fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
-    syncfs, unlinkat, utimensat,
+    unlinkat, utimensat,
 };
 use rustix::io::{Errno, Result};
 
 use serde::{Deserialize, Serialize};
 
 use crate::store::listing::{Device, Facts, Hash};
+use early::Early;
 pub(crate) use sink::Sink;
 
 /// Directories may be nested so deep.
@@ -72,6 +74,7 @@ pub(crate) struct Tree {
     /// What the present layer has made, by directory and name, if there are layers below it.
     made: Option<HashSet<(u64, Vec<u8>)>>,
     recent: Option<(Vec<u8>, Arc<OwnedFd>)>,
+    early: Early,
 }
 
 impl Owners {
@@ -127,7 +130,16 @@ impl Tree {
     }
 
     fn bare(root: OwnedFd, owners: Owners) -> Tree {
-        Tree { root, owners, notes: HashMap::new(), left_out: 0, latest: None, made: None, recent: None }
+        Tree {
+            root,
+            owners,
+            notes: HashMap::new(),
+            left_out: 0,
+            latest: None,
+            made: None,
+            recent: None,
+            early: Early::default(),
+        }
     }
 
     /// When the newest of what was made here was changed: seconds since 1970.
@@ -232,8 +244,11 @@ impl Tree {
     ) -> io::Result<()> {
         let mut sink = Sink::new(self.empty(path)?);
         fill(&mut sink)?;
+        let length = sink.length();
         let (file, hash) = sink.finish()?;
-        Ok(self.settle(file.as_fd(), facts, modified, false, Some(hash))?)
+        self.settle(file.as_fd(), facts, modified, false, Some(hash))?;
+        self.early.wrote(self.root.as_fd(), length);
+        Ok(())
     }
 
     /// Makes a file of root's with these bytes and no attributes, as old as can be.
@@ -410,13 +425,9 @@ impl Tree {
         Ok(())
     }
 
-    /// What writes the tree to its disk, for another thread. Whoever needs it there syncs again: an error counts then.
-    pub(crate) fn begin_sync(&self) -> Result<impl FnOnce() + Send + use<>> {
-        // Opened anew: the kernel tells each open file of an error once (syncfs(2)).
-        let root = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
-        Ok(move || {
-            let _ = syncfs(root);
-        })
+    /// Begins to write the tree to its disk, for the time until somebody waits for that.
+    pub(crate) fn begin_sync(&mut self) {
+        self.early.begin(self.root.as_fd());
     }
 
     /// Gives directories the times they are to have, after everything in them was made.

@@ -209,12 +209,8 @@ impl Recipe {
             flow.is_ok()
         };
         let (files, owners) = (draft.files(), draft.tree.owners());
-        // What is unpacked goes to the disk while scripts run: less is left for the store to wait for.
-        let early = draft.tree.begin_sync().map_err(|error| finish((Vec::new(), error.into())))?;
-        let done = std::thread::scope(|scope| {
-            scope.spawn(early);
-            configure(&files, &both, owners, epoch, &mut count)
-        });
+        draft.tree.begin_sync();
+        let done = configure(&files, &both, owners, epoch, &mut count);
         flow?;
         done.map_err(|error| match error {
             Failed::Start(error) => Error::Sandbox(error),

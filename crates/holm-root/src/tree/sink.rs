@@ -24,6 +24,11 @@ impl Sink {
         Sink { file, hash: Sha256::new(), length: 0, hole: false }
     }
 
+    /// Bytes so far, those of holes among them.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     pub(super) fn finish(self) -> io::Result<(File, Hash)> {
         if self.hole {
             // It has no byte that makes the file so long.
