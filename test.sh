@@ -12,7 +12,7 @@ missing=()
 # Those from the second line on are what tests run inside, or beside.
 for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
     git make nodejs python3 libpython3.11-testsuite perl vim openssl curl ca-certificates tzdata debootstrap \
-    mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools graphviz tmux; do
+    mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools erofs-utils graphviz tmux; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -142,7 +142,7 @@ pub(crate) fn fault(error: &Error, origin: &str) -> Fault {
         Error::Pull { status: None, .. } => {
             "the registry may not be there, or have no TLS: holm root pull --insecure speaks HTTP".to_owned()
         }
-        Error::Erofs { path } => format!(
+        Error::Erofs { path, .. } => format!(
             "fsck.erofs --extract=DIR {0}, or as root mount -o loop,ro {0} DIR; then holm root import DIR NAME",
             path.display()
         ),

@@ -235,9 +235,7 @@ impl Store {
     }
 
     fn prepare_changes(&self) -> Result<(), Error> {
-        if !self.has_version() {
-            drop(self.clone().write()?);
-        }
+        self.ensure()?;
         let path = self.changes_directory();
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -235,8 +235,16 @@ impl Store {
     }
 
     /// Whether it has been made.
-    pub(crate) fn has_version(&self) -> bool {
+    fn has_version(&self) -> bool {
         self.path.join("version").exists()
+    }
+
+    /// Makes the store if there is none. Where there is one nobody who writes to it is waited for.
+    pub(crate) fn ensure(&self) -> Result<(), Error> {
+        if !self.has_version() {
+            self.clone().write()?;
+        }
+        Ok(())
     }
 
     fn name_file(&self, name: &str) -> PathBuf {

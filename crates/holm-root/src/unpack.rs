@@ -9,6 +9,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod decoder;
+pub(crate) mod erofs;
 mod layer;
 pub(crate) mod squashfs;
 
@@ -38,6 +39,23 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits { bytes: 32 << 30, members: 4_000_000 }
+    }
+}
+
+/// Inside an error of the system's: the limits are reached.
+#[derive(Debug, thiserror::Error)]
+#[error("it is larger than the limit")]
+struct TooMuch;
+
+pub(crate) fn too_much() -> io::Error {
+    io::Error::other(TooMuch)
+}
+
+/// Why something could not be unpacked, or was too much for these limits.
+fn failed(path: &Path, limits: Limits, error: io::Error) -> Error {
+    match error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) {
+        true => Error::TooLarge { path: path.to_owned(), limits },
+        false => Error::unpack(path)(error),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn command() -> Command {
                 .arg(path(
                     "source",
                     "SOURCE",
-                    "A directory; a tar archive, plain or by gzip, xz or zstd; a squashfs image; an image layout, or an archive of one; \
+                    "A directory; a tar archive, plain or by gzip, xz or zstd; a squashfs or erofs image; an image layout, or an archive of one; \
                      oci:PATH:TAG for one image of several",
                 ))
                 .arg(name().required(true))

@@ -3,6 +3,7 @@
 mod answers;
 #[path = "../archives/mod.rs"]
 mod archives;
+mod erofs;
 mod export;
 mod hostile;
 mod layout;

@@ -71,7 +71,8 @@ fn lay_out(store: &Store, about: &About, tree: &mut Tree) -> Result<Listing, Err
         Root::Directory(path) => {
             let failed =
                 |(inside, error): Failed| Error::unpack(&path.path().join(std::ffi::OsStr::from_bytes(&inside)))(error);
-            copy::copy(path.path(), store.path(), tree, &mut untold).map_err(failed)?;
+            let source = copy::open(path.path()).map_err(Error::unpack(path.path()))?;
+            copy::copy(source, store.path(), None, tree, &mut untold).map_err(failed)?;
             Ok(Listing::default())
         }
         Root::Host | Root::Programs(_) => Err(Error::Uncommitted { name: about.name.clone() }),

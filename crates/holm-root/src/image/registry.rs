@@ -69,7 +69,7 @@ impl Image {
     /// the image is none for this machine; the cache can't be made.
     pub fn pull(name: &Name, store: &Store, transport: Transport) -> Result<Image, Error> {
         // There must be a store, with its mode, for there to be a cache in it.
-        drop(store.clone().write()?);
+        store.ensure()?;
         let cache = store.blobs()?;
         let registry = Registry::new(name, transport)?;
         let bytes = registry.manifest(name.manifest())?;

@@ -19,7 +19,7 @@ use crate::progress::{Progress, Stage, Tell};
 use crate::tree::scan::{Found, scan};
 use crate::tree::{Owners, Tree, copy};
 use crate::unpack::decoder::{Digests, decode};
-use crate::unpack::{Form, Limits, Unpack, squashfs};
+use crate::unpack::{Form, Limits, Unpack, erofs, squashfs};
 
 /// What a root is made from.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +30,17 @@ pub enum Source<'p> {
     Archive(&'p Path, Limits),
     /// An image of squashfs, within limits.
     Squashfs(&'p Path, Limits),
+    /// An image of erofs, within limits.
+    Erofs(&'p Path, Limits),
     /// The layers of an image, within limits.
     Image(&'p Image, Limits),
 }
 
 impl<'p> Source<'p> {
-    /// A directory, archive or image of squashfs at `path`, as it turns out.
+    /// A directory, archive or image of a file system at `path`, as it turns out.
     ///
     /// # Errors
-    /// There is none of them, or the file is an image of another file system.
+    /// There is none of them.
     pub fn find(path: &'p Path, limits: Limits) -> Result<Source<'p>, Error> {
         let kind = fs::metadata(path).map_err(Error::io("read", path))?.file_type();
         if kind.is_file() {
@@ -48,8 +50,8 @@ impl<'p> Source<'p> {
             if start.starts_with(squashfs::MAGIC) {
                 return Ok(Source::Squashfs(path, limits));
             }
-            if start.get(EROFS.0..).is_some_and(|rest| rest.starts_with(EROFS.1)) {
-                return Err(Error::Erofs { path: path.to_owned() });
+            if start.get(erofs::MAGIC.0..).is_some_and(|rest| rest.starts_with(erofs::MAGIC.1)) {
+                return Ok(Source::Erofs(path, limits));
             }
         }
         match kind.is_dir() {
@@ -65,7 +67,7 @@ impl<'p> Source<'p> {
     fn config(&self) -> Option<Config> {
         match self {
             Source::Image(image, _) => Some(image.config.clone()),
-            Source::Directory(_) | Source::Archive(..) | Source::Squashfs(..) => None,
+            Source::Directory(_) | Source::Archive(..) | Source::Squashfs(..) | Source::Erofs(..) => None,
         }
     }
 
@@ -75,6 +77,7 @@ impl<'p> Source<'p> {
             Source::Directory(path) => format!("directory {}", whole(path).display()),
             Source::Archive(path, _) => format!("archive {}", whole(path).display()),
             Source::Squashfs(path, _) => format!("squashfs {}", whole(path).display()),
+            Source::Erofs(path, _) => format!("erofs {}", whole(path).display()),
             Source::Image(image, _) => image.source.clone(),
         }
     }
@@ -95,9 +98,6 @@ impl Read for Later {
         file.read(buffer)
     }
 }
-
-/// Where an image of erofs has its magic number; no tar archive has one there.
-const EROFS: (usize, &[u8]) = (1024, &[0xe2, 0xe1, 0xf5, 0xe0]);
 
 /// Begins the name of a root in the making.
 pub(super) const DRAFT: &str = "draft-";
@@ -163,11 +163,12 @@ impl Store {
     /// A root with all of a source.
     fn filled(&self, source: Source<'_>, tell: Tell<'_>) -> Result<Draft, Error> {
         // There must be a store for a draft to be in it.
-        drop(self.clone().write()?);
+        self.ensure()?;
         let draft = match source {
             Source::Directory(path) => {
                 let mut draft = self.begin()?;
-                copy::copy(path, &self.path, &mut draft.tree, tell)
+                let source = copy::open(path).map_err(Error::unpack(path))?;
+                copy::copy(source, &self.path, None, &mut draft.tree, tell)
                     .map_err(|(inside, error)| Error::unpack(&path.join(OsStr::from_bytes(&inside)))(error))?;
                 draft
             }
@@ -175,6 +176,11 @@ impl Store {
             Source::Squashfs(path, limits) => {
                 let mut draft = self.begin()?;
                 squashfs::unpack(&mut draft.tree, path, limits, tell)?;
+                draft
+            }
+            Source::Erofs(path, limits) => {
+                let mut draft = self.begin()?;
+                erofs::unpack(&mut draft.tree, path, &self.path, limits, tell)?;
                 draft
             }
             Source::Image(image, limits) => image.unpack(|| self.begin(), limits, tell)?,

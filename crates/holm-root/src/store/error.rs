@@ -143,11 +143,13 @@ pub enum Error {
         /// The server's answer (RFC 9110, section 15), if that is the reason.
         status: Option<u16>,
     },
-    /// An image of erofs is for the kernel to read.
-    #[error("cannot unpack {}: it is an image of erofs, which is mounted, not unpacked", path.display())]
+    /// An image of erofs is for the kernel to read, which doesn't here.
+    #[error("cannot unpack {}: it is an image of erofs, {reason}", path.display())]
     Erofs {
         /// The image.
         path: PathBuf,
+        /// Why the kernel doesn't.
+        reason: &'static str,
     },
     /// An archive of an image is compressed: its files can't be found without unpacking it.
     #[error("cannot unpack {}: it is an archive of an image, compressed as a whole", path.display())]

@@ -15,6 +15,7 @@ use super::{DIRECTORY, Sink, Tree, modified, names};
 use crate::progress::{Progress, Stage, Tell};
 use crate::store::error::Stopped;
 use crate::store::listing::Facts;
+use crate::unpack::{Limits, too_much};
 
 /// A path below the source that failed, and why.
 type Failed = (Vec<u8>, io::Error);
@@ -26,15 +27,25 @@ struct Copy<'t> {
     names: HashMap<(u64, u64), Vec<u8>>,
     /// A directory that must not be in the source: the store.
     store: (u64, u64),
+    left: Option<Limits>,
 }
 
-/// Copies all that is below `source`; the directory `store` isn't allowed to be there.
-pub(crate) fn copy(source: &Path, store: &Path, tree: &mut Tree, tell: Tell<'_>) -> Result<(), Failed> {
+/// Opens a directory to be copied.
+pub(crate) fn open(source: &Path) -> io::Result<OwnedFd> {
+    Ok(openat(CWD, source, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Copies all that is below `source`, within limits if there are any; the directory `store` isn't allowed to be there.
+pub(crate) fn copy(
+    source: OwnedFd,
+    store: &Path,
+    limits: Option<Limits>,
+    tree: &mut Tree,
+    tell: Tell<'_>,
+) -> Result<(), Failed> {
     let at = |error: Errno| (Vec::new(), io::Error::from(error));
     let own = statat(CWD, store, AtFlags::empty()).map_err(at)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let source = openat(CWD, source, flags, Mode::empty()).map_err(at)?;
-    let mut copy = Copy { source, tree, names: HashMap::new(), store: (own.st_dev, own.st_ino) };
+    let mut copy = Copy { source, tree, names: HashMap::new(), store: (own.st_dev, own.st_ino), left: limits };
     let mut left = vec![b".".to_vec()];
     let mut done = 0;
     while let Some(path) = left.pop() {
@@ -53,6 +64,7 @@ impl Copy<'_> {
     fn entry(&mut self, path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         let status = statat(&self.source, path, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(status.st_mode);
+        self.count(kind, &status)?;
         let identity = (status.st_dev, status.st_ino);
         if !kind.is_dir() && status.st_nlink > 1 {
             if let Some(of) = self.names.get(&identity) {
@@ -83,6 +95,14 @@ impl Copy<'_> {
             },
         }
         Ok(Vec::new())
+    }
+
+    fn count(&mut self, kind: FileType, status: &Stat) -> io::Result<()> {
+        let Some(left) = &mut self.left else { return Ok(()) };
+        let bytes = if kind.is_file() { u64::try_from(status.st_size).unwrap_or(u64::MAX) } else { 0 };
+        left.members = left.members.checked_sub(1).ok_or_else(too_much)?;
+        left.bytes = left.bytes.checked_sub(bytes).ok_or_else(too_much)?;
+        Ok(())
     }
 
     fn directory(&mut self, path: &[u8], mut facts: Facts, modified: Timespec) -> io::Result<Vec<Vec<u8>>> {

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use rustix::fs::Timespec;
 
-use super::{Limits, facts};
+use super::{Limits, facts, failed, too_much};
 use crate::progress::{Progress, Stage, Tell};
 use crate::store::error::{Error, Stopped};
 use crate::tree::{Sink, Tree};
@@ -40,20 +40,8 @@ pub(crate) fn unpack(tree: &mut Tree, path: &Path, limits: Limits, tell: Tell<'_
     let mut unpack = Unpack { tree, image, left: limits, tell, names: HashMap::new(), seen: HashSet::new() };
     unpack.all().map_err(|(inside, error)| {
         let inside = if inside.is_empty() { path } else { Path::new(OsStr::from_bytes(&inside)) };
-        match error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) {
-            true => Error::TooLarge { path: inside.to_owned(), limits },
-            false => Error::unpack(inside)(error),
-        }
+        failed(inside, limits, error)
     })
-}
-
-/// Inside an error of the system's: the limits are reached.
-#[derive(Debug, thiserror::Error)]
-#[error("it is larger than the limit")]
-struct TooMuch;
-
-fn too_much() -> io::Error {
-    io::Error::other(TooMuch)
 }
 
 fn bad(text: &'static str) -> io::Error {

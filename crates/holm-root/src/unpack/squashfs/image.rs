@@ -9,8 +9,9 @@ use std::sync::Arc;
 use flate2::read::ZlibDecoder;
 use lzma_rust2::XzReader;
 
-use super::{MAGIC, bad, too_much};
+use super::{MAGIC, bad};
 use crate::unpack::decoder::{Frames, XZ_MEMORY};
+use crate::unpack::too_much;
 
 /// A block of a table has so many bytes, once it is decompressed.
 const BLOCK: usize = 8192;
