@@ -12,12 +12,17 @@ missing=()
 # Those from the second line on are what tests run inside, or beside.
 for package in gcc libc6-dev procps uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
     git make nodejs python3 libpython3.11-testsuite perl vim openssl curl ca-certificates tzdata debootstrap \
-    mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools erofs-utils graphviz tmux; do
+    mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools erofs-utils graphviz tmux \
+    podman conmon crun docker.io containerd slirp4netns passt fuse-overlayfs netavark; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
+    # Engines are started by tests alone: none as a service of the machine.
+    policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; trap 'rm -f "$policy"' EXIT; }
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    [ -z "$(trap -p EXIT)" ] || { rm -f $policy; trap - EXIT; }
 fi
 command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 

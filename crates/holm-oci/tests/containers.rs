@@ -97,6 +97,7 @@ fn containers_are_as_their_configuration_says_and_leave_nothing() {
     a_container_waits_runs_ends_and_is_removed();
     what_is_asked_of_the_wrong_state_is_refused();
     a_configuration_holds_inside();
+    a_tmpfs_begins_with_what_it_hides();
     bad_configurations_are_refused_and_leave_nothing();
     a_record_that_is_damaged_can_be_removed_by_force_alone();
     hooks_are_told_and_can_refuse();
@@ -187,6 +188,37 @@ fn a_configuration_holds_inside() {
     assert_eq!(said, expected);
 }
 
+fn a_tmpfs_begins_with_what_it_hides() {
+    let script =
+        "exec >/out 2>&1; cd /full; find . | sort; readlink link; stat -c '%a %Y' . deep deep/file; cat deep/file
+        stat -f -c %T . /empty /bare; stat -c %a /empty /bare /new; touch added";
+    let mut site = Site::new("oci-beneath", script);
+    let root = site.scratch.join("rootfs");
+    for directory in ["full/deep", "empty", "bare"] {
+        std::fs::create_dir_all(root.join(directory)).expect("it is new");
+    }
+    std::fs::write(root.join("full/deep/file"), "text\n").expect("it can be written");
+    // It is no way out, and it isn't followed.
+    std::os::unix::fs::symlink("/proc/self/root", root.join("full/link")).expect("it is new");
+    for (path, mode) in
+        [("full/deep/file", 0o640), ("full/deep", 0o711), ("full", 0o750), ("empty", 0o701), ("bare", 0o703)]
+    {
+        let file = std::fs::File::open(root.join(path)).expect("it is there");
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("it is this test's");
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(7)).expect("it is this test's");
+    }
+    let tmpfs =
+        |at: &str, options: Value| json!({ "destination": at, "type": "tmpfs", "source": "tmpfs", "options": options });
+    let mounts = site.config["mounts"].as_array_mut().expect("it is a list");
+    mounts.extend([tmpfs("/full", json!(["tmpcopyup"])), tmpfs("/empty", json!([])), tmpfs("/new", json!([]))]);
+    mounts.push(tmpfs("/bare", json!(["mode=750"])));
+    let said = site.run();
+    let expected = ".\n./deep\n./deep/file\n./link\n/proc/self/root\n750 7\n711 7\n640 7\ntext\n\
+        tmpfs\ntmpfs\ntmpfs\n701\n750\n1777\n";
+    assert_eq!(said, expected);
+    assert!(!root.join("full/added").exists(), "it is hidden, not changed");
+}
+
 fn bad_configurations_are_refused_and_leave_nothing() {
     let nothing = Scratch::new("oci-nothing");
     let error =
@@ -214,7 +246,7 @@ fn bad_configurations_are_refused_and_leave_nothing() {
             "unknown system call \"opne\"",
         ),
         ("/linux/sysctl", json!({ "kernel.panic": "1" }), "cannot set \"kernel.panic\""),
-        ("/linux/rootfsPropagation", json!("shared"), "cannot do linux.rootfsPropagation"),
+        ("/linux/rootfsPropagation", json!("wide"), "cannot mount the root \"wide\": there is no such word"),
         ("/mounts/0/options", json!(["bind", "size=3"]), "cannot bind with option size"),
         ("/mounts/0/source", json!("/u\0sr"), "the source holds a NUL byte"),
         ("/mounts/1/options", json!(["size=\0"]), "the type, the source or an option holds a NUL byte"),

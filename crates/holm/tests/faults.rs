@@ -2,12 +2,14 @@
 //! descriptor, mount, process or control group.
 
 use holm::model::group::Version;
-use holm::model::mount::{Attributes, Reach};
+use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
 use holm::run::Door;
 use holm::spec::Unsaid;
-use holm::spec::filesystem::{Access, Content, Entry, Missing, NodeKind, Operation, Root, Source, Upper, Writes};
+use holm::spec::filesystem::{
+    Access, Beneath, Content, Entry, Missing, NodeKind, Operation, Root, Source, Upper, Writes,
+};
 use holm::spec::identity::{Maps, User};
 use holm::spec::life::{Lifetime, Stdio, Terminal};
 use holm::spec::limits::NamedGroup;
@@ -67,6 +69,7 @@ fn says_all(root: &std::path::Path) -> Spec {
     spec.lifetime = Lifetime::Detached;
     spec.root = Root::Directory(root.to_owned());
     spec.writes = Writes::Through;
+    spec.propagation = Propagation::Shared;
     let (attributes, below) = (Attributes::default(), Attributes::READ_ONLY);
     let bind = |source: &str, at: &str| Operation::Attach {
         source: source.into(),
@@ -74,10 +77,12 @@ fn says_all(root: &std::path::Path) -> Spec {
         reach: Reach::Tree,
         attributes,
         below,
+        propagation: Propagation::Slave,
     };
     let tmpfs = |at: &str| {
         let (kind, source, options) = ("tmpfs".into(), "tmpfs".into(), vec![("mode".into(), Some("755".into()))]);
-        Operation::Mount { kind, source, at: at.into(), options, attributes }
+        let (propagation, beneath) = (Propagation::Shared, Beneath::Content);
+        Operation::Mount { kind, source, at: at.into(), options, attributes, propagation, beneath }
     };
     let mut operations: Vec<Operation> = ["bin", "lib", "lib64"]
         .map(|name| Operation::Symlink { target: format!("usr/{name}").into(), at: format!("/{name}").into() })
@@ -100,6 +105,7 @@ fn says_all(root: &std::path::Path) -> Spec {
                 directory: pids.join("holm-faults/deep"),
                 version: Version::One,
                 files,
+                devices: Vec::new(),
             });
         }
     }

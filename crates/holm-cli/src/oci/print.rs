@@ -38,10 +38,13 @@ impl Log {
         let _ = opened.and_then(|mut log| log.write_all((line + "\n").as_bytes()));
     }
 
+    /// With a log, standard error is the container's, too.
     pub(super) fn warn(&self, warnings: &[String]) {
         for warning in warnings {
-            self.add("warning", warning);
-            report::warning(warning);
+            match self.file {
+                Some(_) => self.add("warning", warning),
+                None => report::warning(warning),
+            }
         }
     }
 

@@ -6,12 +6,14 @@ mod linux;
 mod mounts;
 mod process;
 mod refuse;
+pub mod resources;
 
-pub use groups::{Hierarchy, hierarchies};
+pub use groups::used;
 
 use crate::bundle::Bundle;
 use crate::{Error, Result, reason};
 use holm::Spec;
+use holm::host::groups::Hierarchy;
 use holm::plan::{Reason, Refusal};
 use holm::spec::Unsaid;
 use holm::spec::life::Lifetime;
@@ -30,7 +32,7 @@ pub struct Lowered {
 /// What the machine, or who calls, adds to a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// The hierarchies of control groups that are mounted.
+    /// The hierarchies of control groups in which it gets a group ([`used`]).
     pub hierarchies: Vec<Hierarchy>,
     /// The control group of a configuration that names none: relative to the caller's; none where it can't make one.
     pub group: Option<PathBuf>,

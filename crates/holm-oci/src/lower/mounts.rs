@@ -2,9 +2,10 @@
 
 use super::{Lowering, origin};
 use holm::model::group::Version;
-use holm::model::mount::{Attributes, Reach};
+use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
-use holm::spec::filesystem::{Entry, NodeKind, Operation, Root, Writes};
+use holm::spec::filesystem::{Beneath, Entry, NodeKind, Operation, Root, Writes};
+use holm::spec::life::Terminal;
 use holm::spec::namespaces::Choice;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
 use std::ffi::OsString;
@@ -29,7 +30,20 @@ struct Options {
     bind: Option<Reach>,
     first: Attributes,
     below: Attributes,
+    propagation: Propagation,
+    copies_up: bool,
     rest: Vec<(OsString, Option<OsString>)>,
+}
+
+/// What a word says about propagation. For what is mounted below it holds with `r` before it or without.
+fn propagation(word: &str) -> Option<Propagation> {
+    match word {
+        "private" | "rprivate" => Some(Propagation::Private),
+        "slave" | "rslave" => Some(Propagation::Slave),
+        "shared" | "rshared" => Some(Propagation::Shared),
+        "unbindable" | "runbindable" => Some(Propagation::Unbindable),
+        _ => None,
+    }
 }
 
 impl Lowering<'_> {
@@ -46,6 +60,13 @@ impl Lowering<'_> {
         }
         self.devices();
         let linux = config.linux().as_ref();
+        let wished = linux.and_then(|linux| linux.rootfs_propagation().as_deref()).unwrap_or("");
+        match propagation(wished) {
+            Some(propagation) => self.spec.propagation = propagation,
+            None if wished.is_empty() => {}
+            None => self
+                .refuse("linux.rootfsPropagation", format!("cannot mount the root {wished:?}: there is no such word")),
+        }
         let paths = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
         for path in paths(linux.map(|linux| linux.readonly_paths())) {
             self.add("linux.readonlyPaths", Operation::Protect { at: path.into() });
@@ -83,8 +104,8 @@ impl Lowering<'_> {
                     .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
             };
             let source = self.bundle.path(source);
-            let Options { first: attributes, below, .. } = options;
-            return self.add(&field, Operation::Attach { source, at, reach, attributes, below });
+            let Options { first: attributes, below, propagation, .. } = options;
+            return self.add(&field, Operation::Attach { source, at, reach, attributes, below, propagation });
         }
         if kind == "cgroup" {
             return self.groups(&field, at, options.first, sealed);
@@ -98,8 +119,13 @@ impl Lowering<'_> {
             sealed.push(at.clone());
         }
         let source = mount.source().clone().map_or_else(|| kind.into(), PathBuf::into_os_string);
-        let (attributes, options) = (options.first, options.rest);
-        self.add(&field, Operation::Mount { kind: kind.into(), source, at, options, attributes });
+        let beneath = match kind {
+            "tmpfs" if options.copies_up => Beneath::Content,
+            "tmpfs" if !options.rest.iter().any(|(key, _)| key == "mode") => Beneath::Mode,
+            _ => Beneath::Hidden,
+        };
+        let Options { first: attributes, propagation, rest: options, .. } = options;
+        self.add(&field, Operation::Mount { kind: kind.into(), source, at, options, attributes, propagation, beneath });
     }
 
     fn options(&mut self, field: &str, mount: &Mount) -> Option<Options> {
@@ -112,14 +138,13 @@ impl Lowering<'_> {
             match option.as_str() {
                 "bind" => options.bind = options.bind.or(Some(Reach::One)),
                 "rbind" => options.bind = Some(Reach::Tree),
-                "private" | "rprivate" | "nofail" => {}
-                "slave" | "rslave" => {
-                    let at = crate::shown(mount.destination());
-                    self.warnings
-                        .push(format!("{at} is mounted private, not {option}: no later mount of the host shows there"));
-                }
-                "shared" | "rshared" | "unbindable" | "runbindable" | "idmap" | "ridmap" | "tmpcopyup" | "remount" => {
+                "nofail" => {}
+                "tmpcopyup" if mount.typ().as_deref() == Some("tmpfs") => options.copies_up = true,
+                "idmap" | "ridmap" | "tmpcopyup" | "remount" => {
                     self.refuse(field, format!("cannot mount with option {option}: holm does not know how yet"));
+                }
+                word if propagation(word).is_some() => {
+                    options.propagation = propagation(word).unwrap_or_default();
                 }
                 other => {
                     let (key, value) = match other.split_once('=') {
@@ -146,19 +171,23 @@ impl Lowering<'_> {
             let message = format!("cannot show control groups on {}: the container has none", crate::shown(&at));
             return self.warnings.push(message);
         }
-        if groups.iter().any(|(_, version, _)| *version == Version::Two) {
+        if groups.iter().all(|(_, version, _)| *version == Version::Two) {
             let (kind, source) = ("cgroup2".into(), "cgroup".into());
-            return self.add(field, Operation::Mount { kind, source, at, options: Vec::new(), attributes });
+            let (options, propagation, beneath) = Default::default();
+            let mount = Operation::Mount { kind, source, at, options, attributes, propagation, beneath };
+            return self.add(field, mount);
         }
         let below = Attributes { set: attributes.set & !Attributes::READ_ONLY.set, clear: attributes.clear };
         let mode = ("mode".into(), Some("755".into()));
         let (kind, source) = ("tmpfs".into(), "tmpfs".into());
-        self.add(field, Operation::Mount { kind, source, at: at.clone(), options: vec![mode], attributes: below });
+        let (options, propagation, beneath) = (vec![mode], Propagation::default(), Beneath::default());
+        let base = at.clone();
+        self.add(field, Operation::Mount { kind, source, at: base, options, attributes: below, propagation, beneath });
         for (mounted, _, group) in groups {
             let Some(name) = mounted.file_name() else { continue };
             let (reach, below) = (Reach::One, Attributes::default());
             let inside = at.join(name);
-            self.add(field, Operation::Attach { source: group, at: inside, reach, attributes, below });
+            self.add(field, Operation::Attach { source: group, at: inside, reach, attributes, below, propagation });
             let controllers: Vec<&str> = name.to_str().unwrap_or("").split(',').collect();
             for alias in controllers.iter().filter(|_| controllers.len() > 1) {
                 self.add(field, Operation::Symlink { target: name.into(), at: at.join(alias) });
@@ -173,6 +202,9 @@ impl Lowering<'_> {
         let bound = |entry: &Entry| matches!(&entry.operation, Operation::Attach { at, .. } if at == Path::new("/dev"));
         let listed = self.bundle.config.linux().as_ref().and_then(|linux| linux.devices().clone()).unwrap_or_default();
         if !self.spec.filesystem.iter().any(bound) {
+            if self.spec.terminal == Terminal::Own {
+                self.spec.terminal = Terminal::Console;
+            }
             for (name, major, minor) in DEVICES {
                 let at = Path::new("/dev").join(name);
                 if !listed.iter().any(|device| *device.path() == at) {
@@ -210,7 +242,8 @@ impl Lowering<'_> {
         if self.around.makes_nodes && shares_users || kind == NodeKind::Pipe {
             return self.add(field, Operation::Node { at, kind, mode, owner });
         }
-        let (reach, attributes, below) = (Reach::One, Attributes::default(), Attributes::default());
-        self.add(field, Operation::Attach { source: at.clone(), at, reach, attributes, below });
+        let (attributes, below, propagation) = Default::default();
+        let (source, reach) = (at.clone(), Reach::One);
+        self.add(field, Operation::Attach { source, at, reach, attributes, below, propagation });
     }
 }

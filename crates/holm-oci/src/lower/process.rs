@@ -37,6 +37,7 @@ impl Lowering<'_> {
             (Wish::Domain, "domainname"),
             (Wish::Root, "root.path"),
             (Wish::Writes, "root.readonly"),
+            (Wish::Propagation, "linux.rootfsPropagation"),
             (Wish::Settings, "linux.sysctl"),
             (Wish::Calls, "linux.seccomp"),
         ];

@@ -31,8 +31,6 @@ impl Lowering<'_> {
             look(linux.memory_policy().is_some(), "linux.memoryPolicy");
             look(linux.personality().is_some(), "linux.personality");
             look(linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty()), "linux.timeOffsets");
-            let propagation = linux.rootfs_propagation().as_deref().unwrap_or("");
-            look(!["", "private", "rprivate"].contains(&propagation), "linux.rootfsPropagation");
         }
         for field in found {
             self.refuse(field, format!("cannot do {field}: holm does not know how yet"));

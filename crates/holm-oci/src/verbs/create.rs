@@ -4,7 +4,7 @@ use super::terminal::Console;
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::Group;
-use crate::lower::{Lowered, Surroundings, hierarchies, lower};
+use crate::lower::{Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record};
 use crate::{Error, Result, shown};
 use holm::Error as Start;
@@ -107,11 +107,10 @@ pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
 impl Surroundings {
     /// What this machine and process add.
     pub fn here() -> Surroundings {
-        let text = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
-        let status = text("status");
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         Surroundings {
-            hierarchies: hierarchies(&text("mountinfo"), &text("cgroup")),
+            hierarchies: used(holm::host::groups::hierarchies()),
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: in_first_user_namespace(),

@@ -7,7 +7,7 @@ use super::What;
 use super::create::{unstarted, write_pid};
 use super::terminal::{self, Console};
 use crate::group::Group;
-use crate::lower::{Lowered, Surroundings, further, hierarchies};
+use crate::lower::{Lowered, Surroundings, further};
 use crate::state::{Place, Record, Status};
 use crate::{Error, Result};
 use holm::inspect::enter::{Opened, Part, Wish};
@@ -119,8 +119,7 @@ fn running(wish: &Exec) -> Result<Record> {
 fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
     let wrong =
         |one: &String, cause: &str| Error::Failed(format!("cannot use control group {one:?} (--cgroup): {cause}"));
-    let text = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
-    let hierarchies = if wished.is_empty() { Vec::new() } else { hierarchies(&text("mountinfo"), &text("cgroup")) };
+    let hierarchies = if wished.is_empty() { Vec::new() } else { holm::host::groups::hierarchies() };
     let has = |group: &Group, names: &str| {
         let mut of = hierarchies.iter().filter(|one| group.directory.starts_with(&one.mounted));
         of.any(|one| names.split(',').any(|name| one.controllers.iter().any(|own| own == name)))

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 /// The features, as the specification shapes them.
 pub fn features() -> Value {
     let below = Attributes::names().filter(|name| !["defaults", "async"].contains(name)).map(|name| format!("r{name}"));
-    let own = ["bind", "rbind", "private", "rprivate", "slave", "rslave"].map(str::to_owned);
+    let words = ["bind", "private", "shared", "slave", "unbindable"];
+    let own = words.iter().flat_map(|word| [(*word).to_owned(), format!("r{word}")]).chain(["tmpcopyup".to_owned()]);
     let mut options: Vec<String> = Attributes::names().map(str::to_owned).chain(below).chain(own).collect();
     options.sort();
     let capabilities: Vec<String> = Capability::all().map(|one| one.to_string()).collect();

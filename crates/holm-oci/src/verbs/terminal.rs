@@ -38,11 +38,11 @@ pub(super) fn connect(terminal: Terminal, console: &Console) -> Result<Taker> {
         (Terminal::None, Console::Socket(_)) => Err(Error::Failed(
             "cannot use --console-socket: the container has no terminal (process.terminal)".to_owned(),
         )),
-        (Terminal::Own, Console::Nobody) => {
+        (_, Console::Nobody) => {
             Err(Error::Failed("cannot allocate tty if runc will detach without setting console socket".to_owned()))
         }
-        (Terminal::Own, Console::Caller) => Ok(Taker::Caller),
-        (Terminal::Own, Console::Socket(path)) => {
+        (_, Console::Caller) => Ok(Taker::Caller),
+        (_, Console::Socket(path)) => {
             let failed = |errno| Error::io(format!("use console socket {}", shown(path)), errno);
             let made =
                 socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;

@@ -14,7 +14,7 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, inherited: &Inherited) -> Vec
     let launch = &plan.launch;
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let flags = flags::NEW_SESSION
-        | flag(launch.terminal == Terminal::Own, flags::TERMINAL)
+        | flag(launch.terminal != Terminal::None, flags::TERMINAL)
         | flag(launch.wait_all, flags::WAIT_ALL)
         | flag(launch.new_time, flags::OWN_MEMORY)
         | match launch.lifetime {

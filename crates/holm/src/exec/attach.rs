@@ -1,11 +1,13 @@
 //! Mounts of any kind and with any attributes, device nodes, and what is made read-only where it stands: for wishes that
 //! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
+use super::beneath;
 use super::mounts::{Prepared, is_directory};
 use super::place::{Inside, Make, Place};
-use super::program::{Attached, FileSystem, Tree};
+use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use crate::model::mount::{Attributes, Reach};
-use crate::sys::mount::change_attributes;
+use crate::spec::filesystem::Beneath;
+use crate::sys::mount::{change_attributes, propagate, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
@@ -15,32 +17,38 @@ use rustix::mount::{
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Clones what is mounted at a path of the caller's, with these attributes: for every mount, and for the first alone.
-pub(crate) fn clone(path: &CStr, reach: Reach, attributes: [Attributes; 2]) -> Result<OwnedFd> {
-    let below = if reach == Reach::Tree { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
+/// Clones what is mounted at a path of the caller's, as it is wished.
+pub(crate) fn clone(path: &CStr, manner: &Manner) -> Result<OwnedFd> {
+    let below = if manner.reach == Reach::Tree { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | below;
     let tree = open_tree(CWD, path, flags)?;
-    let [every, first] = attributes;
+    let [every, first] = manner.attributes;
     change(tree.as_fd(), Reach::Tree, every)?;
     change(tree.as_fd(), Reach::One, first)?;
+    for &propagation in manner.propagation {
+        propagate(tree.as_fd(), Reach::Tree, propagation)?;
+    }
     Ok(tree)
 }
 
 fn change(mount: BorrowedFd<'_>, reach: Reach, by: Attributes) -> Result<()> {
-    change_attributes(mount, reach, by.set, by.clear)
+    match by == Attributes::default() {
+        true => Ok(()),
+        false => change_attributes(mount, reach, by.set, by.clear),
+    }
 }
 
 /// What is attached, cloned by now.
 pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
     match &attached.tree {
         Tree::Opened(opened, _) => Ok(Prepared::Opened(opened.as_fd())),
-        Tree::Path(path) => clone(path, attached.reach, attached.attributes).map(Prepared::Cloned),
+        Tree::Path(path) => clone(path, &attached.manner).map(Prepared::Cloned),
         Tree::Descriptor(_) => Err(Errno::INVAL),
     }
 }
 
 /// A detached file system.
-pub(crate) fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
+fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
     let context = fsopen(wished.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
     if !wished.source.is_empty() {
         fsconfig_set_string(context.as_fd(), c"source", wished.source.as_c_str())?;
@@ -54,7 +62,28 @@ pub(crate) fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
     fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::from_bits_retain(wished.attributes as u32);
     let made = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    change(made.as_fd(), Reach::One, Attributes::default())?;
+    for &propagation in wished.propagation {
+        propagate(made.as_fd(), Reach::One, propagation)?;
+    }
+    Ok(made)
+}
+
+/// Puts a new file system at `place`, with what it takes over from the directory there.
+pub(crate) fn mount(wished: &FileSystem, inside: Inside<'_>, place: &Place) -> Result<OwnedFd> {
+    let made = file_system(wished)?;
+    let hidden = match wished.beneath {
+        Beneath::Hidden => None,
+        _ => match inside.open_through(place, Make::Nothing) {
+            Err(Errno::NOENT) => None,
+            found => Some(found?),
+        },
+    };
+    match (hidden, wished.beneath) {
+        (Some(hidden), Beneath::Mode) => beneath::take_mode(hidden.as_fd(), made.as_fd())?,
+        (Some(hidden), Beneath::Content) => beneath::copy(hidden.as_fd(), made.as_fd())?,
+        _ => {}
+    }
+    put(made.as_fd(), inside, place, wished.kind.as_c_str())?;
     Ok(made)
 }
 
@@ -68,6 +97,14 @@ pub(crate) fn put(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, kind:
     };
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(tree, c"", at.as_fd(), c"", flags)
+}
+
+/// Shows a terminal of the sandbox's own at `place`, as a mount of its device, and gives it to a user.
+pub(crate) fn terminal(peer: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, uid: u32) -> Result<()> {
+    rustix::fs::fchown(peer, Some(Uid::from_raw(uid)), None)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(peer, c"", flags)?;
+    super::mounts::attach_inside(tree.as_fd(), inside, place)
 }
 
 /// Makes a node; one that is there stays.
@@ -99,7 +136,7 @@ pub(crate) fn protect(inside: Inside<'_>, place: &Place) -> Result<()> {
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(&at, c"", flags)?;
-    change(tree.as_fd(), Reach::Tree, Attributes::READ_ONLY)?;
+    set_attributes(tree.as_fd(), Reach::Tree, READ_ONLY)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(&tree, c"", &at, c"", flags)
 }

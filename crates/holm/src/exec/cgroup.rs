@@ -5,10 +5,12 @@
 //! owner, and whoever makes a group removes those beside it whose owner is gone.
 
 use crate::host::groups::{start_of, this_process};
+use crate::model::device::{DeviceRule, program};
 use crate::model::group::Owner;
 use crate::plan::limits::{Limit, Version};
 use rustix::io::{Errno, Result};
 use std::borrow::Cow;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +69,7 @@ impl Groups {
             Limit::Make { directory, version } => self.make(directory, *version),
             Limit::MakeNamed { directory, version, controllers } => self.make_named(directory, *version, controllers),
             Limit::Write { group, files, .. } => self.limit(*group, files),
+            Limit::Devices { group, rules } => self.restrict_devices(*group, rules),
             _ => Err(Errno::NOSYS),
         }
     }
@@ -122,6 +125,14 @@ impl Groups {
     pub(crate) fn limit(&self, group: usize, files: &[(Cow<'static, str>, String)]) -> Result<()> {
         let made = self.made.get(group).ok_or(Errno::NOENT)?;
         files.iter().try_for_each(|(name, value)| write(&made.path.join(&**name), value))
+    }
+
+    fn restrict_devices(&self, group: usize, rules: &[DeviceRule]) -> Result<()> {
+        use rustix::fs::{Mode, OFlags, open};
+        let made = self.made.get(group).ok_or(Errno::NOENT)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = open(&made.path, flags, Mode::empty())?;
+        crate::sys::device::restrict(directory.as_fd(), &program(rules))
     }
 
     /// Puts a process into all of them.

@@ -9,7 +9,7 @@ use super::program::{Op, Program, READ_ONLY};
 use super::{attach, guard, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
-use crate::sys::mount::{Reach, set_attributes};
+use crate::sys::mount::{Reach, propagate, set_attributes};
 use crate::sys::process::StringList;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::{Errno, Result};
@@ -282,8 +282,7 @@ impl<'a> State<'a> {
                 self.put_root(tree, true)
             }
             Op::Mount { at, file_system } => {
-                let made = attach::file_system(file_system)?;
-                attach::put(made.as_fd(), self.inside()?, at, file_system.kind.as_c_str())?;
+                let made = attach::mount(file_system, self.inside()?, at)?;
                 self.context.program.own.add(made.as_fd())
             }
             Op::Attach { attached, at } => {
@@ -340,6 +339,11 @@ impl<'a> State<'a> {
             Op::Mask { at } => mounts::mask(self.inside()?, at),
             Op::Seal => set_attributes(self.inside()?.root, Reach::One, READ_ONLY),
             Op::Pivot => self.pivot(),
+            Op::Propagate(propagation) => propagate(self.inside()?.root, Reach::One, *propagation),
+            Op::ShowTerminal { at, uid } => {
+                let peer = self.terminal.as_ref().ok_or(Errno::NOTTY)?;
+                attach::terminal(peer.as_fd(), self.inside()?, at, *uid)
+            }
             _ => Err(Errno::NOSYS),
         }
     }

@@ -7,12 +7,13 @@ use super::cgroup::Groups;
 use super::outside::{Three, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
 use super::program::{
-    Attached, FileSystem, Inherited, Layers, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer, text,
+    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer,
+    text,
 };
 use super::wall::Wall;
 use super::{Failed, arguments};
 use crate::model::id::lines;
-use crate::model::mount::{Attributes, Reach};
+use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
@@ -222,10 +223,11 @@ impl<'a> Compiler<'a> {
                 tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
                 attributes: self.attributes(*access),
             },
-            Act::RootAsIs { source, opener } => {
+            Act::RootAsIs { source, opener, propagation } => {
                 self.own += 1;
-                let source = Source::Path(source.clone());
-                Op::RootAsIs(self.attached(&source, *opener, Reach::Tree, [Attributes::default(); 2])?)
+                let attributes = [Attributes::default(); 2];
+                let propagation = self.propagation(*propagation);
+                Op::RootAsIs(attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?)
             }
             Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
@@ -243,7 +245,9 @@ impl<'a> Compiler<'a> {
             Act::GuardProc { at } => Op::GuardProc { at: Place::new(at) },
             Act::Seal => Op::Seal,
             Act::Pivot => Op::Pivot,
+            Act::Propagate(propagation) => Op::Propagate(*propagation),
             Act::OpenTerminal => Op::OpenTerminal,
+            Act::ShowTerminal { at, uid } => Op::ShowTerminal { at: Place::new(at), uid: *uid },
             Act::DropGroups => Op::TakeGroups(Vec::new()),
             Act::TakeGroups(groups) => {
                 Op::TakeGroups(groups.iter().map(|&group| rustix::process::Gid::from_raw(group)).collect())
@@ -313,7 +317,7 @@ impl<'a> Compiler<'a> {
             Operation::Mqueue { .. } => Op::Mqueue { at },
             Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
             Operation::Mask { .. } => Op::Mask { at },
-            Operation::Mount { kind, source, options, attributes, .. } => {
+            Operation::Mount { kind, source, options, attributes, propagation, beneath, .. } => {
                 self.own += 1;
                 let option = |(key, value): &(OsString, Option<OsString>)| (text(key), value.as_deref().map(text));
                 let file_system = FileSystem {
@@ -321,13 +325,16 @@ impl<'a> Compiler<'a> {
                     source: text(source),
                     options: options.iter().map(option).collect(),
                     attributes: attributes.set,
+                    propagation: self.propagation(*propagation),
+                    beneath: *beneath,
                 };
                 Op::Mount { at, file_system }
             }
-            Operation::Attach { source, reach, attributes, below, .. } => {
+            Operation::Attach { source, reach, attributes, below, propagation, .. } => {
                 self.own += 1;
-                let source = Source::Path(source.clone());
-                Op::Attach { attached: self.attached(&source, opener, *reach, [*below, *attributes])?, at }
+                let propagation = self.propagation(*propagation);
+                let manner = Manner { reach: *reach, attributes: [*below, *attributes], propagation };
+                Op::Attach { attached: attached(source, opener, manner)?, at }
             }
             Operation::Node { kind, mode, owner, .. } => {
                 let (kind, device) = match *kind {
@@ -349,18 +356,15 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// What is attached with any attributes: the first for every mount of it, the second for the first one alone.
-    fn attached(&self, source: &Source, opener: Opener, reach: Reach, attributes: [Attributes; 2]) -> Result<Attached> {
-        let Source::Path(path) = source else { return Err(Errno::INVAL) };
-        let path = text(path.as_os_str());
-        let tree = match opener {
-            Opener::Child => Tree::Path(path),
-            Opener::Parent | Opener::ParentMapped => {
-                let tree = super::attach::clone(&path, reach, attributes)?;
-                Tree::Opened(tree, if opener == Opener::ParentMapped { Owners::OnDisk } else { Owners::Unknown })
-            }
-        };
-        Ok(Attached { tree, reach, attributes })
+    /// What mounts are made, in order. In a new user namespace none is shared with the host's: they would show there.
+    fn propagation(&self, wished: Propagation) -> &'static [Propagation] {
+        match wished {
+            Propagation::Private => &[Propagation::Private],
+            Propagation::Slave => &[Propagation::Slave],
+            Propagation::Shared if self.new_user => &[Propagation::Slave, Propagation::Shared],
+            Propagation::Shared => &[Propagation::Shared],
+            Propagation::Unbindable => &[Propagation::Private, Propagation::Unbindable],
+        }
     }
 
     fn tree(&self, source: &Source, opener: Opener, attributes: u64) -> Result<Tree> {
@@ -430,6 +434,19 @@ impl<'a> Compiler<'a> {
             owner: self.owner.map(|(uid, gid)| (number(uid.to_string()), number(gid.to_string()))),
         }
     }
+}
+
+/// What is attached, opened by the parent or by its path.
+fn attached(source: &Path, opener: Opener, manner: Manner) -> Result<Attached> {
+    let path = text(source.as_os_str());
+    let tree = match opener {
+        Opener::Child => Tree::Path(path),
+        Opener::Parent | Opener::ParentMapped => {
+            let tree = super::attach::clone(&path, &manner)?;
+            Tree::Opened(tree, if opener == Opener::ParentMapped { Owners::OnDisk } else { Owners::Unknown })
+        }
+    };
+    Ok(Attached { tree, manner })
 }
 
 fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod attach;
+mod beneath;
 pub(crate) mod cgroup;
 mod child;
 mod compile;

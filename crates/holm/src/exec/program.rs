@@ -5,7 +5,8 @@
 use super::outside::Three;
 use super::place::{Own, Place};
 use super::wall::Wall;
-use crate::model::mount::{Attributes, Reach};
+use crate::model::mount::{Attributes, Propagation, Reach};
+use crate::spec::filesystem::Beneath;
 use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use crate::sys::clone::Stack;
 use crate::sys::policy;
@@ -80,9 +81,16 @@ pub(crate) enum UpperLayer {
 /// A tree of mounts with attributes of any kind.
 pub(crate) struct Attached {
     pub(crate) tree: Tree,
+    pub(crate) manner: Manner,
+}
+
+/// How a tree of mounts is cloned.
+pub(crate) struct Manner {
     pub(crate) reach: Reach,
     /// For every mount, and then for the first one alone.
     pub(crate) attributes: [Attributes; 2],
+    /// What it is made, one after the other.
+    pub(crate) propagation: &'static [Propagation],
 }
 
 /// A file system of any kind.
@@ -91,6 +99,8 @@ pub(crate) struct FileSystem {
     pub(crate) source: CString,
     pub(crate) options: Vec<(CString, Option<CString>)>,
     pub(crate) attributes: u64,
+    pub(crate) propagation: &'static [Propagation],
+    pub(crate) beneath: Beneath,
 }
 
 /// Options of a tmpfs.
@@ -148,7 +158,9 @@ pub(crate) enum Op {
     Protect { at: Place },
     Seal,
     Pivot,
+    Propagate(Propagation),
     OpenTerminal,
+    ShowTerminal { at: Place, uid: u32 },
     TakeGroups(Vec<Gid>),
     TakeIds { uid: u32, gid: u32 },
     TakeMappedIds,

@@ -3,7 +3,7 @@
 //! Version 1 has a hierarchy for each controller or a few; version 2 has one for all. On a hybrid machine some controllers
 //! are here, some there. Reads only.
 
-use crate::model::group::Owner;
+use crate::model::group::{Owner, Version};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::path::{Path, PathBuf};
 
@@ -58,23 +58,47 @@ pub enum Members {
 impl Groups {
     /// Looks.
     pub(crate) fn probe(privileged: bool) -> Groups {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let (mounts, own) = (mounts(&read("/proc/self/mountinfo")), own(&read("/proc/self/cgroup")));
         let mut groups = Groups::default();
-        for (controllers, group) in &own {
-            match find(&mounts, controllers, group) {
-                Some((directory, point)) if controllers.is_empty() => {
-                    groups.unified = unified(directory, point, privileged)
+        for Hierarchy { version, mounted, controllers, own } in hierarchies() {
+            match version {
+                Version::Two => groups.unified = unified(own, mounted, privileged),
+                Version::One => {
+                    let writable = may_write(&own);
+                    groups.legacy.push(Legacy { controllers, directory: own, writable });
                 }
-                Some((directory, _)) => {
-                    let writable = may_write(&directory);
-                    groups.legacy.push(Legacy { controllers: controllers.clone(), directory, writable });
-                }
-                None => {}
             }
         }
         groups
     }
+}
+
+/// A mounted hierarchy of control groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Of which version it is.
+    pub version: Version,
+    /// Where it is mounted.
+    pub mounted: PathBuf,
+    /// Its controllers; one of version 1 may have a name instead, `name=systemd`.
+    pub controllers: Vec<String>,
+    /// The caller's own group.
+    pub own: PathBuf,
+}
+
+/// The hierarchies that this process sees, with its own groups.
+pub fn hierarchies() -> Vec<Hierarchy> {
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let mounts = mounts(&read(Path::new("/proc/self/mountinfo")));
+    let of = |(controllers, group): (Vec<String>, PathBuf)| {
+        let (own, mounted) = find(&mounts, &controllers, &group)?;
+        if !controllers.is_empty() {
+            return Some(Hierarchy { version: Version::One, mounted, controllers, own });
+        }
+        let available = read(&mounted.join("cgroup.controllers"));
+        let controllers = available.split_whitespace().map(str::to_owned).collect();
+        Some(Hierarchy { version: Version::Two, mounted, controllers, own })
+    };
+    own(&read(Path::new("/proc/self/cgroup"))).into_iter().filter_map(of).collect()
 }
 
 /// Where a group with these controllers is, and the mount that shows it.

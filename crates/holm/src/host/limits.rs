@@ -51,7 +51,8 @@ impl LimitFacts {
             hard: Resource::all().filter_map(|resource| Some((resource, hard(resource)?))).collect(),
             may_raise,
             lowest_nice: lowest_nice(),
-            lowest_oom_score: if may_raise { -1000 } else { number("/proc/self/oom_score_adj").unwrap_or(0) },
+            // Only the kernel knows how low who last had the right has left it; where nobody had, it is 0.
+            lowest_oom_score: if may_raise { -1000 } else { number("/proc/self/oom_score_adj").unwrap_or(0).min(0) },
             disks: limits.io.iter().map(|limit| (limit.disk.clone(), disk(&limit.disk))).collect(),
             groups: if limits.need_group() { Groups::probe(privileged) } else { Groups::default() },
         }

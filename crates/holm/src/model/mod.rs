@@ -2,6 +2,7 @@
 
 pub mod capability;
 pub mod denied;
+pub mod device;
 pub mod filters;
 pub mod group;
 pub mod id;

@@ -1,6 +1,6 @@
 //! Attributes of a mount, by the names that mount(8) gives them (mount_setattr(2)).
 
-pub use crate::sys::mount::Reach;
+pub use crate::sys::mount::{Propagation, Reach};
 
 /// `MOUNT_ATTR__ATIME`: which time of access is kept is one choice of these bits.
 const ATIME: u64 = 0x70;

@@ -145,7 +145,7 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
             "",
         );
     }
-    if spec.terminal == Terminal::Own && spec.stdio.iter().any(|s| *s != Stdio::Inherit) {
+    if spec.terminal != Terminal::None && spec.stdio.iter().any(|s| *s != Stdio::Inherit) {
         let message = "cannot give the program a terminal: its standard descriptors are given already";
         found.add(spec.origins.of(Wish::Terminal), message, "");
     }

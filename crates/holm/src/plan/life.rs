@@ -18,6 +18,13 @@ use std::path::{Path, PathBuf};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+    if spec.terminal == Terminal::Console {
+        let why = "while there is the right to mount it";
+        push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
+        let (at, (uid, _)) = ("/dev/console".into(), identity::ids(spec, host));
+        let why = "programs look for their terminal there";
+        push(steps, Actor::Child, Act::ShowTerminal { at, uid }, why, spec.origins.of(Wish::Terminal));
+    }
     if identity::can_drop_groups(spec, host) {
         let why = "the caller's groups would give it the caller's rights";
         match &spec.identity.groups[..] {

@@ -21,7 +21,7 @@ use crate::model::namespace::Namespace;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::{Spec, Unsaid};
-use groups::Controller;
+use groups::{Controller, Place};
 
 /// The cgroup namespace, if it has to wait until the process is in its group.
 pub(super) fn late_namespace(spec: &Spec) -> Option<Namespace> {
@@ -53,8 +53,13 @@ pub(super) fn prepare(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let act = Limit::MakeNamed { directory: group.directory.clone(), version: group.version, controllers };
         push(steps, Actor::Parent, Act::Limit(act), "its maker has a place for it", spec.origins.of(Wish::NamedGroups));
     }
-    write(spec, host, Controller::of_others, Actor::Parent, steps);
+    write(spec, host, (&places, Controller::of_others), Actor::Parent, steps);
     write_named(spec, places.len(), |name| !name.starts_with("memory."), Actor::Parent, steps);
+    for (place, group) in spec.limits.groups.iter().enumerate().filter(|(_, group)| !group.devices.is_empty()) {
+        let act = Limit::Devices { group: places.len() + place, rules: group.devices.clone() };
+        let why = "version 2 has no file for it: the kernel asks a small program";
+        push(steps, Actor::Parent, Act::Limit(act), why, spec.origins.of(Wish::NamedGroups));
+    }
 }
 
 /// The controller that a file of version 2 belongs to.
@@ -73,9 +78,14 @@ fn write_named(spec: &Spec, before: usize, chosen: fn(&str) -> bool, actor: Acto
     }
 }
 
-/// Limits of the controllers that `chosen` picks.
-fn write(spec: &Spec, host: &Host, chosen: fn(Controller) -> bool, actor: Actor, steps: &mut Vec<Step>) {
-    let Ok(places) = groups::places(spec, host) else { return };
+/// Limits of the controllers that `chosen` picks, in the groups at these places.
+fn write(
+    spec: &Spec,
+    host: &Host,
+    (places, chosen): (&[Place], fn(Controller) -> bool),
+    actor: Actor,
+    steps: &mut Vec<Step>,
+) {
     for wish in groups::wishes(spec, host).into_iter().filter(|wish| chosen(wish.controller)) {
         let Some(group) = places.iter().position(|place| place.controllers.contains(&wish.controller)) else {
             continue;
@@ -132,9 +142,9 @@ pub(super) fn view(spec: &Spec, steps: &mut Vec<Step>) {
 
 /// Limits memory, while the init waits; and what the init sets on the program.
 pub(super) fn finish(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
-    write(spec, host, Controller::is_memory, Actor::ParentMeanwhile, steps);
-    let places = groups::places(spec, host).map_or(0, |places| places.len());
-    write_named(spec, places, |name| name.starts_with("memory."), Actor::ParentMeanwhile, steps);
+    let places = groups::places(spec, host).unwrap_or_default();
+    write(spec, host, (&places, Controller::is_memory), Actor::ParentMeanwhile, steps);
+    write_named(spec, places.len(), |name| name.starts_with("memory."), Actor::ParentMeanwhile, steps);
     for (place, limit) in spec.limits.resources.iter().enumerate() {
         let why = "for the program and what it starts; the init stays free of it";
         push(steps, Actor::Child, Act::Limit(Limit::Resource(*limit)), why, spec.origins.of(Wish::Resource(place)));

@@ -8,6 +8,7 @@
 use super::step::{Act, Actor, Layer, Opener, Step};
 use super::{identity, life, push};
 use crate::host::{Host, Kind, RootFacts, Top};
+use crate::model::mount::Propagation;
 use crate::model::namespace::Namespace;
 use crate::spec::filesystem::{Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
 use crate::spec::namespaces::Choice;
@@ -59,6 +60,10 @@ pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
     let why = "unlike after chroot(2) no way leads back: the old root is not mounted any more";
     push(steps, Actor::Child, Act::Pivot, why, "");
+    if matches!(spec.propagation, Propagation::Shared | Propagation::Unbindable) {
+        let why = "wished; pivot_root(2) takes no shared root, so it is made one now";
+        push(steps, Actor::Child, Act::Propagate(spec.propagation), why, spec.origins.of(Wish::Propagation));
+    }
 }
 
 struct Build<'a> {
@@ -89,7 +94,9 @@ impl Build<'_> {
                 self.overlay(vec![Layer::SoFar, Layer::Directory(path.clone())], self.root_upper(), steps);
             }
             Root::Directory(path) if self.spec.unsaid == Unsaid::Nothing => {
-                let act = Act::RootAsIs { source: path.clone(), opener: self.opener(Owners::OnDisk) };
+                let slave = self.spec.propagation == Propagation::Slave;
+                let propagation = if slave { Propagation::Slave } else { Propagation::Private };
+                let act = Act::RootAsIs { source: path.clone(), opener: self.opener_of(propagation), propagation };
                 let why = "the wished root, with all that is mounted below it";
                 push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
             }
@@ -318,7 +325,10 @@ impl Build<'_> {
     }
 
     fn operate(&self, operation: Operation, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
-        let opener = self.opener(Owners::OnDisk);
+        let opener = match &operation {
+            Operation::Attach { propagation, .. } => self.opener_of(*propagation),
+            _ => self.opener(Owners::OnDisk),
+        };
         push(steps, Actor::Child, Act::Operate { operation, opener }, why, origin);
     }
 
@@ -335,6 +345,21 @@ impl Build<'_> {
             _ if !self.host.privileged || !self.host.owns_mounts || !inside => Opener::Child,
             Owners::OnDisk if identity::shows_owners(self.spec, self.host) => Opener::ParentMapped,
             _ => Opener::Parent,
+        }
+    }
+}
+
+impl Build<'_> {
+    /// As `opener`. In the child's mount namespace every mount is private by then, so what is to hear of the host's mounts is
+    /// opened outside.
+    fn opener_of(&self, propagation: Propagation) -> Opener {
+        match (self.opener(Owners::OnDisk), propagation) {
+            (Opener::Child, Propagation::Slave | Propagation::Shared)
+                if self.host.privileged && self.host.owns_mounts =>
+            {
+                Opener::Parent
+            }
+            (opener, _) => opener,
         }
     }
 }

@@ -4,12 +4,12 @@ use crate::model::capability::Capability;
 use crate::model::filters::compiled;
 use crate::model::id::IdMap;
 use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL};
-use crate::model::mount::Reach;
+use crate::model::mount::{Propagation, Reach};
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
-use crate::spec::filesystem::{Access, NodeKind, Operation, Upper};
+use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
 use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
@@ -180,6 +180,8 @@ pub enum Act {
         source: PathBuf,
         /// Who opens it.
         opener: Opener,
+        /// Where what is mounted below it shows.
+        propagation: Propagation,
     },
     /// Puts an overlay on `/`.
     RootOverlay {
@@ -220,8 +222,17 @@ pub enum Act {
         /// Whose root it is.
         of: String,
     },
+    /// Sets where what is mounted below the root shows.
+    Propagate(Propagation),
     /// Opens a new terminal and hands its controlling side to the parent.
     OpenTerminal,
+    /// Mounts the new terminal on a file, and gives it to a user.
+    ShowTerminal {
+        /// Where.
+        at: PathBuf,
+        /// The user's id.
+        uid: u32,
+    },
     /// Gives up supplementary groups.
     DropGroups,
     /// Takes these supplementary groups and no others.
@@ -343,7 +354,9 @@ impl fmt::Display for Act {
             Act::RootBind { source, access, .. } => {
                 write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
             }
-            Act::RootAsIs { source, .. } => write!(f, "bind {} as the new root, as it is", Shown(source)),
+            Act::RootAsIs { source, propagation, .. } => {
+                write!(f, "bind {} as the new root, as it is{}", Shown(source), propagation_word(*propagation))
+            }
             Act::RootOverlay { lower, upper, .. } => {
                 f.write_str("mount an overlay as the new root, of ")?;
                 for (place, layer) in lower.iter().enumerate() {
@@ -362,7 +375,9 @@ impl fmt::Display for Act {
             Act::Seal => f.write_str("make the new root read-only"),
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
             Act::EnterRoot { of, .. } => write!(f, "take the root of {of}"),
+            Act::Propagate(propagation) => write!(f, "make the root a mount of its own{}", propagation_word(*propagation)),
             Act::OpenTerminal => f.write_str("open a terminal of its own"),
+            Act::ShowTerminal { at, uid } => write!(f, "mount its terminal on {}, for user {uid}", Shown(at)),
             Act::DropGroups => f.write_str("drop supplementary groups"),
             Act::TakeGroups(groups) => write!(f, "take supplementary groups {groups:?}"),
             Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
@@ -434,6 +449,15 @@ fn access_word(access: Access) -> &'static str {
     }
 }
 
+fn propagation_word(propagation: Propagation) -> &'static str {
+    match propagation {
+        Propagation::Private => "",
+        Propagation::Slave => ", slave",
+        Propagation::Shared => ", shared",
+        Propagation::Unbindable => ", unbindable",
+    }
+}
+
 fn upper_word(upper: &Upper) -> &'static str {
     match upper {
         Upper::None => ", read-only",
@@ -486,7 +510,7 @@ impl fmt::Display for Operation {
             Operation::Mqueue { .. } => write!(f, "mount mqueue on {at}"),
             Operation::RemountReadOnly { .. } => write!(f, "make the mount at {at} read-only"),
             Operation::Mask { .. } => write!(f, "hide {at}"),
-            Operation::Mount { kind, options, attributes, .. } => {
+            Operation::Mount { kind, options, attributes, propagation, beneath, .. } => {
                 write!(f, "mount {} on {at}", Shown(Path::new(kind)))?;
                 for (key, value) in options {
                     write!(f, ", {}", Shown(Path::new(key)))?;
@@ -494,12 +518,19 @@ impl fmt::Display for Operation {
                         write!(f, "={}", Shown(Path::new(value)))?;
                     }
                 }
-                f.write_str(if attributes.read_only() { ", read-only" } else { "" })
+                f.write_str(if attributes.read_only() { ", read-only" } else { "" })?;
+                f.write_str(propagation_word(*propagation))?;
+                f.write_str(match beneath {
+                    Beneath::Hidden => "",
+                    Beneath::Mode => ", with the mode of what is there",
+                    Beneath::Content => ", with a copy of what is there",
+                })
             }
-            Operation::Attach { source, reach, attributes, .. } => {
+            Operation::Attach { source, reach, attributes, propagation, .. } => {
                 write!(f, "bind {} on {at}", Shown(source))?;
                 f.write_str(if *reach == Reach::One { ", without what is below it" } else { "" })?;
-                f.write_str(if attributes.read_only() { ", read-only" } else { "" })
+                f.write_str(if attributes.read_only() { ", read-only" } else { "" })?;
+                f.write_str(propagation_word(*propagation))
             }
             Operation::Node { kind, mode, owner: (uid, gid), .. } => match kind {
                 NodeKind::Character(major, minor) => {

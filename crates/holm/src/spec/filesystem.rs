@@ -5,7 +5,7 @@
 
 use super::policy::SysView;
 use super::{Origin, Spec};
-use crate::model::mount::{Attributes, Reach};
+use crate::model::mount::{Attributes, Propagation, Reach};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -117,6 +117,18 @@ pub enum NodeKind {
     Pipe,
 }
 
+/// What a new file system takes over from the directory that it hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Beneath {
+    /// Nothing.
+    #[default]
+    Hidden,
+    /// Its mode.
+    Mode,
+    /// A copy of all that is in it, and its owner and mode.
+    Content,
+}
+
 /// One thing done to the root. Missing parent directories are made, with mode 755, on file systems of the sandbox only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -222,6 +234,10 @@ pub enum Operation {
         options: Vec<(OsString, Option<OsString>)>,
         /// The mount's attributes.
         attributes: Attributes,
+        /// Where what is mounted below it shows.
+        propagation: Propagation,
+        /// What it takes over from the directory there.
+        beneath: Beneath,
     },
     /// As `Bind`, with any attributes. Mount points may be made on it.
     Attach {
@@ -235,6 +251,8 @@ pub enum Operation {
         attributes: Attributes,
         /// Attributes of every mount.
         below: Attributes,
+        /// Where what is mounted below any of them shows.
+        propagation: Propagation,
     },
     /// A device or a pipe with a name (mknod(2)), and its owner and mode.
     Node {

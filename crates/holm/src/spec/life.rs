@@ -85,4 +85,6 @@ pub enum Terminal {
     None,
     /// Yes, from the sandbox's own `/dev/ptmx`, as standard input, output and error. The caller gets the controlling side.
     Own,
+    /// The same, and it is mounted on `/dev/console`, too.
+    Console,
 }

@@ -12,6 +12,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+use crate::model::device::DeviceRule;
 use crate::model::group::Version;
 use crate::model::limit::{CpuList, Cpus, Rates, ResourceLimit};
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ pub struct NamedGroup {
     pub version: Version,
     /// Names of its files, and what is written there, in order.
     pub files: Vec<(String, String)>,
+    /// Which devices may be used in a group of version 2, which has no file for it; empty is as above it.
+    pub devices: Vec<DeviceRule>,
 }
 
 /// Rates of one disk.

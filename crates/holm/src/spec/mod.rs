@@ -11,6 +11,7 @@ pub mod namespaces;
 pub mod origins;
 pub mod policy;
 
+use crate::model::mount::Propagation;
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
 use life::{Environment, Lifetime, Program, Stdio, Terminal};
@@ -57,6 +58,8 @@ pub struct Spec {
     pub root: Root,
     /// Where writes to the root go.
     pub writes: Writes,
+    /// Where what is mounted below the root, on its own file system, shows; only where the wish says everything.
+    pub propagation: Propagation,
     /// What is done to the root, in order.
     pub filesystem: Vec<Entry>,
     /// The host name inside; `None` is `holm` in a new UTS namespace and the host's in a shared one.
@@ -105,6 +108,7 @@ impl Spec {
             identity: Identity::default(),
             root: Root::default(),
             writes: Writes::default(),
+            propagation: Propagation::default(),
             filesystem: Vec::new(),
             hostname: None,
             domain: None,

@@ -60,6 +60,8 @@ pub enum Wish {
     Io(usize),
     /// One of [`Limits::resources`](super::limits::Limits::resources), counted from 0.
     Resource(usize),
+    /// [`Spec::propagation`](super::Spec::propagation).
+    Propagation,
     /// [`Limits::groups`](super::limits::Limits::groups).
     NamedGroups,
     /// [`Limits::timeout`](super::limits::Limits::timeout).
@@ -82,7 +84,7 @@ impl Wish {
             Wish::Time => "--time-offset",
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
-            Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups => "",
+            Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Propagation => "",
             Wish::Directory => "--chdir",
             Wish::EnvironmentBase => "--env-all",
             Wish::Environment => "--env",

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod clone;
+pub(crate) mod device;
 pub(crate) mod init;
 pub(crate) mod inside;
 pub(crate) mod landlock;

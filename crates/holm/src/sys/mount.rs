@@ -22,6 +22,36 @@ pub enum Reach {
     Tree,
 }
 
+/// Where what is mounted below a mount shows, besides there (mount_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// Nowhere.
+    #[default]
+    Private,
+    /// Nowhere; but what is mounted below the mount that this one is a copy of shows here.
+    Slave,
+    /// Below the mount that this one is a copy of, and the other way round.
+    Shared,
+    /// Nowhere, and nobody can bind it.
+    Unbindable,
+}
+
+impl Propagation {
+    fn flag(self) -> u64 {
+        match self {
+            Propagation::Private => libc::MS_PRIVATE,
+            Propagation::Slave => libc::MS_SLAVE,
+            Propagation::Shared => libc::MS_SHARED,
+            Propagation::Unbindable => libc::MS_UNBINDABLE,
+        }
+    }
+}
+
+/// Sets where what is mounted below shows.
+pub(crate) fn propagate(mount: BorrowedFd<'_>, reach: Reach, propagation: Propagation) -> Result<()> {
+    change(mount, reach, &MountAttr { set: 0, clear: 0, propagation: propagation.flag(), userns: 0 })
+}
+
 /// Shows owners of files on the mounts that `mount` is open on by the id maps of a user namespace (`MOUNT_ATTR_IDMAP`). Each
 /// must be of a kind of file system that can, and shown without maps until now.
 pub(crate) fn map_owners(mount: BorrowedFd<'_>, reach: Reach, maps: BorrowedFd<'_>) -> Result<()> {
@@ -35,9 +65,9 @@ pub(crate) fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64) -> R
     change(mount, reach, &MountAttr { set, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 })
 }
 
-/// Sets and clears attributes, and makes the mounts private.
+/// Sets and clears attributes, and nothing else.
 pub(crate) fn change_attributes(mount: BorrowedFd<'_>, reach: Reach, set: u64, clear: u64) -> Result<()> {
-    change(mount, reach, &MountAttr { set, clear, propagation: libc::MS_PRIVATE, userns: 0 })
+    change(mount, reach, &MountAttr { set, clear, propagation: 0, userns: 0 })
 }
 
 fn change(mount: BorrowedFd<'_>, reach: Reach, attributes: &MountAttr) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What a step does about limits, in words; and what would help if the kernel refuses.
 
+use crate::model::device::{DeviceRule, Verdict};
 pub use crate::model::group::Version;
 use crate::model::limit::{CpuList, ResourceLimit};
 use rustix::io::Errno;
@@ -48,6 +49,13 @@ pub enum Limit {
         /// Names of files there, and what is written, in order.
         files: Vec<(Cow<'static, str>, String)>,
     },
+    /// Says which devices the whole sandbox may use.
+    Devices {
+        /// In which of the groups made, counted from 0; it is of version 2.
+        group: usize,
+        /// By these rules.
+        rules: Vec<DeviceRule>,
+    },
     /// Puts the process inside into all groups made.
     Enter,
     /// Makes a cgroup namespace.
@@ -84,6 +92,14 @@ impl fmt::Display for Limit {
             Limit::Make { directory, .. } => write!(f, "make a control group below {}", shown(directory)),
             Limit::MakeNamed { directory, .. } => write!(f, "make control group {}", shown(directory)),
             Limit::Write { what, .. } => write!(f, "limit {what}"),
+            Limit::Devices { rules, .. } => {
+                f.write_str("limit devices:")?;
+                rules.iter().enumerate().try_for_each(|(place, rule)| {
+                    let comma = if place == 0 { "" } else { "," };
+                    let verb = if rule.verdict == Verdict::Allow { "allow" } else { "refuse" };
+                    write!(f, "{comma} {verb} {rule}")
+                })
+            }
             Limit::Enter => f.write_str("put the process inside into its control group"),
             Limit::View => f.write_str("make a new cgroup namespace"),
             Limit::Lock => f.write_str("refuse further cgroup namespaces inside"),
@@ -120,9 +136,15 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
         }
         (Limit::Write { .. }, Errno::INVAL) => "an outer control group may allow less, or the device can't be limited",
         (Limit::Write { .. }, Errno::NOENT) => "the kernel lacks this limit; see ls of the group's directory",
+        (Limit::Devices { .. }, Errno::PERM) => {
+            "it takes CAP_SYS_ADMIN in the first user namespace, where devices can be made; leave linux.resources.devices out"
+        }
         (Limit::Make { .. }, Errno::AGAIN) => "an outer group's cgroup.max.descendants or cgroup.max.depth is reached",
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
+        }
+        (Limit::OomScore(_), Errno::ACCESS | Errno::PERM) => {
+            "going below what was left to the caller takes CAP_SYS_RESOURCE"
         }
         (Limit::Affinity(_), Errno::INVAL) => {
             "a cpuset of an outer control group leaves it none of these CPUs, or not all"

@@ -59,6 +59,8 @@ impl Script<'_> {
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
             Act::RootAsIs { .. }
+            | Act::Propagate(_)
+            | Act::ShowTerminal { .. }
             | Act::Domain(_)
             | Act::Setting { .. }
             | Act::TakeGroups(_)

@@ -1,0 +1,414 @@
+//! `linux.resources`: what is written into the files of control groups, controller by controller. On a hybrid machine some are
+//! of version 1 and some of version 2.
+
+use holm::host::groups::Hierarchy;
+use holm::model::device::{DeviceAccess, DeviceKind, DeviceRule, Verdict};
+use holm::model::group::Version;
+use oci_spec::runtime::{
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxNetwork, LinuxResources,
+    LinuxThrottleDevice,
+};
+
+/// What is to be done in the groups of a container, one for each hierarchy.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// For each hierarchy, names of files and what is written there, in order.
+    pub files: Vec<Vec<(String, String)>>,
+    /// Rules for devices, and the hierarchy of version 2 whose group asks a program for them.
+    pub devices: Option<(usize, Vec<DeviceRule>)>,
+    /// What can't be done: the field, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+/// A file and its value.
+type File<'a> = Option<(&'a str, String)>;
+
+/// What `wished` means for these hierarchies.
+pub fn writes(wished: &LinuxResources, hierarchies: &[Hierarchy]) -> Writes {
+    let mut lowering = Lowering { hierarchies, writes: Writes::default() };
+    lowering.writes.files.resize(hierarchies.len(), Vec::new());
+    if let Some(pids) = wished.pids() {
+        let most = if pids.limit() > 0 { pids.limit().to_string() } else { "max".to_owned() };
+        lowering.same("pids.limit", "pids", "pids.max", most);
+    }
+    wished.memory().iter().for_each(|memory| lowering.memory(memory));
+    wished.cpu().iter().for_each(|cpu| lowering.cpu(cpu));
+    wished.block_io().iter().for_each(|io| lowering.block_io(io));
+    wished.network().iter().for_each(|network| lowering.network(network));
+    lowering.others(wished);
+    lowering.devices(wished.devices().as_deref().unwrap_or_default());
+    lowering.writes
+}
+
+struct Lowering<'a> {
+    hierarchies: &'a [Hierarchy],
+    writes: Writes,
+}
+
+impl Lowering<'_> {
+    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.writes.refused.push((format!("linux.resources.{field}"), message.into()));
+    }
+
+    /// Which hierarchy has a controller.
+    fn of(&self, controller: &str) -> Option<(usize, Version)> {
+        let has = |one: &Hierarchy| one.controllers.iter().any(|name| name == controller);
+        self.hierarchies.iter().position(has).map(|place| (place, self.hierarchies[place].version))
+    }
+
+    /// Notes what is written into the group that has `controller`, in the words of its version.
+    fn set(&mut self, field: &str, controller: &str, one: File<'_>, two: File<'_>) {
+        let Some((place, version)) = self.of(controller) else {
+            return self.refuse(field, format!("cannot set {field}: there is no controller {controller}"));
+        };
+        match if version == Version::One { one } else { two } {
+            Some((file, value)) => self.writes.files[place].push((file.to_owned(), value)),
+            None => {
+                let version = if version == Version::One { 1 } else { 2 };
+                let cause = format!("version {version} of control groups has nothing like it");
+                self.refuse(field, format!("cannot set {field}: {cause}"));
+            }
+        }
+    }
+
+    /// The same, where the versions don't differ.
+    fn same(&mut self, field: &str, controller: &str, file: &str, value: String) {
+        self.set(field, controller, Some((file, value.clone())), Some((file, value)));
+    }
+
+    fn memory(&mut self, memory: &LinuxMemory) {
+        let number = |value: i64| value.to_string();
+        let or_max = |value: i64| if value == -1 { "max".to_owned() } else { value.to_string() };
+        let wished = |value: Option<i64>| value.filter(|value| *value != 0);
+        if wished(memory.kernel()).is_some() {
+            self.refuse("memory.kernel", "cannot limit the kernel's memory: kernels don't do it any more");
+        }
+        if let Some(limit) = wished(memory.limit()) {
+            let (one, two) = (("memory.limit_in_bytes", number(limit)), ("memory.max", or_max(limit)));
+            self.set("memory.limit", "memory", Some(one), Some(two));
+        }
+        if let Some(swap) = wished(memory.swap()) {
+            // Version 1, and the specification, count both together.
+            let alone = memory.limit().filter(|_| swap > 0).map_or(swap, |limit| swap.saturating_sub(limit).max(0));
+            let (one, two) = (("memory.memsw.limit_in_bytes", number(swap)), ("memory.swap.max", or_max(alone)));
+            self.set("memory.swap", "memory", Some(one), Some(two));
+        }
+        if let Some(low) = wished(memory.reservation()) {
+            let (one, two) = (("memory.soft_limit_in_bytes", number(low)), ("memory.low", or_max(low)));
+            self.set("memory.reservation", "memory", Some(one), Some(two));
+        }
+        if let Some(limit) = wished(memory.kernel_tcp()) {
+            let one = ("memory.kmem.tcp.limit_in_bytes", number(limit));
+            self.set("memory.kernelTCP", "memory", Some(one), None);
+        }
+        if let Some(swappiness) = memory.swappiness() {
+            self.set("memory.swappiness", "memory", Some(("memory.swappiness", swappiness.to_string())), None);
+        }
+        if memory.disable_oom_killer() == Some(true) {
+            self.set("memory.disableOOMKiller", "memory", Some(("memory.oom_control", "1".to_owned())), None);
+        }
+        if memory.use_hierarchy() == Some(false) {
+            self.refuse("memory.useHierarchy", "cannot count memory without groups below: kernels always count it");
+        }
+    }
+
+    fn cpu(&mut self, cpu: &LinuxCpu) {
+        if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
+            // From 2..262144 to 1..10000, as the engines have it.
+            let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142;
+            let (one, two) = (("cpu.shares", shares.to_string()), ("cpu.weight", weight.to_string()));
+            self.set("cpu.shares", "cpu", Some(one), Some(two));
+        }
+        let (quota, period) = (cpu.quota().filter(|quota| *quota != 0), cpu.period().filter(|period| *period != 0));
+        if self.of("cpu").is_some_and(|(_, version)| version == Version::Two) {
+            if quota.is_some() || period.is_some() {
+                let quota = quota.filter(|quota| *quota > 0).map_or("max".to_owned(), |quota| quota.to_string());
+                let limit = format!("{quota} {}", period.unwrap_or(100_000));
+                self.set("cpu.quota", "cpu", None, Some(("cpu.max", limit)));
+            }
+        } else {
+            if let Some(period) = period {
+                self.set("cpu.period", "cpu", Some(("cpu.cfs_period_us", period.to_string())), None);
+            }
+            if let Some(quota) = quota {
+                self.set("cpu.quota", "cpu", Some(("cpu.cfs_quota_us", quota.to_string())), None);
+            }
+        }
+        if let Some(burst) = cpu.burst().filter(|burst| *burst != 0) {
+            let (one, two) = (("cpu.cfs_burst_us", burst.to_string()), ("cpu.max.burst", burst.to_string()));
+            self.set("cpu.burst", "cpu", Some(one), Some(two));
+        }
+        if let Some(period) = cpu.realtime_period().filter(|period| *period != 0) {
+            self.set("cpu.realtimePeriod", "cpu", Some(("cpu.rt_period_us", period.to_string())), None);
+        }
+        if let Some(runtime) = cpu.realtime_runtime().filter(|runtime| *runtime != 0) {
+            self.set("cpu.realtimeRuntime", "cpu", Some(("cpu.rt_runtime_us", runtime.to_string())), None);
+        }
+        if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
+            self.same("cpu.idle", "cpu", "cpu.idle", idle.to_string());
+        }
+        for (field, file, list) in [("cpu.cpus", "cpuset.cpus", cpu.cpus()), ("cpu.mems", "cpuset.mems", cpu.mems())] {
+            if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
+                self.same(field, "cpuset", file, list.clone());
+            }
+        }
+    }
+
+    fn block_io(&mut self, io: &LinuxBlockIo) {
+        let (one, two) = ("blkio", "io");
+        let controller = if self.of(two).is_some() { two } else { one };
+        let weight = |weight: u16| 1 + (u32::from(weight.clamp(10, 1000)) - 10) * 9999 / 990;
+        if let Some(wished) = io.weight().filter(|wished| *wished != 0) {
+            let files =
+                (("blkio.bfq.weight", wished.to_string()), ("io.weight", format!("default {}", weight(wished))));
+            self.set("blockIO.weight", controller, Some(files.0), Some(files.1));
+        }
+        let leaf =
+            io.weight_device().iter().flatten().any(|device| device.leaf_weight().is_some_and(|wished| wished != 0));
+        if leaf || io.leaf_weight().is_some_and(|wished| wished != 0) {
+            self.refuse(
+                "blockIO.leafWeight",
+                "cannot weigh the disk for processes beside groups: kernels don't do it any more",
+            );
+        }
+        for device in io.weight_device().iter().flatten() {
+            if let Some(wished) = device.weight().filter(|wished| *wished != 0) {
+                let disk = format!("{}:{}", device.major(), device.minor());
+                let one = ("blkio.bfq.weight_device", format!("{disk} {wished}"));
+                let two = ("io.weight", format!("{disk} {}", weight(wished)));
+                self.set("blockIO.weightDevice", controller, Some(one), Some(two));
+            }
+        }
+        let rates: [(&str, &str, &str, &Option<Vec<LinuxThrottleDevice>>); 4] = [
+            ("throttleReadBpsDevice", "read_bps", "rbps", io.throttle_read_bps_device()),
+            ("throttleWriteBpsDevice", "write_bps", "wbps", io.throttle_write_bps_device()),
+            ("throttleReadIOPSDevice", "read_iops", "riops", io.throttle_read_iops_device()),
+            ("throttleWriteIOPSDevice", "write_iops", "wiops", io.throttle_write_iops_device()),
+        ];
+        for (field, old, new, listed) in rates {
+            for device in listed.iter().flatten() {
+                let (disk, rate) = (format!("{}:{}", device.major(), device.minor()), device.rate());
+                let file = format!("blkio.throttle.{old}_device");
+                let one = (file.as_str(), format!("{disk} {rate}"));
+                // 0 is no limit.
+                let shown = if rate == 0 { "max".to_owned() } else { rate.to_string() };
+                let two = ("io.max", format!("{disk} {new}={shown}"));
+                self.set(&format!("blockIO.{field}"), controller, Some(one), Some(two));
+            }
+        }
+    }
+
+    fn network(&mut self, network: &LinuxNetwork) {
+        if let Some(class) = network.class_id().filter(|class| *class != 0) {
+            self.set("network.classID", "net_cls", Some(("net_cls.classid", class.to_string())), None);
+        }
+        for one in network.priorities().iter().flatten() {
+            if one.name().is_empty() || one.name().contains(char::is_whitespace) {
+                self.refuse("network.priorities", format!("cannot weigh interface {:?}: it is no name", one.name()));
+                continue;
+            }
+            let line = format!("{} {}", one.name(), one.priority());
+            self.set("network.priorities", "net_prio", Some(("net_prio.ifpriomap", line)), None);
+        }
+    }
+
+    /// Huge pages, RDMA, and files of version 2 by their names.
+    fn others(&mut self, wished: &LinuxResources) {
+        for limit in wished.hugepage_limits().iter().flatten() {
+            let size = limit.page_size();
+            if size.is_empty() || !size.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                self.refuse("hugepageLimits", format!("cannot limit pages of {size:?}: it is no size, such as 2MB"));
+                continue;
+            }
+            let (one, two) = (format!("hugetlb.{size}.limit_in_bytes"), format!("hugetlb.{size}.max"));
+            let value = limit.limit().to_string();
+            self.set("hugepageLimits", "hugetlb", Some((&one, value.clone())), Some((&two, value)));
+        }
+        let mut listed: Vec<_> = wished.rdma().iter().flatten().collect();
+        listed.sort_by_key(|(name, _)| name.as_str());
+        for (name, limits) in listed {
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                self.refuse("rdma", format!("cannot limit {name:?}: it is no name of a device"));
+                continue;
+            }
+            let most = |count: Option<u32>| count.map_or("max".to_owned(), |count| count.to_string());
+            let (handles, objects) = (most(limits.hca_handles()), most(limits.hca_objects()));
+            self.same("rdma", "rdma", "rdma.max", format!("{name} hca_handle={handles} hca_object={objects}"));
+        }
+        let mut listed: Vec<_> = wished.unified().iter().flatten().collect();
+        listed.sort();
+        for (name, value) in listed {
+            let two = self.hierarchies.iter().position(|one| one.version == Version::Two);
+            match two.filter(|_| !name.contains('/') && name.contains('.')) {
+                Some(place) => self.writes.files[place].push((name.clone(), value.clone())),
+                None => {
+                    let cause =
+                        "there is no such file: the machine has no version 2 of control groups, or it is no name";
+                    self.refuse("unified", format!("cannot set {name}: {cause}"));
+                }
+            }
+        }
+    }
+
+    /// Nothing is allowed but what a rule allows, and the devices that every container has.
+    fn devices(&mut self, listed: &[LinuxDeviceCgroup]) {
+        if listed.is_empty() {
+            return;
+        }
+        let mut rules = Vec::new();
+        for one in listed {
+            match rule(one) {
+                Ok(rule) => rules.push(rule),
+                Err(cause) => return self.refuse("devices", format!("cannot limit devices: {cause}")),
+            }
+        }
+        if !rules[0].is_of_all() {
+            rules.insert(0, DeviceRule::all(Verdict::Refuse));
+        }
+        rules.extend(always());
+        let one = self.of("devices");
+        let two = self.hierarchies.iter().position(|one| one.version == Version::Two);
+        match (one, two) {
+            (Some((place, _)), _) => {
+                let file =
+                    |rule: &DeviceRule| if rule.verdict == Verdict::Allow { "devices.allow" } else { "devices.deny" };
+                // The kernel takes but this letter for all of them.
+                let text = |rule: &DeviceRule| if rule.is_of_all() { "a".to_owned() } else { rule.to_string() };
+                let lines = rules.iter().map(|rule| (file(rule).to_owned(), text(rule)));
+                self.writes.files[place].extend(lines);
+            }
+            (None, Some(place)) => self.writes.devices = Some((place, rules)),
+            (None, None) => self.refuse("devices", "cannot limit devices: there is no controller devices"),
+        }
+    }
+}
+
+/// What a rule of the configuration says.
+fn rule(wished: &LinuxDeviceCgroup) -> Result<DeviceRule, String> {
+    let kind = match wished.typ() {
+        None | Some(LinuxDeviceType::A) => None,
+        Some(LinuxDeviceType::B) => Some(DeviceKind::Block),
+        Some(LinuxDeviceType::C | LinuxDeviceType::U) => Some(DeviceKind::Character),
+        Some(LinuxDeviceType::P) => return Err("a pipe is no device".to_owned()),
+    };
+    // -1 is any.
+    let number = |number: Option<i64>| match number {
+        None | Some(-1) => Ok(None),
+        Some(number) => u32::try_from(number).map(Some).map_err(|_| format!("{number} is no number of a device")),
+    };
+    let access = wished.access().as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
+    let access = DeviceAccess::parse(access).ok_or_else(|| format!("access {access:?} is not of r, w and m"))?;
+    let verdict = if wished.allow() { Verdict::Allow } else { Verdict::Refuse };
+    Ok(DeviceRule { verdict, kind, major: number(wished.major())?, minor: number(wished.minor())?, access })
+}
+
+/// Making nodes, and the devices that every container has: those of /dev, its terminals.
+fn always() -> impl Iterator<Item = DeviceRule> {
+    let make = [DeviceKind::Character, DeviceKind::Block].map(|kind| (kind, None, None, DeviceAccess::MAKE));
+    let used = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)];
+    let used = used.into_iter().map(|(major, minor)| (Some(major), Some(minor))).chain([(Some(136), None)]);
+    let used = used.map(|(major, minor)| (DeviceKind::Character, major, minor, DeviceAccess::ALL));
+    make.into_iter().chain(used).map(|(kind, major, minor, access)| DeviceRule {
+        verdict: Verdict::Allow,
+        kind: Some(kind),
+        major,
+        minor,
+        access,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn hierarchy(version: Version, controllers: &[&str]) -> Hierarchy {
+        let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
+        Hierarchy { version, mounted: "/cg".into(), controllers, own: "/cg".into() }
+    }
+
+    fn lowered(wished: serde_json::Value, hierarchies: &[Hierarchy]) -> Writes {
+        writes(&serde_json::from_value(wished).expect("it is right"), hierarchies)
+    }
+
+    fn shown(writes: &Writes) -> Vec<String> {
+        writes.files.iter().flatten().map(|(file, value)| format!("{file}={value}")).collect()
+    }
+
+    #[test]
+    fn each_version_has_its_words() {
+        let wished = json!({
+            "memory": { "limit": 1000, "swap": 1500, "reservation": 10 }, "pids": { "limit": -1 },
+            "cpu": { "shares": 1024, "quota": 5000, "period": 10000, "cpus": "0" },
+            "blockIO": { "weight": 500, "throttleReadBpsDevice": [{ "major": 8, "minor": 0, "rate": 7 }] },
+            "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 }], "rdma": { "mlx5": { "hcaHandles": 3 } },
+        });
+        let all = ["memory", "pids", "cpu", "cpuset", "blkio", "io", "hugetlb", "rdma"];
+        let old: Vec<Hierarchy> = all.iter().map(|name| hierarchy(Version::One, &[name])).collect();
+        let old = lowered(wished.clone(), &old);
+        assert_eq!(old.refused, []);
+        assert_eq!(
+            shown(&old),
+            [
+                "memory.limit_in_bytes=1000",
+                "memory.memsw.limit_in_bytes=1500",
+                "memory.soft_limit_in_bytes=10",
+                "pids.max=max",
+                "cpu.shares=1024",
+                "cpu.cfs_period_us=10000",
+                "cpu.cfs_quota_us=5000",
+                "cpuset.cpus=0",
+                "blkio.bfq.weight=500",
+                "blkio.throttle.read_bps_device=8:0 7",
+                "hugetlb.2MB.limit_in_bytes=4",
+                "rdma.max=mlx5 hca_handle=3 hca_object=max",
+            ]
+        );
+        let new = lowered(wished, &[hierarchy(Version::Two, &all)]);
+        assert_eq!(new.refused, []);
+        assert_eq!(
+            shown(&new),
+            [
+                "pids.max=max",
+                "memory.max=1000",
+                "memory.swap.max=500",
+                "memory.low=10",
+                "cpu.weight=39",
+                "cpu.max=5000 10000",
+                "cpuset.cpus=0",
+                "io.weight=default 4950",
+                "io.max=8:0 rbps=7",
+                "hugetlb.2MB.max=4",
+                "rdma.max=mlx5 hca_handle=3 hca_object=max",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_machine_lacks_is_refused_by_its_name() {
+        let wished = json!({
+            "memory": { "swappiness": 3, "kernel": 5 }, "pids": { "limit": 3 }, "network": { "classID": 7 },
+            "hugepageLimits": [{ "pageSize": "../x", "limit": 4 }], "unified": { "memory.high": "1", "../x": "1" },
+        });
+        let refused = lowered(wished, &[hierarchy(Version::Two, &["memory"])]).refused;
+        let shown: Vec<&str> =
+            refused.iter().map(|(field, _)| field.strip_prefix("linux.resources.").unwrap_or(field)).collect();
+        assert_eq!(
+            shown,
+            ["pids.limit", "memory.kernel", "memory.swappiness", "network.classID", "hugepageLimits", "unified"]
+        );
+        assert_eq!(refused[0].1, "cannot set pids.limit: there is no controller pids");
+        assert_eq!(refused[2].1, "cannot set memory.swappiness: version 2 of control groups has nothing like it");
+    }
+
+    #[test]
+    fn devices_are_refused_but_those_that_are_listed() {
+        let wished = json!({ "devices": [{ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" }] });
+        let old = lowered(wished.clone(), &[hierarchy(Version::One, &["devices"])]);
+        assert_eq!(shown(&old)[..3], ["devices.deny=a", "devices.allow=c 10:229 rw", "devices.allow=c *:* m"]);
+        let (place, rules) = lowered(wished, &[hierarchy(Version::Two, &[])]).devices.expect("there are rules");
+        assert_eq!((place, rules[0], rules.len()), (0, DeviceRule::all(Verdict::Refuse), 13));
+        let wished = json!({ "devices": [{ "allow": true, "access": "x" }] });
+        assert_eq!(lowered(wished, &[hierarchy(Version::Two, &[])]).refused.len(), 1);
+    }
+}
