@@ -71,7 +71,8 @@ fn an_image_is_pulled_once_and_started_from_the_store() {
         let shown = output(
             Command::new("skopeo")
                 .args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}"])
-                .arg(format!("docker://{at}:v1")),
+                .arg(format!("docker://{at}:v1"))
+                .env("XDG_RUNTIME_DIR", store.0.path()),
         );
         String::from_utf8_lossy(&shown.stdout).trim().to_owned()
     };

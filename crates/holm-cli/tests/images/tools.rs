@@ -14,7 +14,9 @@ pub(crate) fn line(store: &Store, needs: &[&str], line: &str) -> bool {
         skip(&format!("there is no {missing}"));
         return false;
     }
-    let done = output(Command::new("sh").args(["-ec", line]).current_dir(store.0.path()));
+    // Where they keep credentials: the machine's own directory may be another user's.
+    let mut shell = Command::new("sh");
+    let done = output(shell.args(["-ec", line]).current_dir(store.0.path()).env("XDG_RUNTIME_DIR", store.0.path()));
     assert!(done.status.success(), "{line}: {}", said(&done));
     true
 }
