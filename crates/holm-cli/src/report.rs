@@ -36,7 +36,16 @@ pub(crate) fn refusal(refusal: &Refusal) -> ExitCode {
 }
 
 /// Where it is the machine that refuses, more than this wish may be lost.
-const DOCTOR: &str = "holm doctor tells what else this machine refuses, and what to do about it";
+pub(crate) const DOCTOR: &str = "holm doctor tells what else this machine refuses, and what to do about it";
+
+/// What would help with the start of a sandbox that is a part of something else.
+pub(crate) fn start_hint(error: &Error) -> String {
+    match error {
+        Error::Failed(failure) if failure.blame == Blame::Machine => format!("{}; {DOCTOR}", failure.hint),
+        Error::Failed(failure) => failure.hint.clone(),
+        _ => String::new(),
+    }
+}
 
 /// A start that failed; `more` is a better hint, if there is one.
 pub(crate) fn start(error: &Error, more: Option<String>) -> ExitCode {

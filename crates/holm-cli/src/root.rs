@@ -61,7 +61,7 @@ fn enter() -> Result<(), Vec<Fault>> {
         vec![Fault {
             message,
             origin: String::new(),
-            hint: "/etc/subuid and /etc/subgid have them; newuidmap maps them".to_owned(),
+            hint: format!("/etc/subuid and /etc/subgid have them; newuidmap maps them; {}", report::DOCTOR),
         }]
     })
 }

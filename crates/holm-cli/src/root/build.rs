@@ -237,6 +237,7 @@ fn unfetched(error: &Unfetched) -> Fault {
 pub(super) fn unbuilt(error: &Error) -> Fault {
     match error {
         Error::Store(error) => stored::fault(error, ""),
+        Error::Sandbox(start) => Fault { hint: crate::report::start_hint(start), ..wrong(error.to_string()) },
         other => wrong(other.to_string()),
     }
 }

@@ -369,6 +369,10 @@ fn faults(error: &Error, asked: &Asked, origin: &str) -> Vec<Fault> {
             report::said(said);
             "commands have no network, and see what the recipe has put into the root"
         }
+        Error::Sandbox(start) => {
+            let (message, hint) = (error.to_string(), report::start_hint(start));
+            return vec![Fault { message, origin: origin.to_owned(), hint }];
+        }
         Error::User { .. } => "run = [\"useradd NAME\"], or a number",
         _ => "",
     };

@@ -116,8 +116,8 @@ fn way_out(screen: &Screen, remedy: &Remedy) -> String {
             Deed::Command(command) | Deed::Options(command) | Deed::Advice(command) => field(screen, by, command),
             // A file is printed as it is to be: neither folded nor indented further.
             Deed::File(path, content) => {
-                let body: String = content.lines().map(|line| format!("      | {line}\n")).collect();
-                field(screen, by, &format!("write {path}:")) + &screen.text(&body).replace("\\n", "\n")
+                let line = |line: &str| format!("{}\n", format!("      | {}", screen.text(line)).trim_end());
+                field(screen, by, &format!("write {path}:")) + &content.lines().map(line).collect::<String>()
             }
         };
     }

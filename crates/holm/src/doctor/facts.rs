@@ -44,8 +44,6 @@ pub enum Try {
     Call(&'static str),
     /// A new namespace; all but a user namespace in a new user namespace, as ordinary users make them.
     Namespace(Namespace),
-    /// The same in the caller's own user namespace, by a privileged caller.
-    Bare(Namespace),
     /// All kinds by one clone3(2), as a start makes them.
     Together,
     /// A map of the caller's own ids in a new user namespace.

@@ -202,12 +202,13 @@ pub fn look(asked: &Asked) -> Facts {
     let mut facts = read::facts(asked);
     let groups = read::groups(facts.caller.privileged);
     let caller = (facts.caller.uid, rustix::process::getegid().as_raw());
-    let mut trials = tries::Trials::new(facts.caller.privileged);
+    let mut trials = tries::Trials::new();
     trials.all(caller);
     let controllers = sandboxes::controllers(&groups);
     for (name, directory) in sandboxes::places(&controllers) {
         trials.group(name, directory);
     }
+    trials.group_file("cgroup.kill", &groups);
     facts.controllers = controllers.into_iter().map(|(controller, _)| controller).collect();
     facts.tries = trials.done;
     // What kills a child that tries it would kill this process.

@@ -69,8 +69,9 @@ pub(super) const CALLS: &[Need] = &[
     call("listns", (6, 19), Use::Instead("namespaces are found through /proc")),
 ];
 
-/// Requests of ioctl(2) and files, with the version that brought them.
+/// Requests of ioctl(2), and files of control groups, with the version that brought them.
 pub(super) const INTERFACES: &[Need] = &[
+    call("cgroup.kill", (5, 14), Use::Instead("what is left in a control group ends with its init")),
     call("PIDFD_GET_USER_NAMESPACE", (6, 11), Use::Instead("namespaces are opened through /proc")),
     call("PIDFD_GET_INFO", (6, 13), Use::Instead("/proc tells as much")),
     call("NS_GET_ID", (6, 18), Use::Instead("inodes tell namespaces apart")),

@@ -240,6 +240,9 @@ const PARTS: [&str; 4] = ["work/work", "work", "upper", "lower"];
 impl Scratch {
     fn new(directory: &Path) -> Option<Scratch> {
         use std::os::unix::fs::DirBuilderExt;
+        if !is_kept(directory) {
+            return None;
+        }
         let make = |path: &Path| std::fs::DirBuilder::new().mode(0o700).create(path).ok();
         let path = directory.join(this_process()?.name("doctor"));
         make(&path)?;
@@ -251,6 +254,14 @@ impl Scratch {
     fn part(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whether nobody but root and the caller can put something else where the caller has made a directory.
+fn is_kept(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(found) = std::fs::metadata(directory) else { return false };
+    let (sticky, others) = (found.mode() & 0o1000 != 0, found.mode() & 0o022 != 0);
+    [0, rustix::process::geteuid().as_raw()].contains(&found.uid()) && (sticky || !others)
 }
 
 impl Drop for Scratch {

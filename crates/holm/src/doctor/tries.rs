@@ -3,6 +3,7 @@
 
 use super::facts::{Facts, Outcome, Try};
 use super::needs;
+use crate::host::groups::Groups;
 use crate::model::namespace::Namespace;
 use crate::sys::trial::{self, Call, End, Question};
 use crate::sys::{clone, namespace};
@@ -25,13 +26,12 @@ pub(super) const FILE_SYSTEMS: [&str; 6] = ["tmpfs", "proc", "sysfs", "devpts", 
 /// Tries one after another.
 pub(super) struct Trials {
     end: Instant,
-    privileged: bool,
     pub(super) done: Vec<(Try, Outcome)>,
 }
 
 impl Trials {
-    pub(super) fn new(privileged: bool) -> Trials {
-        Trials { end: Instant::now() + ALL, privileged, done: Vec::new() }
+    pub(super) fn new() -> Trials {
+        Trials { end: Instant::now() + ALL, done: Vec::new() }
     }
 
     /// Everything but control groups.
@@ -41,9 +41,6 @@ impl Trials {
         }
         for kind in Namespace::ALL {
             self.attempt(Try::Namespace(kind), &|| new(kind));
-            if self.privileged {
-                self.attempt(Try::Bare(kind), &|| namespace::unshare(kind.flag()));
-            }
         }
         self.attempt(Try::Together, &together);
         if self.works(Try::Namespace(Namespace::User)) {
@@ -99,6 +96,15 @@ impl Trials {
             rustix::fs::mkdir(&*path, Mode::from_raw_mode(0o755))?;
             rustix::fs::rmdir(&*path)
         });
+    }
+
+    /// Looks for a file that newer kernels have in each control group but the topmost one.
+    pub(super) fn group_file(&mut self, name: &'static str, groups: &Groups) {
+        if let Some(group) = groups.unified.iter().find(|group| !group.top) {
+            let there = group.directory.join(name).exists();
+            let outcome = if there { Outcome::Works } else { Outcome::Refused(Errno::NOENT) };
+            self.done.push((Try::Interface(name), outcome));
+        }
     }
 
     fn works(&self, what: Try) -> bool {

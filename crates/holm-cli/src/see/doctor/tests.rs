@@ -32,7 +32,8 @@ fn desktop() -> Facts {
 }
 
 const SHOWN: &str = "\
-holm can't start sandboxes here, for ann (1000) on Linux 6.8.0-49-generic
+holm can't start sandboxes here, for ann (1000) on Linux
+6.8.0-49-generic
 
 fatal: new user namespaces give no rights
   seen     kernel.apparmor_restrict_unprivileged_userns = 1

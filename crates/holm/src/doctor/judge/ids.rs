@@ -118,7 +118,8 @@ fn ranges(found: &mut Found<'_>) {
             false => format!("images and packages count with {WHOLE}: owners above what is there can't be kept"),
         };
         fault.lost = LOST.to_owned();
-        let first = ids.users.next.max(ids.groups.next);
+        // Never ids of the system's own.
+        let first = ids.users.next.max(ids.groups.next).max(100_000);
         fault.remedies = vec![as_root(remedy::ranges(first, &user), Reach::User, "")];
         found.add(fault);
     }

@@ -1,6 +1,6 @@
 //! Limits with what is used of them: those that are nearly reached will stop the next sandbox, or one of its programs.
 
-use super::{Found, as_root, finding, sysctl};
+use super::{Found, finding, sysctl};
 use crate::doctor::facts::{Facts, Gauge, Measure};
 use crate::doctor::{Area, By, Deed, Finding, Reach, Remedy, Status};
 use crate::model::limit::Resource;
@@ -113,11 +113,5 @@ fn raise(resource: Resource) -> Remedy {
         if resource == Resource::PROCESSES { ("-u", "* soft nproc 16384") } else { ("-n", "* soft nofile 16384") };
     let shell = Deed::Command(format!("ulimit {flag} 16384"));
     let file = Deed::File("/etc/security/limits.d/90-holm.conf".to_owned(), format!("{line}\n"));
-    Remedy { deeds: vec![shell, file], ..as_root("", Reach::User, "") }.with_by(By::Caller)
-}
-
-impl Remedy {
-    fn with_by(self, by: By) -> Remedy {
-        Remedy { by, ..self }
-    }
+    Remedy { deeds: vec![shell, file], by: By::Caller, reach: Reach::User, weakens: "" }
 }

@@ -3,6 +3,7 @@
 use super::namespaces::said;
 use super::{EVERYTHING, Found, advice, as_root, finding, outside};
 use crate::doctor::facts::{Container, Facts, Outcome, Sandbox, Spot, Started, Try};
+use crate::doctor::tries::FILE_SYSTEMS;
 use crate::doctor::{Area, By, Finding, Reach, Remedy, Status};
 use crate::model::remedy;
 use rustix::io::Errno;
@@ -26,7 +27,7 @@ pub(super) fn judge(found: &mut Found<'_>) {
     if outcome("proc").fails() {
         found.block(no_proc(facts));
     }
-    let there: Vec<&str> = super::super::tries::FILE_SYSTEMS.into_iter().filter(|kind| outcome(kind).works()).collect();
+    let there: Vec<&str> = FILE_SYSTEMS.into_iter().filter(|kind| outcome(kind).works()).collect();
     if !there.is_empty() {
         found.works("file-systems", Area::Mounts, format!("file systems: {}", there.join(", ")), "");
     }
