@@ -32,8 +32,10 @@ impl Open {
     pub fn new(process: &Process) -> Result<Open> {
         let gone = |errno| if errno == Errno::NOENT { Errno::SRCH } else { errno };
         let directory = open(format!("/proc/{}", process.pid), DIRECTORY, Mode::empty()).map_err(gone)?;
-        let start = Stat::read(directory.as_fd()).map_err(gone)?.start;
-        if start == process.start { Ok(Open { pid: process.pid, directory }) } else { Err(Errno::SRCH) }
+        // The kernel may have forgotten the directory that was read, and made another one for the same process.
+        let same = rustix::fs::fstat(&directory).map_err(gone)?.st_ino == process.entry
+            || Stat::read(directory.as_fd()).map_err(gone)?.start == process.start;
+        if same { Ok(Open { pid: process.pid, directory }) } else { Err(Errno::SRCH) }
     }
 
     /// What a file of it holds, of at most some 4 KiB more than `most` bytes.

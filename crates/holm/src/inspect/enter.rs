@@ -139,10 +139,8 @@ impl Opened {
     /// Opens what there is by the directory of a process.
     fn by(directory: OwnedFd, pid: u32) -> Result<Opened, Error> {
         let mut opened = Opened::empty(format!("process {pid}"));
-        let links =
-            openat(&directory, c"ns", DIRECTORY, Mode::empty()).map_err(|errno| refused("namespaces", errno))?;
         for (link, kind) in LINKS.into_iter().zip(Namespace::ALL) {
-            match openat(&links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            match openat(&directory, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
                 Ok(namespace) => opened.take(kind, namespace)?,
                 // The kernel has none of that kind (time before Linux 5.6).
                 Err(Errno::NOENT) => {}
@@ -150,11 +148,13 @@ impl Opened {
             }
         }
         let user = if opened.held(Namespace::User).is_some() { User::Others } else { User::Callers };
-        opened.process = Some(Process::read(pid, directory, user)?);
+        let process = Process::read(pid, directory, user)?;
         let stays = LINKS.into_iter().zip(Namespace::ALL).all(|(link, kind)| {
-            let now = rustix::fs::statat(&links, link, AtFlags::empty()).ok().map(|about| about.st_ino);
+            let now =
+                rustix::fs::statat(&process.open.directory, link, AtFlags::empty()).ok().map(|about| about.st_ino);
             now == opened.held(kind).map_or_else(|| own(kind).ok(), |held| inode(&held.opened))
         });
+        opened.process = Some(process);
         if stays { Ok(opened) } else { Err(Error::Moved) }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Finds {
     most_pins: usize,
     /// Mount namespaces whose mounts are still to be listed, and their numbers for listmount(2).
     pub(super) to_list: Vec<(Place, Option<u64>)>,
+    /// Where threads of the kernel are.
+    pub(super) kernel: Option<[Option<Place>; 8]>,
     /// What sockets have told, by their inodes.
     pub(super) sockets: HashMap<u64, Told>,
 }

@@ -27,8 +27,6 @@ pub struct Live {
 
 /// A process that was read.
 struct Known {
-    /// The number of its directory.
-    entry: u64,
     process: Process,
     /// Whether any of its namespaces is closed to the caller.
     closed: bool,
@@ -54,12 +52,12 @@ impl Live {
     /// /proc can't be listed.
     pub fn update(&mut self) -> std::result::Result<Machine, Error> {
         let entries = self.entries().map_err(Error::Unreadable)?;
-        self.known.retain(|pid, known| entries.get(pid) == Some(&known.entry));
+        self.known.retain(|pid, known| entries.get(pid) == Some(&known.process.entry));
         let new: Vec<u32> = entries.keys().copied().filter(|pid| !self.known.contains_key(pid)).collect();
         let again = self.turn();
         for pid in new.into_iter().chain(again) {
             match process::glance(&self.proc, pid, &mut self.finds) {
-                Ok((process, closed)) => drop(self.known.insert(pid, Known { entry: entries[&pid], process, closed })),
+                Ok((process, closed)) => drop(self.known.insert(pid, Known { process, closed })),
                 // It ended, or not even its name is shown.
                 Err(_) => drop(self.known.remove(&pid)),
             }

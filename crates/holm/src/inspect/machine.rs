@@ -136,6 +136,8 @@ pub struct Process {
     pub uid: u32,
     /// When it started, in clock ticks since the machine did.
     pub start: u64,
+    /// The number of its directory in /proc, for as long as the kernel remembers that: no other process's has it.
+    pub entry: u64,
     /// Where it is, by kind, in the order of [`Namespace::ALL`]; `None` where that couldn't be read.
     pub namespaces: [Option<Place>; 8],
 }
@@ -250,7 +252,7 @@ mod tests {
         let mut namespaces = [None; 8];
         namespaces[position(Namespace::User)] = Some(user);
         namespaces[position(Namespace::Net)] = Some(net);
-        Process { pid, parent: 1, name: "x".into(), uid: 0, start, namespaces }
+        Process { pid, parent: 1, name: "x".into(), uid: 0, start, entry: 0, namespaces }
     }
 
     fn machine() -> Machine {

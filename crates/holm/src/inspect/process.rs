@@ -17,21 +17,22 @@ use std::os::unix::ffi::OsStringExt;
 /// Opening what has no file of its own to be read.
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Links of `/proc/PID/ns`, in the order of [`Namespace::ALL`].
-pub(super) const LINKS: [&CStr; 8] = [c"user", c"cgroup", c"ipc", c"uts", c"net", c"pid", c"time", c"mnt"];
+/// Links in `/proc/PID` to namespaces, in the order of [`Namespace::ALL`].
+pub(super) const LINKS: [&CStr; 8] =
+    [c"ns/user", c"ns/cgroup", c"ns/ipc", c"ns/uts", c"ns/net", c"ns/pid", c"ns/time", c"ns/mnt"];
 const FOR_CHILDREN: [(&CStr, Namespace); 2] =
-    [(c"pid_for_children", Namespace::Pid), (c"time_for_children", Namespace::Time)];
+    [(c"ns/pid_for_children", Namespace::Pid), (c"ns/time_for_children", Namespace::Time)];
 
 /// Reads process `pid`.
 ///
 /// # Errors
 /// It ended meanwhile.
 pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
-    let Found { directory, links, stat, process, mut seen } = find(proc, pid, finds)?;
+    let Found { directory, stat, process, mut closed } = find(proc, pid, finds)?;
     let namespaces = process.namespaces;
-    for (link, kind) in FOR_CHILDREN {
+    for (link, kind) in FOR_CHILDREN.into_iter().filter(|_| !stat.kernel && !closed) {
         let own = namespaces[position(kind)];
-        let place = seen.note(for_children(links.as_fd(), link, kind, own, finds));
+        let place = for_children(Here { directory: directory.as_fd(), pid }, link, kind, own, finds).ok();
         if let Some(place) = place.filter(|_| place != own) {
             finds.hold(place, Holder::Children { pid });
         }
@@ -42,148 +43,170 @@ pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
         threads(proc, directory.as_fd(), pid, &namespaces, finds);
     }
     if !stat.kernel && descriptors::read(proc, directory.as_fd(), pid, &namespaces, finds).is_err() {
-        seen.closed = true;
+        closed = true;
     }
     mounts::list_new(proc, Some(directory.as_fd()), finds);
-    if seen.closed && !stat.zombie {
+    if closed && !stat.zombie {
         finds.machine.unread.processes += 1;
     }
     finds.machine.processes.push(process);
     Ok(())
 }
 
-/// Process `pid` without its threads, descriptors and mounts, and whether any of its namespaces is closed to the caller. One
+/// Process `pid` without its threads, descriptors and mounts, and whether its namespaces are closed to the caller. One
 /// that has ended, and is only waited for, is nowhere.
 ///
 /// # Errors
 /// It ended meanwhile.
 pub(super) fn glance(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<(Process, bool)> {
-    let Found { mut process, seen, stat, .. } = find(proc, pid, finds)?;
+    let Found { mut process, closed, stat, .. } = find(proc, pid, finds)?;
     if stat.zombie {
         process.namespaces = [None; 8];
     }
-    Ok((process, seen.closed && !stat.zombie))
+    Ok((process, closed && !stat.zombie))
 }
 
 /// A process, and what more of it is read by.
 struct Found {
     directory: OwnedFd,
-    links: OwnedFd,
     stat: Stat,
     process: Process,
-    seen: Seen,
+    closed: bool,
 }
 
 fn find(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<Found> {
     let directory = openat(proc, number(pid).as_c_str(), DIRECTORY, Mode::empty())?;
     let mut stat = Stat::read(directory.as_fd())?;
-    let uid = rustix::fs::fstat(&directory)?.st_uid;
-    let links = openat(&directory, c"ns", DIRECTORY, Mode::empty())?;
-    let mut seen = Seen::default();
-    let namespaces = namespaces(links.as_fd(), &mut seen, finds);
-    let (parent, name, start) = (stat.parent, std::mem::take(&mut stat.name), stat.start);
-    Ok(Found { directory, links, stat, process: Process { pid, parent, name, uid, start, namespaces }, seen })
-}
-
-/// Whether anything was refused.
-#[derive(Default)]
-struct Seen {
-    closed: bool,
-}
-
-impl Seen {
-    fn note(&mut self, found: Result<Place>) -> Option<Place> {
-        self.closed |= matches!(found, Err(Errno::ACCESS | Errno::PERM));
-        found.ok()
-    }
-}
-
-/// Where a process or a thread is, by the links of its `ns` directory.
-fn namespaces(links: BorrowedFd<'_>, seen: &mut Seen, finds: &mut Finds) -> [Option<Place>; 8] {
-    let user = match user(links, finds) {
-        Ok(user) => user,
-        Err(errno) => User { place: seen.note(Err(errno)), others: Way::Text, _held: None },
+    let about = rustix::fs::fstat(&directory)?;
+    let here = Here { directory: directory.as_fd(), pid };
+    let namespaces = match finds.kernel.filter(|_| stat.kernel) {
+        Some(known) => here.of_kernel(known, finds),
+        None => here.namespaces(finds),
     };
-    let mut places = [user.place; 8];
-    for ((place, link), kind) in places.iter_mut().zip(LINKS).zip(Namespace::ALL).skip(1) {
-        *place = seen.note(namespace(links, link, kind, user.others, finds));
+    let closed = matches!(namespaces, Err(Errno::ACCESS | Errno::PERM));
+    let namespaces = namespaces.unwrap_or_default();
+    if stat.kernel && namespaces.iter().all(Option::is_some) {
+        finds.kernel.get_or_insert(namespaces);
     }
-    places
+    let (parent, name, start) = (stat.parent, std::mem::take(&mut stat.name), stat.start);
+    let (uid, entry) = (about.st_uid, about.st_ino);
+    Ok(Found { directory, stat, process: Process { pid, parent, name, uid, start, entry, namespaces }, closed })
 }
 
-/// How a namespace is looked up. All ways lead to the same; the one that most likely takes the fewest calls is chosen.
-#[derive(Debug, Clone, Copy)]
+/// How a namespace is looked up. All ways lead to the same; the one that most likely takes the least time is chosen.
+#[derive(Debug)]
 enum Way {
     /// By the inode in the text of the link, which is enough if it is one of the first.
     Text,
     /// By its number.
     Number,
-    /// By opening it.
-    Open,
+    /// By opening it: the process itself is asked, or without that (before Linux 6.11) the link followed.
+    Open(Option<OwnedFd>),
 }
 
 /// A process's user namespace. Beside a new one the others are most likely new, too; beside one that was made, not the first.
 struct User {
-    place: Option<Place>,
+    place: Place,
     others: Way,
     /// Held open while those that it owns are asked: the kernel needn't make its inode for each.
     _held: Option<OwnedFd>,
 }
 
-fn user(links: BorrowedFd<'_>, finds: &mut Finds) -> Result<User> {
-    let (link, inode) = (LINKS[0], inode(links, LINKS[0])?);
-    if let Some(known) = finds.lasting(inode) {
-        return Ok(User { place: Some(known), others: Way::Text, _held: None });
-    }
-    if finds.by_inode(inode).is_some() {
-        let place = namespace(links, link, Namespace::User, Way::Number, finds)?;
-        return Ok(User { place: Some(place), others: Way::Number, _held: None });
-    }
-    let file = openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let place = finds.take(file.as_fd(), Some(Namespace::User))?;
-    Ok(User { place: Some(place), others: Way::Open, _held: Some(file) })
+/// The directory in /proc of a process or a thread.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    directory: BorrowedFd<'a>,
+    pid: u32,
 }
 
-/// The namespace that a link of `/proc/PID/ns` leads to, which has this kind.
-fn namespace(links: BorrowedFd<'_>, link: &CStr, kind: Namespace, way: Way, finds: &mut Finds) -> Result<Place> {
-    let by_number = |finds: &Finds| ask::id_of_link(links, link).ok().and_then(|id| finds.by_id(id));
-    let known = match way {
-        Way::Text => {
-            let inode = inode(links, link)?;
-            finds.lasting(inode).or_else(|| finds.by_inode(inode).and_then(|_| by_number(finds)))
+impl Here<'_> {
+    /// Where it is.
+    ///
+    /// # Errors
+    /// Its namespaces are closed to the caller, all of them.
+    fn namespaces(self, finds: &mut Finds) -> Result<[Option<Place>; 8]> {
+        let user = match self.user(finds) {
+            // The kernel has one rule for all (ptrace(2), "access mode checking").
+            Err(closed @ (Errno::ACCESS | Errno::PERM)) => return Err(closed),
+            user => user.ok(),
+        };
+        let mut places = [user.as_ref().map(|user| user.place); 8];
+        let others = user.as_ref().map_or(&Way::Text, |user| &user.others);
+        for ((place, link), kind) in places.iter_mut().zip(LINKS).zip(Namespace::ALL).skip(1) {
+            *place = self.namespace(link, kind, others, finds).ok();
         }
-        Way::Number => by_number(finds),
-        Way::Open => None,
-    };
-    match known {
-        Some(known) => Ok(known),
-        // What is opened may be another one by now; then that is where the process is.
-        None => {
-            let file = openat(links, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-            finds.take(file.as_fd(), Some(kind))
+        Ok(places)
+    }
+
+    /// Where a thread of the kernel is, another of which is at `known`: with that, but for mounts, since devtmpfs has its own.
+    fn of_kernel(self, known: [Option<Place>; 8], finds: &mut Finds) -> Result<[Option<Place>; 8]> {
+        let mut places = known;
+        places[position(Namespace::Mount)] = Some(self.namespace(c"ns/mnt", Namespace::Mount, &Way::Text, finds)?);
+        Ok(places)
+    }
+
+    fn user(self, finds: &mut Finds) -> Result<User> {
+        let inode = inode(self.directory, LINKS[0])?;
+        if let Some(known) = finds.lasting(inode) {
+            return Ok(User { place: known, others: Way::Text, _held: None });
+        }
+        if finds.by_inode(inode).is_some() {
+            let place = self.namespace(LINKS[0], Namespace::User, &Way::Number, finds)?;
+            return Ok(User { place, others: Way::Number, _held: None });
+        }
+        let process = descriptors::open_same(self.directory, self.pid);
+        let file = self.open(LINKS[0], Namespace::User, process.as_ref())?;
+        let place = finds.take(file.as_fd(), Some(Namespace::User))?;
+        Ok(User { place, others: Way::Open(process), _held: Some(file) })
+    }
+
+    /// The namespace of this kind, to which `link` leads.
+    fn namespace(self, link: &CStr, kind: Namespace, way: &Way, finds: &mut Finds) -> Result<Place> {
+        let known = match way {
+            Way::Text => by_text(self.directory, link, finds)?,
+            Way::Number => by_number(self.directory, link, finds),
+            Way::Open(_) => None,
+        };
+        let process = if let Way::Open(process) = way { process.as_ref() } else { None };
+        match known {
+            Some(known) => Ok(known),
+            // What is opened may be another one by now; then that is where the process is.
+            None => finds.take(self.open(link, kind, process)?.as_fd(), Some(kind)),
         }
     }
+
+    /// Opens a namespace. `process`, where it is open, takes two thirds of the time that the link does.
+    fn open(self, link: &CStr, kind: Namespace, process: Option<&OwnedFd>) -> Result<OwnedFd> {
+        match process.map(|process| ask::of_process(process.as_fd(), kind.flag())) {
+            Some(Ok(file)) => Ok(file),
+            _ => openat(self.directory, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()),
+        }
+    }
+}
+
+fn by_text(directory: BorrowedFd<'_>, link: &CStr, finds: &Finds) -> Result<Option<Place>> {
+    let inode = inode(directory, link)?;
+    let lasting = finds.lasting(inode);
+    Ok(lasting.or_else(|| finds.by_inode(inode).and_then(|_| by_number(directory, link, finds))))
+}
+
+fn by_number(directory: BorrowedFd<'_>, link: &CStr, finds: &Finds) -> Option<Place> {
+    ask::id_of_link(directory, link).ok().and_then(|id| finds.by_id(id))
 }
 
 /// The namespace of a process's next children, which most often is its own.
-fn for_children(
-    links: BorrowedFd<'_>,
-    link: &CStr,
-    kind: Namespace,
-    own: Option<Place>,
-    finds: &mut Finds,
-) -> Result<Place> {
-    let inode = inode(links, link)?;
+fn for_children(here: Here<'_>, link: &CStr, kind: Namespace, own: Option<Place>, finds: &mut Finds) -> Result<Place> {
+    let inode = inode(here.directory, link)?;
     match own.filter(|&own| finds.machine.namespaces[own].inode == inode) {
         Some(own) => Ok(own),
-        None => namespace(links, link, kind, Way::Text, finds),
+        None => here.namespace(link, kind, &Way::Text, finds),
     }
 }
 
 /// The inode that the text of a link to a namespace tells.
-fn inode(links: BorrowedFd<'_>, link: &CStr) -> Result<u64> {
+fn inode(directory: BorrowedFd<'_>, link: &CStr) -> Result<u64> {
     let mut text = [MaybeUninit::uninit(); 64];
-    let (text, _) = rustix::fs::readlinkat_raw(links, link, &mut text)?;
+    let (text, _) = rustix::fs::readlinkat_raw(directory, link, &mut text)?;
     Namespace::of_link(text).map(|(_, inode)| inode).ok_or(Errno::INVAL)
 }
 
@@ -192,9 +215,9 @@ fn threads(proc: &Proc, directory: BorrowedFd<'_>, pid: u32, process: &[Option<P
     let Ok(tasks) = openat(directory, c"task", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else { return };
     for tid in numbers(tasks.as_fd()).into_iter().filter(|tid| *tid != pid) {
         let Ok(thread) = openat(&tasks, number(tid).as_c_str(), DIRECTORY, Mode::empty()) else { continue };
-        let Ok(links) = openat(&thread, c"ns", DIRECTORY, Mode::empty()) else { continue };
+        let here = Here { directory: thread.as_fd(), pid: tid };
         for (link, kind) in LINKS.into_iter().zip(Namespace::ALL).chain(FOR_CHILDREN) {
-            match namespace(links.as_fd(), link, kind, Way::Text, finds) {
+            match here.namespace(link, kind, &Way::Text, finds) {
                 Ok(place) if Some(place) != process[position(kind)] => finds.hold(place, Holder::Thread { pid, tid }),
                 _ => {}
             }

@@ -21,6 +21,8 @@ const ROOT: u64 = u64::MAX;
 const SB_BASIC: u64 = 1;
 const MNT_ROOT: u64 = 8;
 const MNT_POINT: u64 = 0x10;
+/// The first numbers there, the magic number among them, have so many bytes.
+const NUMBERS: usize = 32;
 /// Where strings begin in the kernel's `struct statmount`.
 const STRINGS: usize = 512;
 
@@ -46,7 +48,7 @@ impl Facts {
 
     /// The magic number of a mount's file system (statfs(2)).
     pub(crate) fn magic(&mut self, namespace: u64, mount: u64) -> Result<u64> {
-        self.read(namespace, mount, SB_BASIC)?;
+        self.read(namespace, mount, SB_BASIC, NUMBERS)?;
         let bytes = self.0[24..32].try_into().map_err(|_| Errno::INVAL)?;
         Ok(u64::from_ne_bytes(bytes))
     }
@@ -57,7 +59,7 @@ impl Facts {
     /// EOVERFLOW: they have more than 1 MiB.
     pub(crate) fn paths(&mut self, namespace: u64, mount: u64) -> Result<(&[u8], &[u8])> {
         // Paths may be longer than what open(2) takes, but are not without end.
-        while let Err(errno) = self.read(namespace, mount, MNT_ROOT | MNT_POINT) {
+        while let Err(errno) = self.read(namespace, mount, MNT_ROOT | MNT_POINT, self.0.len()) {
             if errno != Errno::OVERFLOW || self.0.len() > STRINGS + (1 << 20) {
                 return Err(errno);
             }
@@ -74,10 +76,11 @@ impl Facts {
         rest.split(|&byte| byte == 0).next().ok_or(Errno::INVAL)
     }
 
-    fn read(&mut self, namespace: u64, mount: u64, wanted: u64) -> Result<()> {
+    /// Has at most `room` bytes written.
+    fn read(&mut self, namespace: u64, mount: u64, wanted: u64, room: usize) -> Result<()> {
         let request = Request { size: size_of::<Request>() as u32, spare: 0, mount, parameter: wanted, namespace };
-        let arguments = [&raw const request as usize, self.0.as_mut_ptr() as usize, self.0.len(), 0, 0, 0];
-        // SAFETY: a struct of the size it tells to read, and as many bytes as told to write, alive for the call.
+        let arguments = [&raw const request as usize, self.0.as_mut_ptr() as usize, room.min(self.0.len()), 0, 0, 0];
+        // SAFETY: a struct of the size it tells to read, and as many bytes as told to write, which there are, alive for the call.
         check(unsafe { raw::syscall(SYS_STATMOUNT, arguments) })?;
         let mask = self.0[8..16].try_into().map_err(|_| Errno::INVAL)?;
         if u64::from_ne_bytes(mask) & wanted == wanted { Ok(()) } else { Err(Errno::NOENT) }

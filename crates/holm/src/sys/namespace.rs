@@ -149,6 +149,25 @@ pub(crate) fn beside(namespace: BorrowedFd<'_>, direction: Direction) -> Result<
     Ok((info.id, unsafe { OwnedFd::from_raw_fd(made as i32) }))
 }
 
+/// The namespace of the kind `flag` (CLONE_NEW*) that a process is in (`PIDFD_GET_NET_NAMESPACE` and its like, Linux 6.11).
+///
+/// # Errors
+/// ESRCH: it ended. EACCES: it is closed to the caller. ENOTTY, EINVAL: an older kernel.
+pub(crate) fn of_process(process: BorrowedFd<'_>, flag: u64) -> Result<OwnedFd> {
+    let request = match flag as i32 {
+        libc::CLONE_NEWCGROUP => 0xff01,
+        libc::CLONE_NEWIPC => 0xff02,
+        libc::CLONE_NEWNS => 0xff03,
+        libc::CLONE_NEWNET => 0xff04,
+        libc::CLONE_NEWPID => 0xff05,
+        libc::CLONE_NEWTIME => 0xff07,
+        libc::CLONE_NEWUSER => 0xff09,
+        libc::CLONE_NEWUTS => 0xff0a,
+        _ => return Err(Errno::INVAL),
+    };
+    ask_descriptor(process, request)
+}
+
 /// The network namespace of a socket (`SIOCGSKNS`, socket(7)).
 ///
 /// # Errors
