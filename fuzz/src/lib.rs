@@ -25,6 +25,11 @@ pub fn profile(bytes: &[u8]) {
     let _ = parsers::profile(bytes);
 }
 
+/// What engines keep about containers.
+pub fn containers(bytes: &[u8]) {
+    let _ = parsers::containers(bytes);
+}
+
 /// A recipe of a root.
 pub fn recipe(bytes: &[u8]) {
     let _ = parsers::recipe(bytes);

@@ -41,7 +41,7 @@ pub(crate) fn run(matches: &ArgMatches, parent: supervise::Parent) -> ExitCode {
 fn open(matches: &ArgMatches) -> Result<(Opened, Vec<Closed>, Spec), Vec<Fault>> {
     let target = matches.get_one::<OsString>("target").map(OsString::as_os_str).unwrap_or_default();
     let wish = wish(matches)?;
-    let opened = find::open(target)?;
+    let opened = find::open(target, matches.get_one("started").copied())?;
     let closed = if wish.parts.contains(&Part::Groups) { opened.closed_groups() } else { Vec::new() };
     if let Some(closed) = closed.first()
         && matches.value_source("take") == Some(ValueSource::CommandLine)

@@ -1,5 +1,6 @@
 //! What reads text that somebody wrote, as entries for tests that feed it anything.
 
+use crate::see::containers;
 use crate::{operations, profile, values};
 use holm::model::seccomp::Filter;
 use std::ffi::{OsStr, OsString};
@@ -14,6 +15,11 @@ pub fn profile(bytes: &[u8]) -> bool {
 /// Whether a recipe of these bytes is one.
 pub fn recipe(bytes: &[u8]) -> bool {
     crate::root::recipe::parse(bytes.to_vec(), Path::new("recipe")).is_ok()
+}
+
+/// Whether these bytes are a list of podman's that names a container, or a file of Docker's that does.
+pub fn containers(bytes: &[u8]) -> [bool; 2] {
+    [!containers::podman(bytes).is_empty(), containers::docker(bytes).is_some()]
 }
 
 /// The filter that a document in OCI's form says.

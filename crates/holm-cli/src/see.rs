@@ -6,6 +6,7 @@
 pub(crate) mod arguments;
 mod caps;
 mod compare;
+pub(crate) mod containers;
 pub(crate) mod doctor;
 mod json;
 mod list;

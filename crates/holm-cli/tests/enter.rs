@@ -376,5 +376,20 @@ fn a_container_is_entered_by_the_start_of_its_id() {
     std::fs::write(group.0.join("cgroup.procs"), &pid).expect("root may");
     let (text, errors, code) = entered(&[&start, "hostname"]);
     assert_eq!((text.as_str(), code), ("contained\n", Some(0)), "{errors}");
+
+    // The engine's own file tells its name.
+    let (scratch, name) = (Scratch::new("engine"), own_name("sea"));
+    let kept = scratch.join("docker/containers").join(&id);
+    std::fs::create_dir_all(&kept).expect("scratch is ours");
+    std::fs::write(kept.join("config.v2.json"), format!("{{\"ID\":\"{id}\",\"Name\":\"/{name}\"}}"))
+        .expect("scratch is ours");
+    let by_name =
+        |arguments: &[&str]| told(&output(Command::new(holm()).args(arguments).env("XDG_DATA_HOME", scratch.path())));
+    let (text, errors, code) = by_name(&["enter", &name, "hostname"]);
+    assert_eq!((text.as_str(), code), ("contained\n", Some(0)), "{errors}");
+    // It leads the namespace.
+    std::fs::write(group.0.join("cgroup.procs"), place.owner().to_string()).expect("root may");
+    let (text, ..) = by_name(&["ls", "--made-by", "docker", "--kind", "uts", "--columns", "made-by"]);
+    assert!(text.contains(&format!("docker {} ({name})\n", &id[..12])), "{text}");
     drop(place);
 }

@@ -63,6 +63,18 @@ fn profiles_of_any_bytes_are_taken_or_refused() {
 }
 
 #[test]
+fn files_of_engines_name_containers_or_are_not_believed() {
+    let seeds: [&[u8]; 2] =
+        [b"[{\"id\":\"4f5e\",\"names\":[\"web\"],\"flags\":{}}]", b"{\"ID\":\"4f5e\",\"Name\":\"/web\",\"State\":{}}"];
+    feed(
+        &seeds,
+        &["[", "{", "null", "\"names\":", "\"id\":", "\"ID\":7", "1e99", "\\u0000"],
+        2000,
+        entries::containers,
+    );
+}
+
+#[test]
 fn recipes_of_any_bytes_are_taken_or_refused() {
     let seed = b"source = \"debian:s\"\nvariant = \"minbase\"\npackages = [\"a=1\"]\nrun = ['''a''']\nuser = \"a:b\"\n[env]\nA = \"b\"\n\
         [[files]]\nat = \"/a\"\nfrom = \"b\"\nmode = \"644\"\n";

@@ -110,7 +110,7 @@ fn machine() -> Made {
     made.root(700, "overlay", "overlay", "/");
     made.facts.maps.insert(web[0].unwrap_or_default(), "ids 0=100000 x 65536".to_owned());
     for place in web.into_iter().flatten().filter(|place| *place > 7) {
-        made.facts.makers.insert(place, Maker { tool: Tool::Holm, name: String::new() });
+        made.facts.makers.insert(place, Maker { tool: Tool::Holm, name: String::new(), called: None });
     }
     let inner = made.set(web, &[User, Mount], 4_026_532_210);
     made.process(720, "bwrap", inner);

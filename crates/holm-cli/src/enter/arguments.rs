@@ -60,6 +60,11 @@ pub(crate) fn command() -> Command {
             single("user", "USER", "root, UID or UID:GID inside [default: the one there]")
                 .value_parser(value_parser!(String)),
         )
+        .arg(
+            single("started", "TICKS", "Enter only a process that started then, as field 22 of /proc/PID/stat")
+                .value_parser(value_parser!(u64))
+                .hide(true),
+        )
         .arg(single("seccomp", "FILTER", "System calls: default, strict, none, or a file in OCI's JSON form"))
         .arg(single("chdir", "DIR", "Start in this directory inside [default: the one there, else /]"))
         .arg(repeated("env", "NAME[=VALUE]", "Set a variable, or pass the caller's value on"))

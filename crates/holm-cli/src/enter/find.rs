@@ -3,12 +3,13 @@
 
 use super::refused;
 use crate::report::Fault;
+use crate::see::containers::{Names, is_container};
 use crate::see::sandboxes::{Known, known};
 use crate::see::{self, fault};
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
 use holm::inspect::machine::{Found, Machine, Place, Process};
-use holm::inspect::maker::{Tool, maker};
+use holm::inspect::maker::maker;
 use holm::inspect::read::open_namespace;
 use holm::inspect::reopen::reopen;
 use holm::model::namespace::Namespace;
@@ -16,9 +17,12 @@ use holm::model::text::{cause, name};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Opens what `target` names.
-pub(crate) fn open(target: &OsStr) -> Result<Opened, Vec<Fault>> {
+/// Opens what `target` names. Whoever knows when a process started means that one, by its pid, and no sandbox of it.
+pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<Fault>> {
     let text = target.to_string_lossy();
+    if let (Some(start), Ok(pid)) = (started, text.parse()) {
+        return Opened::process(pid, Some(start)).map_err(|error| vec![refused(target, &error)]);
+    }
     if text.contains('/') {
         return file(target);
     }
@@ -82,17 +86,20 @@ fn several(text: &str, pids: impl Iterator<Item = u32>) -> Vec<Fault> {
     vec![fault(message, "name one by its pid")]
 }
 
-/// The container, unit or application whose name this is, or whose id begins with it.
+/// The container, unit or application whose name this is, or whose id begins with it. The name of a container is what the files
+/// of its engine say, which nobody inside can write.
 fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fault>> {
+    let names = Names::default();
+    let ids: Vec<&str> = (text.len() >= LEAST).then_some(text).into_iter().chain(names.ids(text)).collect();
     let mut found: Vec<(String, &'a Process)> = Vec::new();
     for process in &machine.processes {
         let Some(clues) = Open::new(process).ok().map(|open| open.clues()) else { continue };
         let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
-        let matches = match maker.tool {
-            Tool::Docker | Tool::Podman | Tool::Containerd => text.len() >= LEAST && is_start(text, &maker.name),
-            _ => maker.name == text,
+        let part = match is_container(maker.tool) {
+            true => ids.iter().copied().find(|id| is_start(id, &maker.name)),
+            false => Some(text).filter(|text| maker.name == *text),
         };
-        let place = if matches { place(&clues.groups, text) } else { None };
+        let place = part.and_then(|part| place(&clues.groups, part));
         found.extend(place.map(|place| (place, process)));
     }
     // The oldest process of each place.

@@ -26,7 +26,9 @@ pub(crate) fn document(machine: &Machine, places: &[Place], makers: &HashMap<Pla
 
 fn namespace(machine: &Machine, place: Place, makers: &HashMap<Place, Maker>) -> Value {
     let found = &machine.namespaces[place];
-    let made_by = makers.get(&place).map(|maker| json!({ "tool": maker.tool.name(), "name": maker.name }));
+    let made_by = makers
+        .get(&place)
+        .map(|maker| json!({ "tool": maker.tool.name(), "name": maker.name, "called": maker.called }));
     json!({
         "kind": found.kind.name(),
         "inode": found.inode,

@@ -1,5 +1,6 @@
 //! Processes and namespaces that a command names, and who made what.
 
+use super::containers::Names;
 use super::fault;
 use super::screen::Screen;
 use crate::report::Fault;
@@ -26,8 +27,9 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
     let led: Vec<(Place, &Process)> = others.filter_map(|place| Some((place, machine.leader(place)?))).collect();
     let leaders: BTreeMap<u32, &Process> = led.iter().map(|(_, leader)| (leader.pid, *leader)).collect();
     let leaders: Vec<&Process> = leaders.into_values().collect();
+    let names = Names::default();
     let ask = |leaders: &[&Process]| -> HashMap<u32, Maker> {
-        leaders.iter().filter_map(|leader| Some((leader.pid, maker_by(leader)?))).collect()
+        leaders.iter().filter_map(|leader| Some((leader.pid, named(leader, &names)?))).collect()
     };
     // Two at a time, as they were read.
     let (first, second) = leaders.split_at(leaders.len() / 2);
@@ -49,7 +51,12 @@ const ALONE: usize = 16;
 
 /// Who made the namespaces of a process.
 pub(crate) fn maker_by(leader: &Process) -> Option<Maker> {
-    maker(&Open::new(leader).ok()?.clues())
+    named(leader, &Names::default())
+}
+
+fn named(leader: &Process, names: &Names) -> Option<Maker> {
+    let made = maker(&Open::new(leader).ok()?.clues())?;
+    Some(Maker { called: names.of(&made).map(str::to_owned), ..made })
 }
 
 /// A process as `5709/72 sleep`: its pid as the caller's pid namespace shows it, then as those further down do.

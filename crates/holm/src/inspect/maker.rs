@@ -12,6 +12,8 @@ pub struct Maker {
     pub tool: Tool,
     /// Its name for what it made: the start of a container's id, a unit, an application. Empty if there is none.
     pub name: String,
+    /// What a person calls the container; it isn't told by a process.
+    pub called: Option<String>,
 }
 
 /// A program that makes namespaces.
@@ -55,7 +57,10 @@ impl Tool {
 impl fmt::Display for Maker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.tool.name())?;
-        if self.name.is_empty() { Ok(()) } else { write!(f, " {}", self.name) }
+        if !self.name.is_empty() {
+            write!(f, " {}", self.name)?;
+        }
+        self.called.as_ref().map_or(Ok(()), |called| write!(f, " ({called})"))
     }
 }
 
@@ -81,7 +86,7 @@ pub fn maker(clues: &Clues) -> Option<Maker> {
 }
 
 fn made(tool: Tool, name: &str) -> Maker {
-    Maker { tool, name: name.to_owned() }
+    Maker { tool, name: name.to_owned(), called: None }
 }
 
 /// The container that the path of a control group is of.
