@@ -57,6 +57,9 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.tmux(&["capture-pane", "-p"]));
+        }
         let mut command = Command::new("tmux");
         command.args(["-L", "holm-test", "kill-server"]).env("TMUX_TMPDIR", self.scratch.path());
         let _ = command.stderr(Stdio::null()).status();
@@ -161,7 +164,7 @@ fn a_process_is_killed_after_a_yes_only() {
     window.expect(&["holm top: "]);
     // Without a choice there is nobody to be killed, and of the host's set it isn't the first process.
     window.keys(&["Escape"]);
-    window.expect(&["namespaces, by pid"]);
+    window.expect(&["\nA     -  "]);
     window.keys(&["Home", "k"]);
     window.expect(&["choose a process: Enter"]);
 }
@@ -198,6 +201,29 @@ fn a_sandbox_of_holms_is_told_with_what_was_asked_for() {
     window.expect(&["SET   USER"]);
     only(&window, &testkit::init_of(sandbox.child.id()));
     window.expect(&["made by holm", "sh -c echo; exec sleep 61.75; root host; timeout=2m; runs for "]);
+}
+
+#[test]
+fn a_shell_in_a_sandbox_has_the_terminal_until_it_ends() {
+    let mut command = testkit::run();
+    command.args(["--hostname", "island", "sh", "-c", "echo; exec sleep 62.75"]);
+    let sandbox = Running::ready(&mut command);
+    let window = Window::new("top-enter", 120, "holm top");
+    window.expect(&["SET   USER"]);
+    window.keys(&["e"]);
+    window.expect(&["choose a process: Enter shows those of the set"]);
+    only(&window, &testkit::init_of(sandbox.child.id()));
+    window.keys(&["e"]);
+    within(15, "a prompt", || {
+        let shown = window.tmux(&["capture-pane", "-p"]);
+        shown.trim_end() == if testkit::is_root() { "#" } else { "$" }
+    });
+    window.keys(&["echo in $(hostname) $((40 + 2))", "Enter"]);
+    window.expect(&["in island 42"]);
+    window.keys(&["exit", "Enter"]);
+    window.expect(&["SET   USER", "made by holm"]);
+    window.keys(&["q"]);
+    window.expect(&["status 0", "same"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `holm top`: who shares what, live.
 //!
 //! Once a second the reading is brought up to date (`holm::inspect::live`) and the screen drawn; in between only keys are
-//! waited for. The terminal is as it was before when the view ends: by a key, by a signal, by a failure, and by a panic, too.
+//! waited for. A shell that is asked for has the terminal meanwhile. The terminal is as it was before when the view ends: by a key, by a signal, by a failure, and by a panic, too.
 
 mod details;
 mod draw;
@@ -13,12 +13,15 @@ use super::screen::Screen;
 use crate::report::{self, Fault};
 use holm::inspect::live::Live;
 use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use state::{Next, State};
 use std::io::{self, IsTerminal};
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -90,14 +93,38 @@ fn show(terminal: &mut ratatui::DefaultTerminal, live: &mut Live, signal: &Atomi
             return Ok(ExitCode::from(128 + SIGHUP as u8));
         }
         changed = event::poll(Duration::ZERO)?;
-        if changed
-            && let Event::Key(key) = event::read()?
-            && state.key(key) == Next::Leave
-        {
-            return Ok(ExitCode::SUCCESS);
+        if changed && let Event::Key(key) = event::read()? {
+            match state.key(key) {
+                Next::Stay => {}
+                Next::Leave => return Ok(ExitCode::SUCCESS),
+                Next::Enter { pid, start } => {
+                    enter(terminal, pid, start)?;
+                    next = Instant::now();
+                }
+            }
         }
     }
 }
+
+/// Leaves the screen to a shell where a process is, and comes back when that ends.
+fn enter(terminal: &mut ratatui::DefaultTerminal, pid: u32, start: u64) -> io::Result<()> {
+    terminal.show_cursor()?;
+    ratatui::try_restore()?;
+    // Its pid may be another's by the time that it is looked up.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("holm").args(["enter", "--started", &start.to_string(), &pid.to_string()]);
+    // What went wrong was said, and is to be read.
+    if command.status()?.code() == Some(OWN_FAILURE) {
+        eprintln!("press Enter to go back");
+        io::stdin().read_line(&mut String::new())?;
+    }
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    terminal.clear()
+}
+
+/// The exit code of a failure of holm's own.
+const OWN_FAILURE: i32 = 125;
 
 /// What a wait for keys ends with.
 enum Keys {

@@ -25,6 +25,7 @@ const HELP: &[&str] = &[
     "/        only rows with this text in a name,",
     "         or with this pid or letter",
     "s        sort by pid, processes, name",
+    "e        a shell there; exit comes back",
     "k, K     send SIGTERM, SIGKILL; asks first",
     "q        quit",
     "",
@@ -105,7 +106,7 @@ fn footer(state: &State) -> String {
         Mode::Filter => format!("/{}", state.screen.text(&state.filter)),
         Mode::Help => "any key: back".to_owned(),
         Mode::Look if !state.message.is_empty() => state.message.clone(),
-        Mode::Look => "q quit  ? help  / filter  s sort  Tab tree  Enter processes  k kill".to_owned(),
+        Mode::Look => "q quit  ? help  / filter  s sort  Tab tree  Enter processes  e enter  k kill".to_owned(),
     }
 }
 

@@ -16,6 +16,11 @@ use std::os::fd::OwnedFd;
 pub(super) enum Next {
     Stay,
     Leave,
+    /// A shell where this process is, which started then.
+    Enter {
+        pid: u32,
+        start: u64,
+    },
 }
 
 /// What keys are for.
@@ -136,9 +141,20 @@ impl State {
             Mode::Ask(question) => self.answer(&question, key.code),
             Mode::Help => {}
             Mode::Look if key.code == KeyCode::Char('q') => return Next::Leave,
+            Mode::Look if key.code == KeyCode::Char('e') => return self.enter(),
             Mode::Look => self.command(key.code),
         }
         Next::Stay
+    }
+
+    fn enter(&mut self) -> Next {
+        match self.meant() {
+            Ok(&Process { pid, start, .. }) => Next::Enter { pid, start },
+            Err(cause) => {
+                self.message = cause.to_owned();
+                Next::Stay
+            }
+        }
     }
 
     fn command(&mut self, key: KeyCode) {
