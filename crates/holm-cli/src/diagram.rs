@@ -1,13 +1,14 @@
 //! `holm diagram` and `holm run --diagram`: a picture, and what writes it in a format.
 //!
 //! [`machine`] makes the picture of what there is, [`sandbox`] that of what a plan would make; both are [`picture::Picture`]s.
-//! [`svg`] and [`html`] place its boxes by [`layout`]; [`dot`] and [`mermaid`] leave that to others and write a [`graph`].
+//! [`svg`] and [`html`] place its boxes by [`layout`] and lines by [`lines`]; [`dot`] and [`mermaid`] leave that to others and write a [`graph`].
 
 mod dot;
 mod facts;
 mod graph;
 mod html;
 mod layout;
+mod lines;
 mod machine;
 mod mermaid;
 mod owners;

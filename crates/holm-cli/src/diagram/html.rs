@@ -7,7 +7,7 @@ use super::svg::{self, Place, escape};
 const STYLE: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
 /// SHA-256 of the script, in base 64.
-pub(super) const SCRIPT_HASH: &str = "3WqMmczZU3EulUol5SfsZN6oTAEQclAC5aKbB+ZAQx8=";
+pub(super) const SCRIPT_HASH: &str = "5Cc+omgHEyEtKEhKSYrU/d58iHolDa6ZNmaM19aUsK0=";
 
 /// The page.
 pub(crate) fn write(picture: &Picture) -> String {

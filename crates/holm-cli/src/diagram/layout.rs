@@ -9,9 +9,9 @@ use crate::see::width::columns;
 /// Between the border of an area and what is in it.
 pub(crate) const PAD: usize = 12;
 /// Between areas.
-const GAP: usize = 12;
+pub(crate) const GAP: usize = 12;
 /// Between chips, and between items.
-const SMALL: usize = 5;
+pub(crate) const SMALL: usize = 5;
 /// Below chips, and below items.
 const AFTER: usize = 10;
 /// Heights of a title and of a line about an area, of a chip, and of an item.

@@ -65,12 +65,41 @@ function widen(area, width) {
   if (area.dataset.flow !== "rows") for (const inner of kids(area, "area")) widen(inner, width - 2 * PAD);
 }
 
-// Where an interface is: the middle of its lower border, or that of the outermost box that is collapsed around it, the one that is shown.
-function spot(item) {
-  let shown = item;
-  for (let closed = item.closest(".closed"); closed; closed = closed.parentElement.closest(".closed")) shown = closed;
-  const box = frame(shown).getBoundingClientRect(), whole = part("areas").getBoundingClientRect();
-  return [box.left + box.width / 2 - whole.left, box.bottom - whole.top];
+// Where an interface is, and the way out of the areas that it is in, as lines.rs has it: the middle of its lower border, or that of
+// the outermost box that is collapsed around it, the one that is shown.
+function end(item) {
+  let one = item;
+  for (let closed = item.closest(".closed"); closed; closed = closed.parentElement.closest(".closed")) one = closed;
+  const whole = part("areas").getBoundingClientRect();
+  const box = (group) => frame(group).getBoundingClientRect();
+  const own = box(one), floors = [];
+  const at = [own.left + own.width / 2 - whole.left, own.bottom - whole.top];
+  for (let area = one.parentElement.closest(".area"); area; one = area, area = area.parentElement.closest(".area")) {
+    const { bottom } = box(one), small = one.classList.contains("item");
+    const last = ![...kids(area, "item"), ...kids(area, "area")].some((other) => box(other).top >= bottom);
+    floors.push({ area, left: box(area).left - whole.left + PAD / 2, y: bottom - whole.top + (small ? SMALL : GAP) / 2, small, last });
+  }
+  return { at, floors };
+}
+
+function corners(from, to, number) {
+  const shared = from.floors.find((floor) => to.floors.some((other) => other.area === floor.area));
+  if (!shared) return [from.at, to.at];
+  const beside = (middle) => middle + (number % 3) * 3 - 3;
+  const leave = ({ at, floors }) => {
+    const points = [at];
+    let x = at[0];
+    for (const floor of floors) {
+      const y = floor.small ? floor.y : beside(floor.y);
+      if (floor.area === shared.area || !floor.last) points.push([x, y]);
+      if (floor.area === shared.area) break;
+      if (!floor.last) points.push([x = beside(floor.left), y]);
+    }
+    return points;
+  };
+  const there = leave(from), back = leave(to), ys = [there.at(-1)[1], back.at(-1)[1]];
+  const border = ys[0] === ys[1] ? [] : ys.map((y) => [beside(shared.left), y]);
+  return [...there, ...border, ...back.reverse()];
 }
 
 function all() {
@@ -86,11 +115,10 @@ function all() {
   width = Math.max(width, notes.getBBox().width) + 2 * MARGIN;
   const height = MARGIN + y - GAP + notes.children.length * 18 + MARGIN;
   for (const [name, value] of [["width", width], ["height", height], ["viewBox", `0 0 ${width} ${height}`]]) svg.setAttribute(name, value);
-  for (const line of part("lines").children) {
-    const [one, other] = line.dataset.ends.split(" ").map((end) => spot(svg.querySelector(`[data-end="${end}"]`)));
-    const sag = 24 + Math.abs(one[0] - other[0]) / 12;
-    line.lastElementChild.setAttribute("d", `M${one[0]} ${one[1]}C${one[0]} ${one[1] + sag} ${other[0]} ${other[1] + sag} ${other[0]} ${other[1]}`);
-  }
+  [...part("lines").children].forEach((line, number) => {
+    const [one, other] = line.dataset.ends.split(" ").map((name) => end(svg.querySelector(`[data-end="${name}"]`)));
+    line.lastElementChild.setAttribute("d", "M" + corners(one, other, number).map((point) => point.join(" ")).join("L"));
+  });
 }
 
 function toggle(area, closed) {

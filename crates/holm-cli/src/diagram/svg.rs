@@ -1,7 +1,8 @@
 //! The picture as SVG, from boxes in boxes. Colours are attributes, which every program that shows SVG knows; a style sheet
 //! changes them where the reader wants it dark.
 
-use super::layout::{self, CHIP, ITEM, LINE, PAD, Placed, Spot, TITLE};
+use super::layout::{self, CHIP, GAP, ITEM, LINE, PAD, Placed, SMALL, Spot, TITLE};
+use super::lines::{End, Floor, corners};
 use super::picture::{Chip, Item, Line, Picture, Role, Sharing, What};
 use crate::see::width::columns;
 use holm::model::namespace::Namespace;
@@ -89,7 +90,7 @@ pub(crate) fn drawing(picture: &Picture, place: Place, style: &str) -> String {
     let width = notes.iter().map(|note| columns(note) * 7).fold(wide, usize::max) + 2 * MARGIN;
     let bottom = areas.last().map_or(0, |area| area.y + area.height);
     let height = bottom + notes.len() * NOTE + 2 * MARGIN;
-    let mut drawing = Drawing { text: String::new(), place, ends: HashMap::new() };
+    let mut drawing = Drawing { text: String::new(), place, ends: HashMap::new(), areas: 0 };
     let _ = writeln!(
         drawing.text,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
@@ -97,10 +98,10 @@ pub(crate) fn drawing(picture: &Picture, place: Place, style: &str) -> String {
         escape(&picture.title),
         box_of("paper", width, height, 0, "")
     );
-    areas.iter().for_each(|area| drawing.area(area, 0, 0));
+    areas.iter().for_each(|area| drawing.area(area, 0, 0, &[]));
     let Drawing { mut text, ends, .. } = drawing;
     let _ = writeln!(text, "</g>\n<g id=\"lines\" transform=\"translate({MARGIN} {MARGIN})\">");
-    picture.lines.iter().for_each(|line| write_line(line, &ends, &mut text));
+    picture.lines.iter().enumerate().for_each(|(number, line)| write_line(line, number, &ends, &mut text));
     let _ = writeln!(text, "</g>\n<g id=\"notes\" transform=\"translate({MARGIN} {})\">", MARGIN + bottom);
     for (number, note) in notes.iter().enumerate() {
         text += &line_of("t-", "about", [0, (number + 1) * NOTE], "12", note);
@@ -111,14 +112,20 @@ pub(crate) fn drawing(picture: &Picture, place: Place, style: &str) -> String {
 struct Drawing {
     text: String,
     place: Place,
-    /// Where interfaces are: the middle of their lower border.
-    ends: HashMap<usize, [usize; 2]>,
+    /// Where interfaces are.
+    ends: HashMap<usize, End>,
+    /// How many areas were drawn.
+    areas: usize,
 }
 
 impl Drawing {
-    /// An area whose surroundings begin at `left` and `top`.
-    fn area(&mut self, placed: &Placed<'_>, left: usize, top: usize) {
+    /// An area whose surroundings begin at `left` and `top`, and out of which `way` leads.
+    fn area(&mut self, placed: &Placed<'_>, left: usize, top: usize, way: &[Floor]) {
         let Placed { area, x, y, width, height, .. } = placed;
+        let (left, top) = (left + x, top + y);
+        let out = |floor: Floor| std::iter::once(floor).chain(way.iter().copied()).collect::<Vec<Floor>>();
+        let number = self.areas;
+        self.areas += 1;
         let class = class(area.role);
         let data = match self.place {
             Place::Alone => String::new(),
@@ -142,11 +149,18 @@ impl Drawing {
         area.chips.iter().zip(&placed.chips).for_each(|(chip, spot)| self.chip(chip, *spot));
         for (item, spot) in area.items.iter().zip(&placed.items) {
             if let What::Interface(end) = item.what {
-                self.ends.insert(end, [left + x + spot.x + spot.width / 2, top + y + spot.y + ITEM]);
+                let at = [left + spot.x + spot.width / 2, top + spot.y + ITEM];
+                let last = placed.below.is_empty() && placed.items.iter().all(|other| other.y <= spot.y);
+                let floor = Floor { area: number, left: left + PAD / 2, y: at[1] + SMALL / 2, last };
+                self.ends.insert(end, End { at, way: out(floor) });
             }
             self.item(item, *spot);
         }
-        placed.below.iter().for_each(|inner| self.area(inner, left + x, top + y));
+        for inner in &placed.below {
+            let last = placed.below.iter().all(|other| other.y <= inner.y);
+            let y = top + inner.y + inner.height + GAP / 2;
+            self.area(inner, left, top, &out(Floor { area: number, left: left + PAD / 2, y, last }));
+        }
         self.text += "</g>\n";
     }
 
@@ -203,17 +217,17 @@ impl Drawing {
     }
 }
 
-/// A line between two interfaces, which hangs below them.
-fn write_line(line: &Line, ends: &HashMap<usize, [usize; 2]>, text: &mut String) {
+/// A line between two interfaces.
+fn write_line(line: &Line, number: usize, ends: &HashMap<usize, End>, text: &mut String) {
     let [one, other] = line.ends;
-    let (Some([from_x, from_y]), Some([to_x, to_y])) = (ends.get(&one), ends.get(&other)) else { return };
-    let sag = 24 + from_x.abs_diff(*to_x) / 12;
-    let (low_from, low_to) = (from_y + sag, to_y + sag);
+    let (Some(from), Some(to)) = (ends.get(&one), ends.get(&other)) else { return };
+    let points: Vec<String> = corners(from, to, number).iter().map(|[x, y]| format!("{x} {y}")).collect();
     let _ = writeln!(
         text,
         "<g data-ends=\"{one} {other}\"><title>{}</title><path class=\"veth\" fill=\"none\" stroke=\"#1d4ed8\" stroke-width=\"2\" stroke-opacity=\"0.8\" \
-         stroke-linecap=\"round\" d=\"M{from_x} {from_y}C{from_x} {low_from} {to_x} {low_to} {to_x} {to_y}\"/></g>",
-        escape(&line.text)
+         stroke-linecap=\"round\" stroke-linejoin=\"round\" d=\"M{}\"/></g>",
+        escape(&line.text),
+        points.join("L")
     );
 }
 
