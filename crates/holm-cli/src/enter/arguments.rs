@@ -33,7 +33,7 @@ pub(crate) fn command() -> Command {
         )
         .arg(
             Arg::new("target").value_name("TARGET").required(true).value_parser(OsStringValueParser::new()).help(
-                "A sandbox's name or pid, a process, a container's id or the start of it, a path of a namespace, or its id as in holm ls",
+                "A sandbox's name or pid, a process, a container's name, id or the start of it, a path of a namespace, or its id as in holm ls",
             ),
         )
         .arg(
