@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::server::Server;
 
-/// One suite with one component, `main`, of a server's archive.
+/// One suite of a server's archive.
 pub struct Archive<'s> {
     server: &'s Server,
     /// Address of the archive below the server's, with a slash before it.
@@ -25,7 +25,10 @@ pub struct Archive<'s> {
     pub fields: BTreeMap<&'static str, String>,
     /// Endings of the index's forms.
     pub forms: Vec<&'static str>,
-    packages: Vec<String>,
+    /// What packages are added to.
+    pub component: &'static str,
+    /// Paragraphs of packages by component.
+    packages: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// A key that can sign, good for Debian's archives.
@@ -81,26 +84,25 @@ impl<'s> Archive<'s> {
             suite: suite.to_owned(),
             fields: fields.into(),
             forms: vec![".xz", ".gz"],
-            packages: Vec::new(),
+            component: "main",
+            packages: BTreeMap::from([("main", Vec::new())]),
         }
     }
 
     /// Adds a package whose file has this content; `fields` are lines of its paragraph, such as `Depends: a\n`.
     pub fn add(&mut self, name: &str, version: &str, fields: &str, content: &[u8]) -> &mut Self {
-        let file = format!("pool/main/{name}_{}_amd64.deb", version.replace(':', "%3a"));
+        let file = format!("pool/{}/{name}_{}_amd64.deb", self.component, version.replace(':', "%3a"));
         self.server.put(&format!("{}/{file}", self.base), content);
         let architecture = if fields.contains("Architecture:") { "" } else { "Architecture: amd64\n" };
-        self.packages.push(format!(
-            "Package: {name}\nVersion: {version}\n{architecture}{fields}Filename: {file}\nSize: {}\nSHA256: {}\n",
-            content.len(),
-            hex(content),
-        ));
-        self
+        let (size, hash) = (content.len(), hex(content));
+        self.add_raw(&format!(
+            "Package: {name}\nVersion: {version}\n{architecture}{fields}Filename: {file}\nSize: {size}\nSHA256: {hash}\n"
+        ))
     }
 
     /// Adds a paragraph as it is.
     pub fn add_raw(&mut self, paragraph: &str) -> &mut Self {
-        self.packages.push(paragraph.to_owned());
+        self.packages.entry(self.component).or_default().push(paragraph.to_owned());
         self
     }
 
@@ -109,16 +111,19 @@ impl<'s> Archive<'s> {
     /// # Panics
     /// Memory is short.
     pub fn release(&self) -> String {
-        let packages = self.packages.join("\n");
-        let mut list =
-            format!("SHA256:\n {} {} main/binary-amd64/Packages\n", hex(packages.as_bytes()), packages.len());
-        for form in &self.forms {
-            let bytes = compress(packages.as_bytes(), form);
+        let mut list = "SHA256:\n".to_owned();
+        for (component, packages) in &self.packages {
+            let packages = packages.join("\n");
+            let index = format!("{component}/binary-amd64");
             // A string takes everything.
-            let _ = writeln!(list, " {} {} main/binary-amd64/Packages{form}", hex(&bytes), bytes.len());
-            let directory = self.path("main/binary-amd64");
-            self.server.put(&format!("{directory}/by-hash/SHA256/{}", hex(&bytes)), bytes.clone());
-            self.server.put(&format!("{directory}/Packages{form}"), bytes);
+            let _ = writeln!(list, " {} {} {index}/Packages", hex(packages.as_bytes()), packages.len());
+            for form in &self.forms {
+                let bytes = compress(packages.as_bytes(), form);
+                let _ = writeln!(list, " {} {} {index}/Packages{form}", hex(&bytes), bytes.len());
+                let directory = self.path(&index);
+                self.server.put(&format!("{directory}/by-hash/SHA256/{}", hex(&bytes)), bytes.clone());
+                self.server.put(&format!("{directory}/Packages{form}"), bytes);
+            }
         }
         let fields: String = self.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         fields + &list

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use holm_root::debian::archive::{Selection, resolve};
 use holm_root::debian::keyring::Trust;
-use holm_root::debian::wish::{Origin, Variant};
+use holm_root::debian::wish::{Family, Origin, Variant};
 use holm_root::progress::{Progress, Stage};
 use testkit::archive::{self, Archive, date};
 
@@ -86,6 +86,30 @@ fn all_forms_of_an_index_and_of_an_archive_are_read() {
         assert_eq!(place.resolve(&place.wish()).unwrap().packages.len(), 4, "{forms:?}");
         assert!(place.server.requests().iter().all(|request| !request.path.contains("by-hash")));
     }
+}
+
+#[test]
+fn an_archive_of_ubuntus_layout_is_read() {
+    let place = Place::make();
+    let mut archive = Archive::new(&place.server, "noble");
+    archive.base = "/ubuntu";
+    let said = [("Origin", "Ubuntu"), ("Suite", "noble"), ("Components", "main restricted universe multiverse")];
+    archive.fields.extend(said.map(|(name, value)| (name, value.to_owned())));
+    // Its releases don't end, and packages of all architectures are in each index.
+    archive.fields.retain(|name, _| !["Valid-Until", "No-Support-for-Architecture-all"].contains(name));
+    archive.forms = vec![".gz", ".xz"];
+    archive.add("base", "1ubuntu1", "Essential: yes\nPriority: required\nArchitecture: all\n", b"base");
+    archive.add("apt", "2", "Priority: important\n", b"apt");
+    archive.component = "universe";
+    archive.add("tool", "3", "Priority: optional\nDepends: base\n", b"tool");
+    archive.publish(&place.key);
+    let mut wish = place.wish();
+    (wish.family, wish.suite, wish.include) = (Family::Ubuntu, "noble".to_owned(), vec!["tool".to_owned()]);
+    wish.origin = Origin::Mirror(format!("http://{}/ubuntu", place.server.at()));
+    let selection = place.resolve(&wish).unwrap();
+    assert_eq!(names(&selection), ["apt 2", "base 1ubuntu1", "tool 3"]);
+    assert_eq!(place.fetch(&selection).unwrap().len(), 3);
+    assert!(place.server.requests().iter().any(|request| request.path == "/ubuntu/pool/universe/tool_3_amd64.deb"));
 }
 
 #[test]
