@@ -174,33 +174,79 @@ fn a_covered_proc_is_told_with_what_covers_it() {
     assert_eq!(code, Some(if fault["status"] == "fatal" { 2 } else { 1 }));
 }
 
-#[test]
-fn programs_that_get_no_rights_are_told_with_the_reason() {
-    let user = "holm-test";
-    let known = Command::new("id").arg(user).output().is_ok_and(|done| done.status.success());
-    if !is_root() || !known {
-        return if known || !has_ranges() { no_new_privileges() } else { skip("there is no user holm-test") };
+/// What it says to the ordinary user in a new mount namespace of root's in which a script has changed something; `None` where
+/// there is no such user, or the caller isn't root.
+fn doctor_of_the_user(name: &str, script: &str) -> Option<(Value, Option<i32>)> {
+    let known = Command::new("id").arg("holm-test").output().is_ok_and(|done| done.status.success());
+    if !is_root() {
+        return None;
     }
-    let scratch = Scratch::new("doctor-nosuid");
+    if !known {
+        skip("there is no user holm-test");
+        return None;
+    }
+    let scratch = Scratch::new(name);
     let copy = scratch.join("holm");
     std::fs::copy(holm(), &copy).expect("the scratch directory can be written");
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let script = "mount --bind /usr/bin /usr/bin && mount -o remount,bind,nosuid /usr/bin && \
-        exec setpriv --reuid holm-test --regid holm-test --init-groups env HOME=/ \"$0\" doctor --json";
+    let user = "exec setpriv --reuid holm-test --regid holm-test --init-groups env HOME=/ \"$0\" doctor --json";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]).arg(&copy);
-    let (document, code) = told(command);
+    command.args(["--mount", "sh", "-c", &format!("{script} && {user}")]).arg(&copy);
+    Some(told(command))
+}
+
+#[test]
+fn programs_on_a_nosuid_mount_get_no_rights() {
+    let script = "mount --bind /usr/bin /usr/bin && mount -o remount,bind,nosuid /usr/bin";
+    let Some((document, code)) = doctor_of_the_user("doctor-nosuid", script) else { return };
     let fault = of(&document, "id-helpers");
     assert_eq!((code, text(&fault["seen"])), (Some(1), "/usr/bin is mounted nosuid"), "{document:#}");
     assert_eq!(fault["remedies"][0]["deeds"][0]["text"], "mount -o remount,suid /usr/bin");
 }
 
-fn no_new_privileges() {
+#[test]
+fn programs_without_their_bits_get_no_rights() {
+    let script = "mount -t tmpfs none /mnt && cp /usr/bin/newuidmap /usr/bin/newgidmap /mnt/ && chmod 755 /mnt/new*map && \
+        mount --bind /mnt/newuidmap /usr/bin/newuidmap && mount --bind /mnt/newgidmap /usr/bin/newgidmap";
+    let Some((document, code)) = doctor_of_the_user("doctor-bits", script) else { return };
+    let fault = of(&document, "id-helpers");
+    assert!(code == Some(1) && text(&fault["seen"]).contains("neither a set-user-id bit"), "{document:#}");
+    assert_eq!(fault["remedies"][0]["deeds"][0]["text"], "setcap cap_setuid=ep /usr/bin/newuidmap");
+}
+
+#[test]
+fn processes_that_are_hidden_are_told() {
+    let Some((document, code)) = doctor_of_the_user("doctor-hidden", "mount -t proc -o hidepid=2 proc /proc") else {
+        return;
+    };
+    assert_eq!((code, &of(&document, "hidepid")["status"]), (Some(1), &"lost".into()), "{document:#}");
+}
+
+#[test]
+fn what_has_no_new_privileges_can_map_no_ranges() {
+    if is_root() {
+        // Root maps them itself.
+        return;
+    }
+    if !has_ranges() {
+        return skip("the caller has no ranges in /etc/subuid, or newuidmap is missing");
+    }
     let mut command = Command::new("setpriv");
     command.arg("--no-new-privs").arg(holm()).args(["doctor", "--json"]);
     let (document, code) = told(command);
     let fault = of(&document, "id-helpers");
     assert_eq!((code, text(&fault["seen"])), (Some(1), "NoNewPrivs: 1 in /proc/self/status"), "{document:#}");
+}
+
+#[test]
+fn without_a_proc_that_is_what_is_told() {
+    let mut command = Command::new("unshare");
+    let script = "mount -t tmpfs none /proc; exec \"$0\" doctor --json";
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(holm());
+    let (document, code) = told(command);
+    let fault = of(&document, "proc");
+    assert_eq!((code, text(&fault["status"])), (Some(2), "fatal"), "{document:#}");
+    assert_eq!(fault["remedies"][0]["deeds"][0]["text"], "mount -t proc proc /proc");
 }
 
 #[test]

@@ -4,6 +4,13 @@
 //! it, too; what can't be tried without changing something is read (`read`). All of it is one plain value, [`Facts`], and
 //! [`judge`] is a pure function of it: a list of [`Finding`]s, the worst first. Nothing is changed and nothing is left
 //! behind, and what hangs is ended after a bounded time.
+//!
+//! ```no_run
+//! let facts = holm::doctor::look(&holm::doctor::Asked::default());
+//! for finding in holm::doctor::judge(&facts) {
+//!     println!("{}: {}", finding.status.name(), finding.title);
+//! }
+//! ```
 
 pub mod facts;
 mod judge;
@@ -199,7 +206,7 @@ pub fn verdict(findings: &[Finding]) -> Status {
 
 /// Tries and reads all of it.
 pub fn look(asked: &Asked) -> Facts {
-    let mut facts = read::facts(asked);
+    let mut facts = read::facts();
     let groups = read::groups(facts.caller.privileged);
     let caller = (facts.caller.uid, rustix::process::getegid().as_raw());
     let mut trials = tries::Trials::new();
@@ -211,8 +218,9 @@ pub fn look(asked: &Asked) -> Facts {
     trials.group_file("cgroup.kill", &groups);
     facts.controllers = controllers.into_iter().map(|(controller, _)| controller).collect();
     facts.tries = trials.done;
-    // What kills a child that tries it would kill this process.
+    // What kills a child that tries it would kill this process, and what makes threads is among it.
     if !facts.kills() {
+        facts.spots = read::spots(asked);
         facts.sandboxes = sandboxes::start(asked, &facts);
     }
     facts

@@ -14,9 +14,11 @@ use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use rustix::fs::StatVfsMountFlags;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The facts that are read; the tries are still missing.
-pub(super) fn facts(asked: &Asked) -> Facts {
+pub(super) fn facts() -> Facts {
     // Whatever is looked at for a plan is read by what plans.
     let host = Host::probe(&Spec::new("true"));
     let name = host.user.as_ref().map(|account| account.name.clone());
@@ -37,7 +39,6 @@ pub(super) fn facts(asked: &Asked) -> Facts {
         security: security(&host),
         layout: layout(&mounts),
         sight,
-        spots: asked.places.iter().map(|(name, path)| spot(name, path)).collect(),
         covered: covered(&mounts),
         programs: vec![("pasta", host::helper("pasta").is_some())],
         ..Facts::default()
@@ -197,6 +198,22 @@ fn sight() -> (Sight, Option<Machine>) {
         }
         Err(error) => (Sight { ptrace_scope, unreadable: Some(error.to_string()), ..Sight::default() }, None),
     }
+}
+
+/// How long a file system may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The places, each asked by a thread: a file system on a network may never answer, and whoever asks it is left behind then.
+pub(super) fn spots(asked: &Asked) -> Vec<Spot> {
+    let ask = |(name, path): &(&'static str, PathBuf)| {
+        let (tell, told) = mpsc::channel();
+        let (name, place) = (*name, path.clone());
+        let started = std::thread::Builder::new().spawn(move || drop(tell.send(spot(name, &place))));
+        let silent = |_| Spot { name, directory: path.clone(), file_system: "no answer".to_owned(), writable: false };
+        // Where no thread can be made there is none to wait for.
+        started.map_or_else(|_| spot(name, path), |_| told.recv_timeout(PATIENCE).unwrap_or_else(silent))
+    };
+    asked.places.iter().map(ask).collect()
 }
 
 /// A place, or what is there of it.

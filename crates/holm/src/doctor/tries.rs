@@ -158,6 +158,7 @@ fn together() -> Result<()> {
 fn grandchild(flags: u64, attempt: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
     struct Data<'a>(&'a (dyn Fn() -> Result<()> + Sync));
     extern "C" fn run(data: &Data<'_>) -> ! {
+        trial::settle();
         clone::exit((data.0)().map_or_else(code, |()| 0).into())
     }
     let stack = clone::Stack::new()?;
@@ -277,9 +278,13 @@ impl Line {
 }
 
 impl Facts {
-    /// Whether what a start can't do without was tried and killed: then holm itself would be.
+    /// Whether whoever tried what a start can't do without was killed: then this process would be.
     pub(super) fn kills(&self) -> bool {
-        self.tries.iter().any(|(_, outcome)| matches!(outcome, Outcome::Killed(_)))
+        let is_needed = |what: &Try| match what {
+            Try::Call(name) => needs::CALLS.iter().any(|need| need.name == *name && need.used == needs::Use::Every),
+            _ => true,
+        };
+        self.tries.iter().any(|(what, outcome)| matches!(outcome, Outcome::Killed(_)) && is_needed(what))
     }
 }
 

@@ -66,9 +66,9 @@ impl Ranges {
 }
 
 /// Whether an id of the caller's is mapped by a file such as /proc/self/uid_map: one that isn't owns nothing and can make no
-/// user namespace.
+/// user namespace. Where the file can't be read nothing speaks against it.
 pub(crate) fn is_mapped(file: &str, id: u32) -> bool {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let Ok(text) = std::fs::read_to_string(file) else { return true };
     let mut maps = text.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
     maps.any(|mut map| match (map.next(), map.nth(1)) {
         (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),

@@ -37,8 +37,8 @@ pub(crate) fn child(patience: Duration, attempt: &dyn Fn() -> u8) -> Result<End>
     }
 }
 
-/// What a child must not leave behind: itself, or its memory in a file.
-fn settle() {
+/// Makes sure that this process leaves neither itself behind, when its parent is gone, nor its memory in a file.
+pub(crate) fn settle() {
     // SAFETY: takes two numbers.
     let _ = check(unsafe {
         raw::syscall(libc::SYS_prctl as usize, [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0, 0, 0])

@@ -12,7 +12,8 @@ const LOST: &str =
 
 pub(super) fn judge(found: &mut Found<'_>) {
     let facts = found.facts;
-    if facts.of(Try::OwnMap).fails() && !found.blocked {
+    // Without a /proc there is no file to write to, which is told by itself.
+    if facts.of(Try::OwnMap).fails() && !found.blocked && facts.sight.unreadable.is_none() {
         let mut fault =
             finding("own-ids", Area::Ids, Status::Lost, "the caller's ids can't be mapped in a new user namespace");
         fault.value = super::namespaces::said(facts.of(Try::OwnMap));

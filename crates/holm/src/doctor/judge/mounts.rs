@@ -97,6 +97,9 @@ fn no_proc(facts: &Facts) -> Finding {
     fault.lost =
         if rest { "holm run with processes of its own: without --share pid".to_owned() } else { EVERYTHING.to_owned() };
     fault.remedies = uncover(facts);
+    if facts.sight.unreadable.is_some() {
+        fault.remedies.insert(0, as_root("mount -t proc proc /proc", Reach::Machine, ""));
+    }
     if rest {
         let share = "holm run --share pid, which needs no /proc of its own";
         fault.remedies.insert(0, advice(share, By::Caller, Reach::Run, "the program sees the processes out here"));
@@ -139,7 +142,7 @@ fn place(found: &mut Found<'_>, spot: &Spot) {
     if !spot.writable {
         let mut fault = finding("place", Area::Mounts, Status::Lost, format!("{name} can't be written"));
         fault.value = format!("{directory} ({})", spot.file_system);
-        fault.cause = "it is read-only, or belongs to somebody else".to_owned();
+        fault.cause = "it is read-only, belongs to somebody else, or its file system doesn't answer".to_owned();
         fault.lost = "what holm keeps there: stored roots, changes under names".to_owned();
         fault.remedies = vec![elsewhere()];
         return found.add(fault);
