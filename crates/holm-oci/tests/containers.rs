@@ -98,6 +98,7 @@ fn containers_are_as_their_configuration_says_and_leave_nothing() {
     what_is_asked_of_the_wrong_state_is_refused();
     a_configuration_holds_inside();
     a_tmpfs_begins_with_what_it_hides();
+    a_program_is_scheduled_as_wished();
     bad_configurations_are_refused_and_leave_nothing();
     a_record_that_is_damaged_can_be_removed_by_force_alone();
     hooks_are_told_and_can_refuse();
@@ -217,6 +218,33 @@ fn a_tmpfs_begins_with_what_it_hides() {
         tmpfs\ntmpfs\ntmpfs\n701\n750\n1777\n";
     assert_eq!(said, expected);
     assert!(!root.join("full/added").exists(), "it is hidden, not changed");
+}
+
+fn a_program_is_scheduled_as_wished() {
+    let script = "exec >/out 2>&1; uname -m; chrt -p $$ | head -n 1; ionice -p $$; cut -d ' ' -f 19 /proc/$$/stat
+        grep -c bind:0 /proc/$$/numa_maps >/many; [ $(cat /many) -gt 0 ] && echo bound";
+    let mut site = Site::new("oci-schedule", script);
+    site.config["process"]["scheduler"] = json!({ "policy": "SCHED_BATCH", "nice": 5 });
+    site.config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_IDLE", "priority": 7 });
+    site.config["linux"]["personality"] = json!({ "domain": "LINUX32" });
+    let nodes = Path::new("/sys/devices/system/node/node0").exists();
+    if nodes {
+        site.config["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "0" });
+    }
+    let said = site.run();
+    let bound = if nodes { "bound\n" } else { "" };
+    let own = said.lines().nth(1).and_then(|line| line.split(' ').nth(1)).unwrap_or("");
+    assert_eq!(said, format!("i686\npid {own} current scheduling policy: SCHED_BATCH\nidle\n5\n{bound}"));
+    for (field, value) in [
+        ("scheduler", json!({ "policy": "SCHED_OTHER", "priority": 3 })),
+        ("scheduler", json!({ "policy": "SCHED_ISO" })),
+        ("ioPriority", json!({ "class": "IOPRIO_CLASS_BE", "priority": 8 })),
+    ] {
+        let mut site = Site::new("oci-unscheduled", "true");
+        site.config["process"][field] = value;
+        let error = site.refused();
+        assert!(error.starts_with("cannot s"), "{error}");
+    }
 }
 
 fn bad_configurations_are_refused_and_leave_nothing() {

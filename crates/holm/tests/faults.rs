@@ -2,8 +2,10 @@
 //! descriptor, mount, process or control group.
 
 use holm::model::group::Version;
+use holm::model::limit::CpuList;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
+use holm::model::schedule::{IoClass, IoPriority, MemoryPolicy, Personality, Scheduler, SchedulerPolicy};
 use holm::plan::Plan;
 use holm::run::Door;
 use holm::spec::Unsaid;
@@ -92,6 +94,11 @@ fn says_all(root: &std::path::Path) -> Spec {
     operations.push(Operation::Node { at: "/n".into(), kind, mode: 0o600, owner: (0, 0) });
     spec.filesystem = operations.into_iter().map(|operation| Entry { operation, origin: "a test".into() }).collect();
     spec.domain = Some("islands".into());
+    spec.personality = Some(Personality::Linux);
+    spec.limits.memory_policy = Some(MemoryPolicy { mode: 0, nodes: CpuList::default() });
+    spec.limits.io_priority = Some(IoPriority { class: IoClass::BestEffort, level: 7 });
+    let (policy, flags, nice, priority) = (SchedulerPolicy::Batch, 0, 5, 0);
+    spec.limits.scheduler = Some(Scheduler { policy, flags, nice, priority, runtime: 0, deadline: 0, period: 0 });
     spec.settings = vec![("net/ipv4/ip_forward".into(), "1".into())];
     spec.identity.user = User::Ids { uid: 0, gid: 0 };
     spec.policy.sets = Some(CapabilitySets::default());

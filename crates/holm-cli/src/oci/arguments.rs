@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 /// The command, under its own name or an engine's.
 pub(crate) fn command(name: &'static str) -> Command {
-    let version = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+    // Engines look for the word.
+    let version = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
     Command::new(name)
         .about("Makes containers of the OCI runtime specification, for engines")
         .version(version)

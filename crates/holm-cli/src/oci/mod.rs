@@ -9,7 +9,7 @@ mod ps;
 pub(crate) use arguments::command;
 
 use clap::ArgMatches;
-use holm_oci::verbs::{self, Console, Create, Force};
+use holm_oci::verbs::{self, Console, Create, Force, GroupMaker};
 use holm_oci::{Error, verbs::Created};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,10 @@ fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Re
         pid_file: path(options, "pid-file"),
         console: path(options, "console-socket").map_or(console, Console::Socket),
         preserved: preserved(options),
+        groups: match options.get_one::<String>("cgroup-manager").is_some_and(|manager| manager == "disabled") {
+            true => GroupMaker::Nobody,
+            false => GroupMaker::Holm,
+        },
     })
 }
 

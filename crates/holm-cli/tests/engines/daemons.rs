@@ -129,6 +129,9 @@ fn a_container_lives_stops_and_starts_again(daemons: &Daemons) {
     exec(&["one", "sh", "-c", "exit 9"]).expect_code(9);
     let missing = exec(&["one", "nosuch"]);
     assert!([126, 127].contains(&missing.code), "{}", missing.err);
+    daemons.docker(&["pause", "one"]).expect_code(0);
+    assert_eq!(state("Status"), "paused\n");
+    daemons.docker(&["unpause", "one"]).expect_code(0);
     daemons.docker(&["stop", "one"]).expect_code(0);
     assert_eq!((state("Status"), state("ExitCode")), ("exited\n".to_owned(), "4\n".to_owned()));
     daemons.docker(&["restart", "one"]).expect_code(0);

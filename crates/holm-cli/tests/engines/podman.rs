@@ -1,4 +1,4 @@
-//! podman: as root, with control groups that the runtime makes.
+//! podman: as root, with control groups that the runtime makes, and as an ordinary user.
 
 use crate::site::{Done, Site};
 use std::process::Command;
@@ -12,8 +12,12 @@ impl Podman {
     fn new(name: &str, needed: &[&str]) -> Option<Podman> {
         let site = Site::new(name, needed)?;
         let limits = "default_ulimits = [\"nofile=256:512\", \"nproc=1024:1024\"]";
-        let text = format!("[containers]\n{limits}\n[engine]\nlock_type = \"file\"\n");
+        // podman 4.3 reads the second one without the last letter that its manual has.
+        let supports = "runtime_supports_json = [\"holm-oci\"]\nruntime_supports_nocgroup = [\"holm-oci\"]";
+        let engine = format!("lock_type = \"file\"\n{supports}\n[engine.runtimes]\nholm-oci = [{:?}]", site.runtime());
+        let text = format!("[containers]\n{limits}\n[engine]\n{engine}\n");
         std::fs::write(site.path("containers.conf"), text).expect("it can be written");
+        std::fs::create_dir(site.path("user")).expect("it is new");
         let podman = Podman { site };
         podman.done(&["import", "-q", "tiny.tar", "tiny"]).expect_code(0);
         Some(podman)
@@ -21,14 +25,16 @@ impl Podman {
 
     fn command(&self) -> Command {
         let mut command = Command::new("podman");
-        command.env("CONTAINERS_CONF", self.site.path("containers.conf"));
+        command
+            .env("CONTAINERS_CONF", self.site.path("containers.conf"))
+            .env("XDG_RUNTIME_DIR", self.site.path("user"));
         for (option, name) in
             [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp"), ("--network-config-dir", "net")]
         {
             command.args([option, &self.site.path(name)]);
         }
         command.args(["--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
-        command.arg("--runtime").arg(self.site.runtime());
+        command.args(["--runtime", "holm-oci"]);
         command
     }
 
@@ -38,10 +44,11 @@ impl Podman {
         self.site.done(command)
     }
 
-    /// `podman run` without a network, in a control group of this test.
+    /// `podman run` without a network, as root in a control group of this test.
     fn run(&self, options: &[&str], arguments: &[&str]) -> Done {
         let parent = format!("--cgroup-parent=/{}", self.site.group());
-        self.done(&[&["run", "--network", "none", &parent], options, arguments].concat())
+        let parent = if testkit::is_root() { vec![parent.as_str()] } else { Vec::new() };
+        self.done(&[&["run", "--network", "none"], &parent[..], options, arguments].concat())
     }
 
     fn once(&self, arguments: &[&str]) -> Done {
@@ -74,6 +81,36 @@ fn podman_runs_containers_as_root() {
     podman.end();
 }
 
+#[test]
+fn podman_runs_containers_as_an_ordinary_user() {
+    if testkit::is_root() {
+        return;
+    }
+    if !testkit::has_ranges() {
+        return testkit::skip("the caller has no ranges of ids");
+    }
+    let Some(podman) = Podman::new("podman", &["podman", "conmon"]) else { return };
+    programs_end_as_podman_knows_it(&podman);
+    a_container_lives_stops_and_starts_again(&podman);
+    volumes_and_file_systems_are_as_wished(&podman);
+    what_a_process_has_is_as_wished(&podman);
+    ids_are_mapped(&podman);
+    assert_eq!(podman.says(&["--cgroups", "disabled"], "id -u"), "0\n");
+    podman.end();
+}
+
+fn ids_are_mapped(podman: &Podman) {
+    let own = rustix::process::geteuid().as_raw();
+    assert_eq!(podman.says(&["--userns", "keep-id"], "id -u"), format!("{own}\n"));
+    let maps = podman.says(&["--uidmap", "0:1:100"], "cat /proc/self/uid_map");
+    assert_eq!(maps.split_whitespace().collect::<Vec<_>>(), ["0", "1", "100"]);
+    let mine = podman.site.path("mine");
+    std::fs::create_dir(&mine).expect("it is new");
+    podman.says(&["-v", &format!("{mine}:/v")], "touch /v/note");
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(mine + "/note").expect("it was made"));
+    assert_eq!(owner, own);
+}
+
 fn programs_end_as_podman_knows_it(podman: &Podman) {
     podman.once(&["tiny", "sh", "-c", "exit 7"]).expect_code(7);
     let missing = podman.once(&["tiny", "nosuch"]).expect_code(127);
@@ -98,6 +135,13 @@ fn a_container_lives_stops_and_starts_again(podman: &Podman) {
     exec(&["one", "sh", "-c", "exit 9"]).expect_code(9);
     exec(&["one", "nosuch"]).expect_code(127);
     assert_eq!(exec(&["--tty", "one", "sh", "-c", "test -t 0 && echo tty"]).text(), "tty\r\n");
+    if testkit::is_root() {
+        podman.done(&["pause", "one"]).expect_code(0);
+        assert_eq!(state("Status"), "paused\n");
+        exec(&["one", "true"]).expect_code(255);
+        podman.done(&["unpause", "one"]).expect_code(0);
+        assert_eq!(state("Status"), "running\n");
+    }
     podman.done(&["stop", "one"]).expect_code(0);
     assert_eq!((state("Status"), state("ExitCode")), ("exited\n".to_owned(), "4\n".to_owned()));
     podman.done(&["restart", "one"]).expect_code(0);

@@ -17,6 +17,7 @@ impl Lowering<'_> {
         self.namespaces(linux);
         self.maps(linux);
         self.settings(linux);
+        self.machine(linux);
         self.policy();
     }
 

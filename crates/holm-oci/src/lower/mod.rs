@@ -7,6 +7,7 @@ mod mounts;
 mod process;
 mod refuse;
 pub mod resources;
+mod schedule;
 
 pub use groups::used;
 

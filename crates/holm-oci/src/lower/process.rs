@@ -19,6 +19,7 @@ impl Lowering<'_> {
         self.user(process);
         self.capabilities(process);
         self.limits(process);
+        self.schedule(process);
         if process.no_new_privileges() != Some(true) {
             self.spec.policy.new_privileges = NewPrivileges::Allowed;
         }
@@ -26,6 +27,10 @@ impl Lowering<'_> {
         self.spec.descriptors = (3..3 + self.around.preserved).collect();
         let named = [
             (Wish::OomScore, "process.oomScoreAdj"),
+            (Wish::Scheduler, "process.scheduler"),
+            (Wish::IoPriority, "process.ioPriority"),
+            (Wish::Personality, "linux.personality"),
+            (Wish::MemoryPolicy, "linux.memoryPolicy"),
             (Wish::User, "process.user"),
             (Wish::Directory, "process.cwd"),
             (Wish::Environment, "process.env"),

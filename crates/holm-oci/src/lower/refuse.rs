@@ -16,8 +16,6 @@ impl Lowering<'_> {
             let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
             look(says(process.apparmor_profile()), "process.apparmorProfile");
             look(says(process.selinux_label()), "process.selinuxLabel");
-            look(process.io_priority().is_some(), "process.ioPriority");
-            look(process.scheduler().is_some(), "process.scheduler");
         }
         if let Some(hooks) = config.hooks() {
             let some = |hooks: &Option<Vec<_>>| hooks.as_ref().is_some_and(|hooks| !hooks.is_empty());
@@ -28,8 +26,6 @@ impl Lowering<'_> {
             look(linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()), "linux.netDevices");
             look(linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()), "linux.mountLabel");
             look(linux.intel_rdt().is_some(), "linux.intelRdt");
-            look(linux.memory_policy().is_some(), "linux.memoryPolicy");
-            look(linux.personality().is_some(), "linux.personality");
             look(linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty()), "linux.timeOffsets");
         }
         for field in found {

@@ -30,6 +30,18 @@ pub struct Create {
     pub console: Console,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,
+    /// Who makes its control groups.
+    pub groups: GroupMaker,
+}
+
+/// Who makes the control groups of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupMaker {
+    /// This program.
+    #[default]
+    Holm,
+    /// Nobody: it stays in those of the caller, and nothing of it is limited as a whole.
+    Nobody,
 }
 
 /// A container that waits to be started.
@@ -51,6 +63,9 @@ pub fn create(wish: &Create) -> Result<Created> {
     let bundle = Bundle::read(&wish.bundle)?;
     let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
+    if wish.groups == GroupMaker::Nobody {
+        around.hierarchies.clear();
+    }
     let Lowered { spec, warnings } = lower(&bundle, &around)?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;

@@ -12,7 +12,7 @@ mod processes;
 mod start;
 mod terminal;
 
-pub use create::{Create, Created, create};
+pub use create::{Create, Created, GroupMaker, create};
 pub use end::{Force, delete, kill, signal};
 pub use exec::{Exec, Executed, Paused, exec};
 pub use features::features;

@@ -209,6 +209,8 @@ impl<'a> State<'a> {
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
+            Op::Personality(domain) => crate::sys::schedule::set_personality(*domain),
+            Op::MemoryPolicy { mode, nodes } => crate::sys::schedule::set_memory_policy(*mode, nodes),
             Op::Umask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())

@@ -269,6 +269,8 @@ impl<'a> Compiler<'a> {
             Act::Limit(Limit::OomScore(score)) => Op::OomScore(score.to_string().into_bytes()),
             Act::Limit(Limit::View) => Op::OwnGroups,
             Act::Limit(Limit::Lock) => limit_namespaces(c"sys/user/max_cgroup_namespaces")?,
+            Act::Personality(personality) => Op::Personality(*personality as u32),
+            Act::MemoryPolicy(policy) => Op::MemoryPolicy { mode: policy.mode, nodes: policy.bits() },
             Act::Umask(mask) => Op::Umask(*mask),
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }

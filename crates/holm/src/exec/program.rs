@@ -172,6 +172,8 @@ pub(crate) enum Op {
     Confine,
     FilterCalls { filter: Vec<policy::Instruction>, watched: bool },
     OwnGroups,
+    Personality(u32),
+    MemoryPolicy { mode: u32, nodes: Vec<u64> },
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
     Seek(Vec<CString>),

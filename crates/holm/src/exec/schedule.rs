@@ -1,8 +1,9 @@
-//! What the parent sets on the process inside while that waits: niceness, CPUs, out-of-memory score, hard limits. The
+//! What the parent sets on the process inside while that waits: niceness, CPUs, scheduling, out-of-memory score, hard limits. The
 //! parent has the right to; inside there is none.
 
 use crate::model::limit::CpuList;
 use crate::plan::limits::Limit;
+use crate::sys::schedule::{SchedulerAttributes, set_io_priority, set_scheduler};
 use rustix::io::{Errno, Result};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -13,6 +14,20 @@ pub(crate) fn apply(limit: &Limit, pid: i32) -> Result<()> {
     match limit {
         Limit::Nice(nice) => rustix::process::setpriority_process(Some(process), *nice),
         Limit::Affinity(cpus) => run_on(process, cpus),
+        Limit::Scheduler(wished) => set_scheduler(
+            pid,
+            SchedulerAttributes {
+                size: 0,
+                policy: wished.policy as u32,
+                flags: wished.flags,
+                nice: wished.nice,
+                priority: wished.priority,
+                runtime: wished.runtime,
+                deadline: wished.deadline,
+                period: wished.period,
+            },
+        ),
+        Limit::IoPriority(wished) => set_io_priority(pid, wished.class as u8, wished.level),
         Limit::OomScore(score) => {
             use rustix::fs::{Mode, OFlags, open};
             let path = format!("/proc/{pid}/oom_score_adj");

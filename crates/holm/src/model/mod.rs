@@ -12,5 +12,6 @@ pub mod mount;
 pub mod namespace;
 pub(crate) mod proc;
 pub mod remedy;
+pub mod schedule;
 pub mod seccomp;
 pub mod text;

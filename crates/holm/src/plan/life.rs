@@ -42,6 +42,13 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "the program can't put keystrokes into the caller's terminal (TIOCSTI) if it never has it";
         push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
     }
+    if let Some(personality) = spec.personality {
+        push(steps, Actor::Child, Act::Personality(personality), "wished", spec.origins.of(Wish::Personality));
+    }
+    if let Some(policy) = &spec.limits.memory_policy {
+        let act = Act::MemoryPolicy(policy.clone());
+        push(steps, Actor::Child, act, "all that it starts inherits it", spec.origins.of(Wish::MemoryPolicy));
+    }
     push(steps, Actor::Child, Act::Umask(spec.umask), "the caller's habits are not the program's", "");
     let (act, origin) = directory(spec, host);
     push(steps, Actor::Child, act, "where the program starts", origin);

@@ -109,6 +109,12 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if let Some(cpus) = &limits.affinity {
         add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));
     }
+    if let Some(scheduler) = limits.scheduler {
+        add(Limit::Scheduler(scheduler), "all that it starts inherits it", spec.origins.of(Wish::Scheduler));
+    }
+    if let Some(priority) = limits.io_priority {
+        add(Limit::IoPriority(priority), "all that it starts inherits it", spec.origins.of(Wish::IoPriority));
+    }
     for (place, limit) in limits.resources.iter().enumerate().filter(|(_, limit)| check::exceeds(limit, host)) {
         let why = "the caller may go beyond its own limit, the sandbox can't";
         add(Limit::Allow(*limit), why, spec.origins.of(Wish::Resource(place)));

@@ -6,6 +6,7 @@ use crate::model::id::IdMap;
 use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL};
 use crate::model::mount::{Propagation, Reach};
 use crate::model::namespace::{Namespace, NamespaceSet};
+use crate::model::schedule::{MemoryPolicy, Personality};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
@@ -275,6 +276,10 @@ pub enum Act {
         /// Whether the caller is told.
         denials: Denials,
     },
+    /// Has the program see another machine.
+    Personality(Personality),
+    /// Says on which nodes the program gets memory.
+    MemoryPolicy(MemoryPolicy),
     /// Sets the file mode creation mask.
     Umask(u32),
     /// Enters the directory the program starts in.
@@ -409,6 +414,11 @@ impl fmt::Display for Act {
                     CallFilter::Compiled(made) => write!(f, "filter system calls by {} instructions", made.len())?,
                 }
                 f.write_str(if *denials == Denials::Told { ", and watch what is refused" } else { "" })
+            }
+            Act::Personality(Personality::Linux) => f.write_str("see this machine as it is"),
+            Act::Personality(Personality::Linux32) => f.write_str("see a machine of 32 bits"),
+            Act::MemoryPolicy(MemoryPolicy { mode, nodes }) => {
+                write!(f, "take memory by policy {mode:#x} of nodes {nodes}")
             }
             Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
             Act::ChangeDirectory { path, or_root } => {

@@ -15,6 +15,7 @@
 use crate::model::device::DeviceRule;
 use crate::model::group::Version;
 use crate::model::limit::{CpuList, Cpus, Rates, ResourceLimit};
+use crate::model::schedule::{IoPriority, MemoryPolicy, Scheduler};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub struct Limits {
     pub affinity: Option<CpuList>,
     /// Control groups with places of their own, which stay when the sandbox has ended.
     pub groups: Vec<NamedGroup>,
+    /// How the CPU is given to it, instead of a niceness.
+    pub scheduler: Option<Scheduler>,
+    /// Its priority at the disk.
+    pub io_priority: Option<IoPriority>,
+    /// On which nodes it gets memory.
+    pub memory_policy: Option<MemoryPolicy>,
     /// How early the kernel kills it when memory runs out, from -1000 to 1000 (proc(5), `oom_score_adj`).
     pub oom_score: Option<i32>,
 }

@@ -12,6 +12,7 @@ pub mod origins;
 pub mod policy;
 
 use crate::model::mount::Propagation;
+use crate::model::schedule::Personality;
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
 use life::{Environment, Lifetime, Program, Stdio, Terminal};
@@ -68,6 +69,8 @@ pub struct Spec {
     pub domain: Option<OsString>,
     /// Settings of the new namespaces: paths below /proc/sys, such as `net/ipv4/ip_forward`, and values.
     pub settings: Vec<(PathBuf, OsString)>,
+    /// Which machine the program sees; `None` is what the caller sees.
+    pub personality: Option<Personality>,
     /// The file mode creation mask.
     pub umask: u32,
     /// The directory the program starts in; `None` is the caller's where it exists inside, else `/`.
@@ -113,6 +116,7 @@ impl Spec {
             hostname: None,
             domain: None,
             settings: Vec::new(),
+            personality: None,
             umask: 0o022,
             directory: None,
             environment: Environment::default(),

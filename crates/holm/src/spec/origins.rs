@@ -70,6 +70,14 @@ pub enum Wish {
     Nice,
     /// [`Limits::affinity`](super::limits::Limits::affinity).
     Affinity,
+    /// [`Limits::scheduler`](super::limits::Limits::scheduler).
+    Scheduler,
+    /// [`Limits::io_priority`](super::limits::Limits::io_priority).
+    IoPriority,
+    /// [`Limits::memory_policy`](super::limits::Limits::memory_policy).
+    MemoryPolicy,
+    /// [`Spec::personality`](super::Spec::personality).
+    Personality,
     /// [`Limits::oom_score`](super::limits::Limits::oom_score).
     OomScore,
 }
@@ -85,6 +93,7 @@ impl Wish {
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
             Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Propagation => "",
+            Wish::Scheduler | Wish::IoPriority | Wish::MemoryPolicy | Wish::Personality => "",
             Wish::Directory => "--chdir",
             Wish::EnvironmentBase => "--env-all",
             Wish::Environment => "--env",

@@ -18,6 +18,7 @@ pub(crate) mod policy;
 pub(crate) mod process;
 #[path = "../../init/raw.rs"]
 mod raw;
+pub(crate) mod schedule;
 pub mod signal;
 pub(crate) mod socket;
 pub(crate) mod trial;

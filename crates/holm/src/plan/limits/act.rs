@@ -3,6 +3,7 @@
 use crate::model::device::{DeviceRule, Verdict};
 pub use crate::model::group::Version;
 use crate::model::limit::{CpuList, ResourceLimit};
+use crate::model::schedule::{IoPriority, Scheduler};
 use rustix::io::Errno;
 use std::borrow::Cow;
 use std::fmt;
@@ -66,6 +67,10 @@ pub enum Limit {
     Nice(i32),
     /// Sets the CPUs to run on.
     Affinity(CpuList),
+    /// Sets the scheduling.
+    Scheduler(Scheduler),
+    /// Sets the priority at the disk.
+    IoPriority(IoPriority),
     /// Sets the score for the out-of-memory killer.
     OomScore(i32),
     /// Lets the process inside go up to a hard limit that is above the caller's.
@@ -105,6 +110,8 @@ impl fmt::Display for Limit {
             Limit::Lock => f.write_str("refuse further cgroup namespaces inside"),
             Limit::Nice(nice) => write!(f, "set the niceness to {nice}"),
             Limit::Affinity(cpus) => write!(f, "run on CPU {cpus} only"),
+            Limit::Scheduler(scheduler) => write!(f, "schedule it {scheduler}"),
+            Limit::IoPriority(priority) => write!(f, "set its priority at the disk: {priority}"),
             Limit::OomScore(score) => write!(f, "set the out-of-memory score to {score}"),
             Limit::Allow(limit) => write!(f, "allow a hard limit above the caller's: {limit}"),
             Limit::Resource(limit) => write!(f, "limit the program's resource {limit}"),
@@ -143,6 +150,7 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
         }
+        (Limit::Scheduler(_) | Limit::IoPriority(_), Errno::PERM) => "it takes CAP_SYS_NICE",
         (Limit::OomScore(_), Errno::ACCESS | Errno::PERM) => {
             "going below what was left to the caller takes CAP_SYS_RESOURCE"
         }

@@ -60,6 +60,8 @@ impl Script<'_> {
             ],
             Act::RootAsIs { .. }
             | Act::Propagate(_)
+            | Act::Personality(_)
+            | Act::MemoryPolicy(_)
             | Act::ShowTerminal { .. }
             | Act::Domain(_)
             | Act::Setting { .. }
