@@ -173,6 +173,10 @@ fn place(found: &mut Found<'_>, spot: &Spot) {
             vec![advice(host, By::Caller, Reach::Run, "root inside is root outside, without capabilities")];
         found.add(fault);
     }
+    if *upper == Started::Untried && found.facts.any_starts() {
+        let cause = format!("{directory}: no directory could be made there that nobody else can change");
+        found.absent("place", Area::Mounts, format!("{name} was not tried"), cause);
+    }
     if matches!((upper, bind), (Started::Yes, Started::Yes | Started::Untried)) {
         let idmapped = if *bind == Started::Yes { ", idmapped" } else { "" };
         found.works(

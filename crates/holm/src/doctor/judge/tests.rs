@@ -355,6 +355,8 @@ fn a_file_system_that_bears_no_upper_directory_is_named() {
     facts.sandboxes.push((Sandbox::Upper(directory), no));
     let findings = judge(&facts);
     assert_eq!(of(&findings, "upper").cause, "overlayfs takes no upper directory on overlay");
+    facts.sandboxes.retain(|(sandbox, _)| !matches!(sandbox, Sandbox::Upper(_)));
+    assert_eq!(of(&judge(&facts), "place").status, Status::Absent);
     facts.spots[0].writable = false;
     assert_eq!(of(&judge(&facts), "place").status, Status::Lost);
 }
