@@ -1,8 +1,9 @@
 //! `holm root` as typed.
 
 use super::progress;
-use clap::builder::OsStringValueParser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};
+use holm_root::debian::wish::Variant;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +106,7 @@ fn build() -> Command {
             Arg::new("variant")
                 .long("variant")
                 .value_name("WHICH")
-                .value_parser(["minbase", "essential", "standard", "buildd"])
+                .value_parser(PossibleValuesParser::new(Variant::ALL.map(Variant::name)).try_map(variant))
                 .help("Which packages it begins with [default: minbase]"),
         )
         .arg(value("include", "PACKAGE,...", "More packages: NAME or NAME=VERSION").action(ArgAction::Append))
@@ -167,4 +168,8 @@ fn path(id: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+fn variant(name: String) -> Result<Variant, String> {
+    Variant::ALL.into_iter().find(|one| one.name() == name).ok_or(name)
 }

@@ -154,7 +154,7 @@ fn wish(typed: &str, matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
     let lists = matches.get_many::<OsString>("include").into_iter().flatten();
     let include = lists.flat_map(|list| values::split(list, b',')).filter(|name| !name.is_empty());
     let packages = Packages {
-        variant: matches.get_one::<String>("variant").cloned(),
+        variant: matches.get_one::<Variant>("variant").copied(),
         include: include.map(|name| name.to_string_lossy().into_owned()).collect(),
         mirror: text(matches, "mirror"),
         snapshot: text(matches, "snapshot"),
@@ -165,7 +165,7 @@ fn wish(typed: &str, matches: &ArgMatches) -> Result<Wish, Vec<Fault>> {
 
 /// What is said of the packages of a root, beside the suite.
 pub(super) struct Packages {
-    pub(super) variant: Option<String>,
+    pub(super) variant: Option<Variant>,
     pub(super) include: Vec<String>,
     pub(super) mirror: Option<String>,
     pub(super) snapshot: Option<String>,
@@ -182,9 +182,7 @@ impl Packages {
         };
         let mut wish = Wish::new(suite);
         wish.family = family;
-        let variants = [Variant::Essential, Variant::Minbase, Variant::Standard, Variant::Buildd];
-        let variant = self.variant.as_deref();
-        wish.variant = variants.into_iter().find(|one| Some(one.name()) == variant).unwrap_or(wish.variant);
+        wish.variant = self.variant.unwrap_or(wish.variant);
         wish.include = self.include;
         wish.keyring = self.keyring;
         if let Some(mirror) = self.mirror {

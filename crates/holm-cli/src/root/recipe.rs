@@ -11,7 +11,7 @@ use crate::values;
 use clap::ArgMatches;
 use holm_root::debian::archive::Selection;
 use holm_root::debian::build::Recipe as Debian;
-use holm_root::debian::wish::Wish;
+use holm_root::debian::wish::{Variant, Wish};
 use holm_root::image::Image;
 use holm_root::recipe::{self, Base, Content, Error, Settings};
 use holm_root::store::{self, Held, Store, Writer, check_name};
@@ -26,7 +26,7 @@ use std::path::{Component, Path, PathBuf};
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Recipe {
     source: Option<Word>,
-    variant: Option<Which>,
+    variant: Option<Variant>,
     packages: Vec<Word>,
     mirror: Option<Word>,
     snapshot: Option<Word>,
@@ -38,26 +38,6 @@ pub(crate) struct Recipe {
     workdir: Option<At>,
     command: Vec<Text>,
     run: Vec<Word>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum Which {
-    Minbase,
-    Essential,
-    Standard,
-    Buildd,
-}
-
-impl Which {
-    fn name(self) -> &'static str {
-        match self {
-            Which::Minbase => "minbase",
-            Which::Essential => "essential",
-            Which::Standard => "standard",
-            Which::Buildd => "buildd",
-        }
-    }
 }
 
 /// Any text without a NUL.
@@ -258,7 +238,7 @@ impl Recipe {
         if build::source(text).is_some() {
             let plain = |word: &Option<Word>| word.as_ref().map(|word| word.0.clone());
             let packages = Packages {
-                variant: self.variant.map(|which| which.name().to_owned()),
+                variant: self.variant,
                 include: self.packages.iter().map(|name| name.0.clone()).collect(),
                 mirror: plain(&self.mirror),
                 snapshot: plain(&self.snapshot),

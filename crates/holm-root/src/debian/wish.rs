@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::Deserialize;
+
 use super::error::Error;
 use super::relation;
 use super::version;
@@ -60,7 +62,8 @@ pub enum Origin {
 }
 
 /// Which packages a root begins with: mmdebstrap's variants of the same name, mmdebstrap(1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Variant {
     /// `Essential: yes`.
     Essential,
@@ -73,7 +76,10 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// Its name in options.
+    /// Each of them, the usual one first.
+    pub const ALL: [Variant; 4] = [Variant::Minbase, Variant::Essential, Variant::Standard, Variant::Buildd];
+
+    /// Its name in options and recipes.
     pub fn name(self) -> &'static str {
         match self {
             Variant::Essential => "essential",
