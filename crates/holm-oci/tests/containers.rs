@@ -99,6 +99,7 @@ fn containers_are_as_their_configuration_says_and_leave_nothing() {
     a_configuration_holds_inside();
     a_tmpfs_begins_with_what_it_hides();
     a_program_is_scheduled_as_wished();
+    files_are_shown_with_other_owners();
     bad_configurations_are_refused_and_leave_nothing();
     a_record_that_is_damaged_can_be_removed_by_force_alone();
     hooks_are_told_and_can_refuse();
@@ -245,6 +246,46 @@ fn a_program_is_scheduled_as_wished() {
         let error = site.refused();
         assert!(error.starts_with("cannot s"), "{error}");
     }
+}
+
+fn files_are_shown_with_other_owners() {
+    let map = |inside: u32, outside: u32| json!([{ "containerID": inside, "hostID": outside, "size": 100 }]);
+    if !testkit::is_root() {
+        let mut site = Site::new("oci-owners", "true");
+        site.config["mounts"][0]["options"] = json!(["rbind", "ridmap"]);
+        assert!(site.refused().starts_with("cannot show other owners: it takes CAP_SYS_ADMIN"));
+        return;
+    }
+    let site = |name: &str, options: Value| {
+        let script = "exec >/out 2>&1; stat -c '%u %g' /files/note /files; touch /files/new; stat -c %u /files/new";
+        let mut site = Site::new(name, script);
+        let files = site.scratch.join("files");
+        std::fs::create_dir(&files).expect("it is new");
+        std::fs::write(files.join("note"), "text").expect("it can be written");
+        std::os::unix::fs::chown(files.join("note"), Some(5), Some(6)).expect("this is root");
+        let mut mount = json!({ "destination": "/files", "type": "bind", "source": "files", "options": options });
+        mount["options"].as_array_mut().expect("it is a list").push(json!("bind"));
+        site.config["mounts"].as_array_mut().expect("it is a list").push(mount);
+        site
+    };
+    let mut mapped = site("oci-owners-mapped", json!([]));
+    let last = mapped.config["mounts"].as_array().map_or(0, |mounts| mounts.len() - 1);
+    mapped.config["mounts"][last]["uidMappings"] = map(0, 0);
+    mapped.config["mounts"][last]["gidMappings"] = map(0, 70_000);
+    assert!(mapped.run().starts_with("5 70006\n0 70000\n"));
+    let mut own = site("oci-owners-inside", json!(["idmap"]));
+    assert_eq!(own.refused(), "cannot show owners as ids inside: the user namespace is not a new one");
+    let root = own.scratch.join("rootfs");
+    for directory in ["usr", "proc", "dev", "files"] {
+        std::fs::create_dir_all(root.join(directory)).expect("it can be written");
+    }
+    std::os::unix::fs::chown(&root, Some(300_000), Some(300_000)).expect("this is root");
+    own.config["linux"]["namespaces"].as_array_mut().expect("it is a list").push(json!({ "type": "user" }));
+    own.config["linux"]["uidMappings"] = map(0, 300_000);
+    own.config["linux"]["gidMappings"] = map(0, 300_000);
+    assert_eq!(own.run(), "5 6\n0 0\n0\n");
+    let made = std::fs::metadata(own.scratch.join("files/new")).expect("it was made");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 0, "ids inside are those on the disk");
 }
 
 fn bad_configurations_are_refused_and_leave_nothing() {

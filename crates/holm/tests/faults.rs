@@ -10,7 +10,7 @@ use holm::plan::Plan;
 use holm::run::Door;
 use holm::spec::Unsaid;
 use holm::spec::filesystem::{
-    Access, Beneath, Content, Entry, Missing, NodeKind, Operation, Root, Source, Upper, Writes,
+    Access, Beneath, Content, Entry, Missing, NodeKind, Operation, Owners, Root, Source, Upper, Writes,
 };
 use holm::spec::identity::{Maps, User};
 use holm::spec::life::{Lifetime, Stdio, Terminal};
@@ -80,6 +80,7 @@ fn says_all(root: &std::path::Path) -> Spec {
         attributes,
         below,
         propagation: Propagation::Slave,
+        owners: Owners::Outside,
     };
     let tmpfs = |at: &str| {
         let (kind, source, options) = ("tmpfs".into(), "tmpfs".into(), vec![("mode".into(), Some("755".into()))]);

@@ -70,12 +70,7 @@ impl Lowering<'_> {
     }
 
     fn maps(&mut self, linux: &Linux) {
-        let listed = |maps: &Option<Vec<LinuxIdMapping>>| -> Vec<IdMap> {
-            let one =
-                |map: &LinuxIdMapping| IdMap { inside: map.container_id(), outside: map.host_id(), count: map.size() };
-            maps.iter().flatten().map(one).collect()
-        };
-        let (uid, gid) = (listed(linux.uid_mappings()), listed(linux.gid_mappings()));
+        let (uid, gid) = (id_maps(linux.uid_mappings()), id_maps(linux.gid_mappings()));
         self.spec.identity.origin = origin("linux.uidMappings, linux.gidMappings");
         let new = *self.spec.namespaces.choice(Namespace::User) == Choice::New;
         match (new, uid.is_empty() && gid.is_empty()) {
@@ -100,6 +95,12 @@ impl Lowering<'_> {
             self.spec.settings.push((PathBuf::from(path), value.into()));
         }
     }
+}
+
+/// Maps of ids.
+pub(super) fn id_maps(maps: &Option<Vec<LinuxIdMapping>>) -> Vec<IdMap> {
+    let one = |map: &LinuxIdMapping| IdMap { inside: map.container_id(), outside: map.host_id(), count: map.size() };
+    maps.iter().flatten().map(one).collect()
 }
 
 /// The namespace that a setting belongs to (namespaces(7), ipc_namespaces(7)).

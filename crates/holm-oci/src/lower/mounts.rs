@@ -4,7 +4,7 @@ use super::{Lowering, origin};
 use holm::model::group::Version;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
-use holm::spec::filesystem::{Beneath, Entry, NodeKind, Operation, Root, Writes};
+use holm::spec::filesystem::{Beneath, Entry, NodeKind, Operation, Owners, Root, Writes};
 use holm::spec::life::Terminal;
 use holm::spec::namespaces::Choice;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
@@ -32,6 +32,7 @@ struct Options {
     below: Attributes,
     propagation: Propagation,
     copies_up: bool,
+    maps: Option<Reach>,
     rest: Vec<(OsString, Option<OsString>)>,
 }
 
@@ -43,6 +44,17 @@ fn propagation(word: &str) -> Option<Propagation> {
         "shared" | "rshared" => Some(Propagation::Shared),
         "unbindable" | "runbindable" => Some(Propagation::Unbindable),
         _ => None,
+    }
+}
+
+/// Whose the files of a bind are shown to be: maps of its own count without an option, too, and an option without maps means
+/// those of the container.
+fn owners(mount: &Mount, option: Option<Reach>) -> Owners {
+    let [uid, gid] = [mount.uid_mappings(), mount.gid_mappings()].map(super::linux::id_maps);
+    match (uid.is_empty() && gid.is_empty(), option) {
+        (true, None) => Owners::Outside,
+        (true, Some(reach)) => Owners::Inside(reach),
+        (false, reach) => Owners::Mapped { uid, gid, reach: reach.unwrap_or(Reach::One) },
     }
 }
 
@@ -88,9 +100,6 @@ impl Lowering<'_> {
         let field = format!("mounts[{place}]");
         // Relative ones were once allowed, and count from the root.
         let at = Path::new("/").join(mount.destination());
-        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-            self.refuse(&field, format!("cannot mount on {}: holm maps no ids for a mount yet", crate::shown(&at)));
-        }
         let Some(mut options) = self.options(&field, mount) else { return };
         let kind = mount.typ().as_deref().unwrap_or("");
         let bind = options.bind.or((kind == "bind").then_some(Reach::One));
@@ -104,8 +113,13 @@ impl Lowering<'_> {
                     .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
             };
             let source = self.bundle.path(source);
+            let owners = owners(mount, options.maps);
             let Options { first: attributes, below, propagation, .. } = options;
-            return self.add(&field, Operation::Attach { source, at, reach, attributes, below, propagation });
+            return self.add(&field, Operation::Attach { source, at, reach, attributes, below, propagation, owners });
+        }
+        if owners(mount, options.maps) != Owners::Outside {
+            let message = format!("cannot mount on {} with other owners: it is no bind", crate::shown(&at));
+            return self.refuse(&field, message);
         }
         if kind == "cgroup" {
             return self.groups(&field, at, options.first, sealed);
@@ -140,7 +154,9 @@ impl Lowering<'_> {
                 "rbind" => options.bind = Some(Reach::Tree),
                 "nofail" => {}
                 "tmpcopyup" if mount.typ().as_deref() == Some("tmpfs") => options.copies_up = true,
-                "idmap" | "ridmap" | "tmpcopyup" | "remount" => {
+                "idmap" => options.maps = options.maps.or(Some(Reach::One)),
+                "ridmap" => options.maps = Some(Reach::Tree),
+                "tmpcopyup" | "remount" => {
                     self.refuse(field, format!("cannot mount with option {option}: holm does not know how yet"));
                 }
                 word if propagation(word).is_some() => {
@@ -186,7 +202,8 @@ impl Lowering<'_> {
             let Some(name) = mounted.file_name() else { continue };
             let (reach, below) = (Reach::One, Attributes::default());
             let inside = at.join(name);
-            self.add(field, Operation::Attach { source: group, at: inside, reach, attributes, below, propagation });
+            let (source, owners) = (group, Owners::Outside);
+            self.add(field, Operation::Attach { source, at: inside, reach, attributes, below, propagation, owners });
             let controllers: Vec<&str> = name.to_str().unwrap_or("").split(',').collect();
             for alias in controllers.iter().filter(|_| controllers.len() > 1) {
                 self.add(field, Operation::Symlink { target: name.into(), at: at.join(alias) });
@@ -241,8 +258,8 @@ impl Lowering<'_> {
         if self.around.makes_nodes && shares_users || kind == NodeKind::Pipe {
             return self.add(field, Operation::Node { at, kind, mode, owner });
         }
-        let (attributes, below, propagation) = Default::default();
+        let (attributes, below, propagation, owners) = Default::default();
         let (source, reach) = (at.clone(), Reach::One);
-        self.add(field, Operation::Attach { source, at, reach, attributes, below, propagation });
+        self.add(field, Operation::Attach { source, at, reach, attributes, below, propagation, owners });
     }
 }

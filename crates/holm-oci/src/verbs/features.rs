@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 pub fn features() -> Value {
     let below = Attributes::names().filter(|name| !["defaults", "async"].contains(name)).map(|name| format!("r{name}"));
     let words = ["bind", "private", "shared", "slave", "unbindable"];
-    let own = words.iter().flat_map(|word| [(*word).to_owned(), format!("r{word}")]).chain(["tmpcopyup".to_owned()]);
+    let own = words
+        .iter()
+        .flat_map(|word| [(*word).to_owned(), format!("r{word}")])
+        .chain(["tmpcopyup", "idmap", "ridmap"].map(str::to_owned));
     let mut options: Vec<String> = Attributes::names().map(str::to_owned).chain(below).chain(own).collect();
     options.sort();
     let capabilities: Vec<String> = Capability::all().map(|one| one.to_string()).collect();
@@ -32,7 +35,7 @@ pub fn features() -> Value {
             "apparmor": { "enabled": false },
             "selinux": { "enabled": false },
             "intelRdt": { "enabled": false },
-            "mountExtensions": { "idmap": { "enabled": false } },
+            "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": false },
         },
         "annotations": {},

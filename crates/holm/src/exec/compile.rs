@@ -17,7 +17,7 @@ use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
-use crate::spec::filesystem::{Access, NodeKind, Operation, Source, Upper};
+use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
@@ -332,11 +332,21 @@ impl<'a> Compiler<'a> {
                 };
                 Op::Mount { at, file_system }
             }
-            Operation::Attach { source, reach, attributes, below, propagation, .. } => {
+            Operation::Attach { source, reach, attributes, below, propagation, owners, .. } => {
                 self.own += 1;
                 let propagation = self.propagation(*propagation);
                 let manner = Manner { reach: *reach, attributes: [*below, *attributes], propagation };
-                Op::Attach { attached: attached(source, opener, manner)?, at }
+                let mut attached = attached(source, opener, manner)?;
+                if let Tree::Opened(tree, shown) = &mut attached.tree {
+                    match owners {
+                        filesystem::Owners::Outside => {}
+                        filesystem::Owners::Inside(reach) => *shown = Owners::OnDiskOf(*reach),
+                        filesystem::Owners::Mapped { uid, gid, reach } => {
+                            super::owners::map_by(tree.as_fd(), *reach, uid, gid)?;
+                        }
+                    }
+                }
+                Op::Attach { attached, at }
             }
             Operation::Node { kind, mode, owner, .. } => {
                 let (kind, device) = match *kind {

@@ -1,10 +1,15 @@
 //! Owners of files, where ids inside are others outside: the parent's part, while the child waits.
 
+use super::maps;
 use super::program::{Owners, Program};
+use crate::model::id::IdMap;
+use crate::plan::step::MapWriter;
+use crate::sys::clone::{Kind, Stack, start};
 use crate::sys::mount::{Reach, map_owners};
-use rustix::fs::{FileType, fchown, fstat, fstatfs};
+use crate::sys::signal::Blocked;
+use rustix::fs::{FileType, Mode, OFlags, fchown, fstat, fstatfs};
 use rustix::io::{Errno, Result};
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Signal, Uid, pidfd_send_signal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Shows files of the mounts that were opened for it with their owners on disk, by the id maps of a user namespace. Those that
@@ -12,6 +17,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) fn map(program: &Program, user: Option<&OwnedFd>) -> Result<()> {
     let maps = user.ok_or(Errno::BADF)?;
     for (tree, owners) in program.mapped() {
+        if let Owners::OnDiskOf(reach) = owners {
+            map_owners(tree, reach, maps.as_fd())?;
+            continue;
+        }
         let mapped = map_owners(tree, Reach::Tree, maps.as_fd());
         let mapped = if mapped.is_err() { map_owners(tree, Reach::One, maps.as_fd()) } else { mapped };
         match mapped {
@@ -21,6 +30,28 @@ pub(crate) fn map(program: &Program, user: Option<&OwnedFd>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Shows files of a mount by maps of its own, which a user namespace has to hold for a moment.
+pub(crate) fn map_by(tree: BorrowedFd<'_>, reach: Reach, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
+    extern "C" fn wait(_: &()) -> ! {
+        loop {
+            rustix::event::pause();
+        }
+    }
+    let stack = Stack::new()?;
+    let holder = {
+        let _blocked = Blocked::new();
+        start(libc::CLONE_NEWUSER as u64, Kind::Shared, &stack, wait, &())?
+    };
+    let made = maps::write(MapWriter::Parent, holder.pid, uid, gid).and_then(|()| {
+        let path = format!("/proc/{}/ns/user", holder.pid);
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    });
+    // It is not reaped yet, and runs on the stack until then.
+    let ended = pidfd_send_signal(&holder.pidfd, Signal::KILL).and_then(|()| super::parent::reap(&holder.pidfd));
+    let done = made.and_then(|namespace| map_owners(tree, reach, namespace.as_fd()));
+    ended.and(done)
 }
 
 /// Gives pipes among the program's descriptors to the program's ids, so that it can open them again by /dev/stdout: a pipe

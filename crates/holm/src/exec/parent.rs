@@ -221,9 +221,11 @@ impl Nursery<'_> {
             }
             match &step.act {
                 Act::WriteMaps { writer, uid, gid } => maps::write(*writer, pid, uid, gid).map_err(failed)?,
-                Act::MapOwners { uid, gid } => {
+                Act::MapOwners { pipes } => {
                     owners::map(self.program, self.user.as_ref()).map_err(failed)?;
-                    owners::give_pipes(self.program, *uid, *gid).map_err(failed)?;
+                    if let Some((uid, gid)) = pipes {
+                        owners::give_pipes(self.program, *uid, *gid).map_err(failed)?;
+                    }
                 }
                 Act::Keep { namespace, path } => {
                     self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);

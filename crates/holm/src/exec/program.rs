@@ -51,6 +51,8 @@ impl Op {
 pub(crate) enum Owners {
     /// Whose they are on disk, by the sandbox's id maps. What is to be written needs it.
     OnDisk,
+    /// The same, for so many of its mounts.
+    OnDiskOf(Reach),
     /// The same, where the kind of file system can: what is read needs no owner.
     OnDiskIfPossible,
     /// Nobody's, where the owner isn't mapped.

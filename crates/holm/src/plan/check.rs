@@ -7,7 +7,7 @@ use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
 use crate::model::remedy;
 use crate::model::text::{cause, name};
-use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Owners, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Target};
@@ -459,6 +459,7 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             Operation::Attach { source, .. } if has_nul(source.as_os_str()) => {
                 found.add(origin, "cannot bind: the source holds a NUL byte", "");
             }
+            Operation::Attach { owners, .. } => shown_owners(owners, spec, host, origin, found),
             Operation::Mount { kind, source, options, .. }
                 if [kind, source]
                     .into_iter()
@@ -477,6 +478,24 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
         {
             found.add(origin, "cannot change / by an operation: it is made by the root itself", "see --root");
         }
+    }
+}
+
+/// Other owners than those outside take maps, and a right over the mounts.
+fn shown_owners(owners: &Owners, spec: &Spec, host: &Host, origin: &str, found: &mut Found) {
+    match owners {
+        Owners::Outside => return,
+        Owners::Inside(_) if *spec.namespaces.choice(Namespace::User) != Choice::New => {
+            found.add(origin, "cannot show owners as ids inside: the user namespace is not a new one", "");
+        }
+        Owners::Inside(_) => {}
+        Owners::Mapped { uid, gid, .. } => {
+            list(uid, "user", origin, found);
+            list(gid, "group", origin, found);
+        }
+    }
+    if !(host.privileged && host.owns_mounts) {
+        found.add(origin, "cannot show other owners: it takes CAP_SYS_ADMIN", "run as root");
     }
 }
 

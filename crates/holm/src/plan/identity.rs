@@ -7,6 +7,7 @@ use crate::host::ranges::RANGE;
 use crate::model::id::{IdMap, around};
 use crate::model::namespace::Namespace;
 use crate::spec::entry::Supplementary;
+use crate::spec::filesystem::{Entry, Operation, Owners};
 use crate::spec::identity::{Maps, User};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -93,10 +94,14 @@ pub(super) fn map(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     };
     push(steps, actor, Act::WriteMaps { writer, uid, gid }, why, &spec.identity.origin);
     let (uid, gid) = ids(spec, host);
+    let is_wished = |entry: &Entry| matches!(&entry.operation, Operation::Attach { owners: Owners::Inside(_), .. });
     if let (true, Some(first)) = (shows_owners(spec, host), host.range) {
         let why = "what was opened outside keeps its owners on disk, and pipes can be opened again inside";
-        let act = Act::MapOwners { uid: first.saturating_add(uid), gid: first.saturating_add(gid) };
+        let act = Act::MapOwners { pipes: Some((first.saturating_add(uid), first.saturating_add(gid))) };
         push(steps, actor, act, why, "");
+    } else if let Some(entry) = spec.filesystem.iter().find(|entry| is_wished(entry)) {
+        let why = "what was opened outside keeps its owners on disk";
+        push(steps, actor, Act::MapOwners { pipes: None }, why, &entry.origin);
     }
 }
 

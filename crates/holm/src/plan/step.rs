@@ -10,7 +10,7 @@ use crate::model::schedule::{MemoryPolicy, Personality};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
-use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Upper};
+use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Owners, Upper};
 use crate::spec::namespaces::{Target, TimeOffsets};
 use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
@@ -131,12 +131,10 @@ pub enum Act {
         gid: Vec<IdMap>,
     },
     /// Applies the id maps to the mounts that the parent has opened so, and gives pipes among the standard descriptors to
-    /// these ids outside.
+    /// a user and group outside.
     MapOwners {
-        /// The program's user id outside.
-        uid: u32,
-        /// Its group id.
-        gid: u32,
+        /// Who they are.
+        pipes: Option<(u32, u32)>,
     },
     /// Keeps a namespace by a bind mount.
     Keep {
@@ -536,11 +534,18 @@ impl fmt::Display for Operation {
                     Beneath::Content => ", with a copy of what is there",
                 })
             }
-            Operation::Attach { source, reach, attributes, propagation, .. } => {
+            Operation::Attach { source, reach, attributes, propagation, owners, .. } => {
                 write!(f, "bind {} on {at}", Shown(source))?;
                 f.write_str(if *reach == Reach::One { ", without what is below it" } else { "" })?;
                 f.write_str(if attributes.read_only() { ", read-only" } else { "" })?;
-                f.write_str(propagation_word(*propagation))
+                f.write_str(propagation_word(*propagation))?;
+                match owners {
+                    Owners::Outside => Ok(()),
+                    Owners::Inside(_) => f.write_str(", with owners as ids inside"),
+                    Owners::Mapped { uid, gid, .. } => {
+                        write!(f, ", with owners by users {} and groups {}", list(uid), list(gid))
+                    }
+                }
             }
             Operation::Node { kind, mode, owner: (uid, gid), .. } => match kind {
                 NodeKind::Character(major, minor) => {

@@ -5,6 +5,7 @@
 
 use super::policy::SysView;
 use super::{Origin, Spec};
+use crate::model::id::IdMap;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -127,6 +128,25 @@ pub enum Beneath {
     Mode,
     /// A copy of all that is in it, and its owner and mode.
     Content,
+}
+
+/// Whose the files of a mount are shown to be (mount_setattr(2), `MOUNT_ATTR_IDMAP`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Owners {
+    /// Whose they are on disk, as ids outside.
+    #[default]
+    Outside,
+    /// Whose they are on disk, as ids inside the new user namespace.
+    Inside(Reach),
+    /// By these maps: `inside` is on disk, `outside` is what they are shown to be, as ids outside.
+    Mapped {
+        /// Of user ids.
+        uid: Vec<IdMap>,
+        /// Of group ids.
+        gid: Vec<IdMap>,
+        /// With the mounts below, or without.
+        reach: Reach,
+    },
 }
 
 /// One thing done to the root. Missing parent directories are made, with mode 755, on file systems of the sandbox only.
@@ -253,6 +273,8 @@ pub enum Operation {
         below: Attributes,
         /// Where what is mounted below any of them shows.
         propagation: Propagation,
+        /// Whose its files are shown to be.
+        owners: Owners,
     },
     /// A device or a pipe with a name (mknod(2)), and its owner and mode.
     Node {
