@@ -103,7 +103,7 @@ fn integer(text: &str) -> Parsed<i32> {
     text.parse().map_err(|_| format!("{text:?} is no number"))
 }
 
-fn duration(text: &str) -> Parsed<Duration> {
+pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     let time = nanoseconds(text)?;
     u64::try_from(time).map(Duration::from_nanos).map_err(|_| format!("{text:?} is before now"))
 }

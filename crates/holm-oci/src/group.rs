@@ -1,12 +1,14 @@
 //! A container's control groups (cgroups(7)): who is in them, and all of them stopped at once.
 
+use crate::state::Process;
 use crate::{Error, Result, shown};
 use holm::model::group::Version;
 use holm::spec::limits::NamedGroup;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,10 +31,38 @@ impl Group {
         Group { directory: group.directory.clone(), unified: group.version == Version::Two }
     }
 
+    fn version(&self) -> Version {
+        if self.unified { Version::Two } else { Version::One }
+    }
+
     /// Removes it, once the container has ended.
     pub(crate) fn remove(&self) {
-        let version = if self.unified { Version::Two } else { Version::One };
-        holm::run::remove_group(&self.directory, version);
+        holm::run::remove_group(&self.directory, self.version());
+    }
+
+    /// Has the groups above it give it the controller of a file, in version 2. Where that can't be done the file stays missing,
+    /// and who writes it is told.
+    pub(crate) fn enable(&self, file: &str) {
+        let Some((controller, _)) = file.split_once('.').filter(|_| !self.directory.join(file).exists()) else {
+            return;
+        };
+        let above: Vec<&Path> =
+            self.directory.ancestors().skip(1).filter(|path| path.join("cgroup.procs").exists()).collect();
+        for directory in above.into_iter().rev() {
+            let group = Group { directory: directory.to_owned(), unified: true };
+            let _ = group.write("cgroup.subtree_control", &format!("+{controller}"));
+        }
+    }
+
+    /// Sends a signal to everybody in it and below, each by a descriptor that means no other; but not to who got it already.
+    pub(crate) fn signal(&self, number: i32, already: Option<Process>) {
+        for pid in self.processes().into_iter().filter(|pid| already.is_none_or(|process| process.pid != *pid)) {
+            let opened = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+            if let Some(process) = opened.filter(|_| self.processes().contains(&pid)) {
+                // One that has ended needs none.
+                let _ = holm::signal::send(process.as_fd(), number);
+            }
+        }
     }
 
     /// One of its files; `None` if it has no such file.
@@ -91,6 +121,22 @@ fn members(directory: &Path, each: &mut impl FnMut(&Path, i32)) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             members(&entry.path(), each);
         }
+    }
+}
+
+/// Kills everybody in these groups, and waits until they are empty. Where there is no pid namespace of their own nobody else's end
+/// is theirs.
+pub(crate) fn end(groups: &[Group]) {
+    let begin = Instant::now();
+    while groups.iter().any(|group| !group.processes().is_empty()) && begin.elapsed() < PATIENCE {
+        // Whoever stands still starts nobody meanwhile.
+        let freezer = Freezer::of(groups);
+        let held = freezer.as_ref().is_some_and(|freezer| freezer.close().is_ok());
+        groups.iter().for_each(|group| group.signal(Signal::KILL.as_raw(), None));
+        if let Some(freezer) = freezer.filter(|_| held) {
+            let _ = freezer.open();
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -10,6 +10,7 @@ pub mod group;
 pub mod lower;
 pub mod seccomp;
 pub mod state;
+mod stats;
 pub mod verbs;
 
 use holm::plan::{Reason, Refusal};

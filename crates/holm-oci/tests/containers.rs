@@ -1,6 +1,6 @@
 //! Containers from their making to their end, as root and as an ordinary user (then in a user namespace of one id).
 
-use holm_oci::verbs::{Create, Force, create, delete, kill, list, start, state};
+use holm_oci::verbs::{Create, Force, Whom, create, delete, kill, list, start, state};
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ fn a_container_waits_runs_ends_and_is_removed() {
     eventually(|| std::fs::read(format!("/proc/{}/comm", waits.pid)).is_ok_and(|name| name == b"sleep\n"));
     let error = create(&site.wish("c1")).map(drop).expect_err("it is in use").to_string();
     assert_eq!(error, "cannot make container c1: container with given ID already exists");
-    kill(&site.state(), "c1", 9).unwrap_or_else(|error| panic!("{error}"));
+    kill(&site.state(), "c1", 9, Whom::First).unwrap_or_else(|error| panic!("{error}"));
     end(&made.process);
     let ended = state(&site.state(), "c1").expect("it is there");
     assert_eq!((ended.status, ended.pid), ("stopped", 0));
@@ -140,11 +140,11 @@ fn what_is_asked_of_the_wrong_state_is_refused() {
     assert_eq!(message(start(&root, "c2")), twice);
     let running = "cannot delete container c2 that is not stopped: running";
     assert_eq!(message(delete(&root, "c2", Force::No)), running);
-    kill(&root, "c2", 9).unwrap_or_else(|error| panic!("{error}"));
+    kill(&root, "c2", 9, Whom::First).unwrap_or_else(|error| panic!("{error}"));
     end(&made.process);
     let stopped = "cannot start container c2: cannot start a container that has stopped";
     assert_eq!(message(start(&root, "c2")), stopped);
-    let ended = kill(&root, "c2", 15).expect_err("it has ended").to_string();
+    let ended = kill(&root, "c2", 15, Whom::First).expect_err("it has ended").to_string();
     assert_eq!(ended, "cannot kill container c2: container not running");
     delete(&root, "c2", Force::No).unwrap_or_else(|error| panic!("{error}"));
     delete(&root, "c2", Force::Yes).expect("one that is gone is no failure by force");

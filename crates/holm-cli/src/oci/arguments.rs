@@ -3,6 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The command, under its own name or an engine's.
 pub(crate) fn command(name: &'static str) -> Command {
@@ -25,7 +26,25 @@ pub(crate) fn command(name: &'static str) -> Command {
         .subcommand(
             one("kill", "Sends a signal to a container's first process")
                 .arg(Arg::new("SIGNAL").help("Name or number [default: TERM]"))
-                .arg(flag("all", "Taken from engines: the first process's end is everybody's").short('a')),
+                .arg(flag("all", "To all its processes").short('a')),
+        )
+        .subcommand(update())
+        .subcommand(
+            one("events", "Tells what a container uses, and when it runs out of memory")
+                .arg(flag("stats", "Once, what it uses now"))
+                .arg(
+                    Arg::new("interval")
+                        .long("interval")
+                        .value_name("TIME")
+                        .value_parser(interval)
+                        .help("How often it tells what it uses [default: 5s]"),
+                ),
+        )
+        .subcommand(
+            Command::new("explain")
+                .about("Prints the numbered steps of a bundle; nothing is done")
+                .arg(Arg::new("BUNDLE").value_parser(value_parser!(PathBuf)).help("The bundle [default: .]"))
+                .arg(word("format", &["table", "json"], "The form").short('f').default_value("table")),
         )
         .subcommand(one("pause", "Stops all processes of a container"))
         .subcommand(one("resume", "Lets all processes of a container go on"))
@@ -95,6 +114,18 @@ fn exec() -> Command {
         .arg(text("process-label", "LABEL", "Its SELinux label"))
         .arg(flag("ignore-paused", "In a paused container, wait until it goes on"))
         .arg(many("cgroup", "[CONTROLLER,...:]PATH", "Put it into this group below the container's"))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let none = || format!("{text:?} is no time that goes by");
+    crate::limits::duration(text).and_then(|time| if time.is_zero() { Err(none()) } else { Ok(time) })
+}
+
+fn update() -> Command {
+    let limit = |name| Arg::new(name).long(name).value_name("LIMIT").allow_hyphen_values(true);
+    one("update", "Changes the limits of a container")
+        .arg(file("resources", "FILE", "As linux.resources in a config.json; - is standard input").short('r'))
+        .args(super::update::options().map(limit))
 }
 
 fn one(name: &'static str, about: &'static str) -> Command {

@@ -1,15 +1,17 @@
 //! `holm oci`: containers as engines ask for them, with the options, exit codes and words that they know from runc.
 
 mod arguments;
+mod events;
 mod exec;
 mod foreground;
 mod print;
 mod ps;
+mod update;
 
 pub(crate) use arguments::command;
 
 use clap::ArgMatches;
-use holm_oci::verbs::{self, Console, Create, Force, GroupMaker};
+use holm_oci::verbs::{self, Console, Create, Force, GroupMaker, Whom};
 use holm_oci::{Error, verbs::Created};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -58,11 +60,15 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
         "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
         "kill" => {
             let signal = options.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
-            verbs::signal(signal).and_then(|number| verbs::kill(&root, &id(), number)).map(|()| Vec::new())
+            let whom = if options.get_flag("all") { Whom::All } else { Whom::First };
+            verbs::signal(signal).and_then(|number| verbs::kill(&root, &id(), number, whom)).map(|()| Vec::new())
         }
         "delete" => verbs::delete(&root, &id(), if options.get_flag("force") { Force::Yes } else { Force::No }),
         "pause" => verbs::pause(&root, &id()).map(|()| Vec::new()),
         "resume" => verbs::resume(&root, &id()).map(|()| Vec::new()),
+        "update" => update::update(options, &root, &id()),
+        "events" => events::tell(options, &root, &id()),
+        "explain" => return explain(options, log),
         "ps" => ps::list(options, &root, &id()),
         "list" => print::list(options, &root),
         "spec" => specification(options),
@@ -94,6 +100,14 @@ fn preserved(options: &ArgMatches) -> i32 {
     options.get_one::<u16>("preserve-fds").map_or(0, |count| i32::from(*count))
 }
 
+/// Who makes control groups.
+fn group_maker(options: &ArgMatches) -> GroupMaker {
+    match options.get_one::<String>("cgroup-manager").is_some_and(|manager| manager == "disabled") {
+        true => GroupMaker::Nobody,
+        false => GroupMaker::Holm,
+    }
+}
+
 /// Makes a container; `console` gets its terminal where no socket is named.
 fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
     for (name, wished) in [("no-pivot", "without pivot_root"), ("no-new-keyring", "with the caller's keyring")] {
@@ -108,11 +122,22 @@ fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Re
         pid_file: path(options, "pid-file"),
         console: path(options, "console-socket").map_or(console, Console::Socket),
         preserved: preserved(options),
-        groups: match options.get_one::<String>("cgroup-manager").is_some_and(|manager| manager == "disabled") {
-            true => GroupMaker::Nobody,
-            false => GroupMaker::Holm,
-        },
+        groups: group_maker(options),
     })
+}
+
+/// Prints the steps of a bundle; nothing is done.
+fn explain(options: &ArgMatches, log: &print::Log) -> ExitCode {
+    let bundle = path(options, "BUNDLE").unwrap_or_else(|| PathBuf::from("."));
+    let id = bundle.canonicalize().ok().and_then(|place| place.file_name()?.to_str().map(str::to_owned));
+    let wish = Create { id: id.unwrap_or_default(), bundle, groups: group_maker(options), ..Create::default() };
+    match verbs::explain(&wish) {
+        Ok((plan, warnings)) => {
+            log.warn(&warnings);
+            crate::explain::print(&plan, options.get_one::<String>("format").map_or("table", String::as_str))
+        }
+        Err(error) => log.failed(&error),
+    }
 }
 
 /// Writes a configuration to begin with; one that is there stays.

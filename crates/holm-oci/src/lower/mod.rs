@@ -12,13 +12,16 @@ mod schedule;
 pub use groups::used;
 
 use crate::bundle::Bundle;
+use crate::group::Group;
 use crate::{Error, Result, reason};
 use holm::Spec;
 use holm::host::groups::Hierarchy;
+use holm::model::group::Version;
 use holm::plan::{Reason, Refusal};
 use holm::spec::Unsaid;
 use holm::spec::life::Lifetime;
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{LinuxResources, Process};
+use resources::Writes;
 use std::path::PathBuf;
 
 /// What a configuration becomes.
@@ -102,6 +105,38 @@ pub fn further(
     lowering.process();
     lowering.policy();
     lowering.done()
+}
+
+/// What is written into a container's groups for other resources, in order: the group by its place, a file, a value. Which devices it
+/// may use stays as it is.
+///
+/// # Errors
+/// What can't be limited, or not in these groups.
+pub fn limits(
+    resources: &LinuxResources,
+    groups: &[Group],
+    hierarchies: &[Hierarchy],
+) -> Result<Vec<(usize, String, String)>> {
+    let missing = |group: &Group| {
+        let place = crate::shown(&group.directory);
+        Error::Failed(format!("cannot use control group {place}: its hierarchy is not mounted here"))
+    };
+    let has = |one: &Hierarchy, group: &Group| {
+        group.unified == (one.version == Version::Two) && group.directory.starts_with(&one.mounted)
+    };
+    let of = |group: &Group| hierarchies.iter().find(|one| has(one, group)).cloned();
+    let hierarchies = groups.iter().map(|group| of(group).ok_or_else(|| missing(group))).collect::<Result<Vec<_>>>()?;
+    let mut resources = resources.clone();
+    resources.set_devices(None);
+    let Writes { files, refused, .. } = resources::writes(&resources, &hierarchies);
+    if !refused.is_empty() {
+        let reasons = refused.into_iter().map(|(field, message)| reason(message, field)).collect();
+        return Err(Error::Start(Refusal { reasons }.into()));
+    }
+    let of = |(place, files): (usize, Vec<(String, String)>)| {
+        files.into_iter().map(move |(name, value)| (place, name, value))
+    };
+    Ok(files.into_iter().enumerate().flat_map(of).collect())
 }
 
 impl Lowering<'_> {

@@ -9,6 +9,7 @@ use crate::state::{DOOR, Place, Process, Record};
 use crate::{Error, Result, shown};
 use holm::Error as Start;
 use holm::host::limits::in_first_user_namespace;
+use holm::plan::Plan;
 use holm::run::Door;
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
@@ -61,18 +62,14 @@ pub struct Created {
 /// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
 pub fn create(wish: &Create) -> Result<Created> {
     let bundle = Bundle::read(&wish.bundle)?;
-    let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
-    around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
-    if wish.groups == GroupMaker::Nobody {
-        around.hierarchies.clear();
-    }
-    let Lowered { spec, warnings } = lower(&bundle, &around)?;
+    let Lowered { spec, warnings } = lowered(wish, &bundle)?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
-    let place = Place::make(&wish.root, &wish.id)?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
+    let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
+        empty(&record)?;
         place.write(&record)?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
@@ -96,6 +93,32 @@ pub fn create(wish: &Create) -> Result<Created> {
         let _ = place.remove();
     }
     made
+}
+
+/// Whoever is in a container's groups is paused, limited and killed with it.
+fn empty(record: &Record) -> Result<()> {
+    let Some(group) = record.groups.iter().find(|group| !group.processes().is_empty()) else { return Ok(()) };
+    let cause = format!("container's cgroup is not empty: {}", shown(&group.directory));
+    Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
+}
+
+/// What making a container would do; nothing is done. What would be done otherwise than asked is returned beside.
+///
+/// # Errors
+/// The configuration is refused.
+pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
+    let bundle = Bundle::read(&wish.bundle)?;
+    let Lowered { spec, warnings } = lowered(wish, &bundle)?;
+    Ok((spec.plan().map_err(|refusal| Error::Start(refusal.into()))?, warnings))
+}
+
+fn lowered(wish: &Create, bundle: &Bundle) -> Result<Lowered> {
+    let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
+    around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
+    if wish.groups == GroupMaker::Nobody {
+        around.hierarchies.clear();
+    }
+    lower(bundle, &around)
 }
 
 /// A program that can't be executed has words of its own.

@@ -1,7 +1,7 @@
 //! `kill` and `delete`.
 
 use super::{found, hooks};
-use crate::group::{Freezer, Group};
+use crate::group::{self, Freezer, Group};
 use crate::state::{Place, Process, Status};
 use crate::{Error, Result};
 use rustix::process::Signal;
@@ -44,15 +44,39 @@ const SIGNALS: [&str; 31] = [
     "PWR", "SYS",
 ];
 
-/// Sends a signal to a container's first process.
+/// Who in a container gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// Its first process. Where that is in the caller's pid namespace its kill is everybody's, as it is in one of its own.
+    First,
+    /// Everybody in its control groups, even if the first one has ended.
+    All,
+}
+
+/// Sends a signal into a container.
 ///
 /// # Errors
-/// There is no such container, or it has ended.
-pub fn kill(root: &Path, id: &str, number: i32) -> Result<()> {
+/// There is no such container, or its first process, which is to get it, has ended.
+pub fn kill(root: &Path, id: &str, number: i32, whom: Whom) -> Result<()> {
     let (_place, record) = found(root, id)?;
     let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
     let record = record.ok_or_else(ended)?;
-    send(id, record.process, &record.groups, number)?.then_some(()).ok_or_else(ended)
+    let kills = number == Signal::KILL.as_raw();
+    let everybody = whom == Whom::All || kills && is_beside(record.process);
+    let got = send(id, record.process, &record.groups, number)?;
+    match everybody {
+        true if kills => group::end(&record.groups),
+        true => record.groups.iter().take(1).for_each(|group| group.signal(number, record.process)),
+        false => {}
+    }
+    if got || whom == Whom::All { Ok(()) } else { Err(ended()) }
+}
+
+/// Whether a process is in the caller's pid namespace: its end is then nobody else's.
+fn is_beside(process: Option<Process>) -> bool {
+    let of = |name: &str| std::fs::read_link(format!("/proc/{name}/ns/pid")).ok();
+    let theirs = process.filter(|process| process.open().is_some()).and_then(|process| of(&process.pid.to_string()));
+    theirs.is_some() && theirs == of("self")
 }
 
 /// Whether there was somebody to get it.
@@ -98,7 +122,7 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     let Some(record) = record else {
         let holds = place.holds()?;
         end(id, holds.process, &holds.groups)?;
-        holds.groups.iter().for_each(Group::remove);
+        clear(&holds.groups);
         return place.remove().map(|()| Vec::new());
     };
     match (record.status(), force) {
@@ -110,10 +134,16 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         _ => end(id, record.process, &record.groups)?,
     }
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
-    record.groups.iter().for_each(Group::remove);
+    clear(&record.groups);
     place.remove()?;
     // The specification has their failures logged, and the container gone.
     Ok(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
+}
+
+/// Removes control groups; whoever is left in them is killed.
+fn clear(groups: &[Group]) {
+    group::end(groups);
+    groups.iter().for_each(Group::remove);
 }
 
 /// Kills a container's first process and waits until it has ended.

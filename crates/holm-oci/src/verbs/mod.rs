@@ -2,6 +2,7 @@
 
 mod create;
 mod end;
+mod events;
 mod exec;
 mod features;
 mod hooks;
@@ -11,9 +12,11 @@ mod process;
 mod processes;
 mod start;
 mod terminal;
+mod update;
 
-pub use create::{Create, Created, GroupMaker, create};
-pub use end::{Force, delete, kill, signal};
+pub use create::{Create, Created, GroupMaker, create, explain};
+pub use end::{Force, Whom, delete, kill, signal};
+pub use events::Watch;
 pub use exec::{Exec, Executed, Paused, exec};
 pub use features::features;
 pub use look::{Shown, list, specification, state};
@@ -22,6 +25,7 @@ pub use process::{Changes, What};
 pub use processes::processes;
 pub use start::start;
 pub use terminal::Console;
+pub use update::update;
 
 use crate::Result;
 use crate::state::{Place, Record};

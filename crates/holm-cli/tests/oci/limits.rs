@@ -1,0 +1,172 @@
+//! `holm oci update` and `events`: other limits for a container that runs, and what it uses.
+
+use super::container::Container;
+use super::patience::within;
+use super::text;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+use testkit::is_root;
+
+const SLEEP: &str = "exec sleep 1000";
+
+/// A container with limits; `None` for a user, who has no groups of their own here.
+fn limited(name: &str) -> Option<Container> {
+    if is_root() {
+        return Some(Container::with(name, SLEEP, |config| {
+            config["linux"]["resources"] = json!({ "memory": { "limit": 64 << 20 }, "pids": { "limit": 50 } });
+        }));
+    }
+    let container = Container::new(name, SLEEP);
+    let said = container.fails(1, &["update", "--pids-limit", "9", &container.id]);
+    assert_eq!(said, format!("error: cannot update container {}: it has no control groups\n", container.id));
+    None
+}
+
+impl Container {
+    /// A file of its control groups, in whichever of them there is one.
+    fn group_file(&self, names: [&str; 2]) -> Option<PathBuf> {
+        let record = std::fs::read(self.scratch.join("state").join(&self.id).join("state.json")).expect("it is there");
+        let record: Value = serde_json::from_slice(&record).expect("it is JSON");
+        let directories = record["groups"].as_array().expect("they are listed").iter();
+        let files = directories.flat_map(|group| {
+            names.map(|name| PathBuf::from(group["directory"].as_str().expect("it is a path")).join(name))
+        });
+        files.into_iter().find(|file| file.exists())
+    }
+
+    fn limit(&self, names: [&str; 2]) -> String {
+        let file = self.group_file(names).unwrap_or_else(|| panic!("no group has {names:?}"));
+        std::fs::read_to_string(file).expect("it can be read").trim().to_owned()
+    }
+}
+
+const MEMORY: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
+const PIDS: [&str; 2] = ["pids.max", "pids.max"];
+
+#[test]
+fn limits_are_changed_while_it_runs_or_stay_as_they_were() {
+    let Some(container) = limited("update") else { return };
+    let id = container.id.as_str();
+    container.succeeds(&["update", "--memory", "128M", "--pids-limit", "70", id]);
+    assert_eq!((container.limit(MEMORY), container.limit(PIDS)), ((128 << 20).to_string(), "70".to_owned()));
+    let file = container.scratch.join("resources.json");
+    let resources = json!({ "memory": { "limit": 96 << 20 }, "pids": { "limit": -1 } });
+    std::fs::write(&file, resources.to_string()).expect("the scratch directory can be written");
+    container.succeeds(&["update", "-r", file.to_str().expect("it is text"), id]);
+    assert_eq!((container.limit(MEMORY), container.limit(PIDS)), ((96 << 20).to_string(), "max".to_owned()));
+    let mut by_input = container.command(&["update", id, "--resources", "-"]);
+    let mut by_input = by_input.stdin(Stdio::piped()).spawn().expect("holm starts");
+    by_input.stdin.take().expect("it is a pipe").write_all(br#"{ "pids": { "limit": 60 } }"#).expect("it reads");
+    assert!(by_input.wait().expect("it is ours").success());
+    assert_eq!(container.limit(PIDS), "60");
+    // What can't be set takes back what was.
+    let said = container.fails(1, &["update", "--pids-limit", "61", "--cpuset-cpus", "4095", id]);
+    assert!(said.starts_with("error: cannot write \"4095\" to "), "{said}");
+    assert_eq!(container.limit(PIDS), "60");
+    std::fs::write(&file, r#"{ "unified": { "nothing": "1" } }"#).expect("the scratch directory can be written");
+    let said = container.fails(1, &["update", "-r", file.to_str().expect("it is text"), id]);
+    assert!(said.starts_with("error: cannot set nothing: ") && said.contains("from linux.resources.unified"), "{said}");
+    for (arguments, expected) in [
+        (vec!["update", id], "cannot update nothing: no option says a limit"),
+        (vec!["update", "--memory", "much", id], "cannot use the value of --memory much: \"much\" is no size"),
+        (vec!["update", "--resources", "/no/such", id], "cannot use /no/such: no such file or directory"),
+    ] {
+        let said = container.fails(1, &arguments);
+        assert!(said.starts_with(&format!("error: {expected}")), "{said}");
+    }
+    if let Some(cpu) = container.group_file(["cpu.cfs_quota_us", "cpu.max"]) {
+        container.succeeds(&["update", "--cpu-quota", "20000", "--cpu-period", "50000", id]);
+        container.succeeds(&["update", "--cpu-quota", "30000", id]);
+        let now = std::fs::read_to_string(&cpu).expect("it can be read");
+        assert!(["30000", "30000 50000"].contains(&now.trim()), "{now}");
+    }
+}
+
+#[test]
+fn what_a_container_uses_is_told_until_it_ends() {
+    let Some(container) = limited("events") else { return };
+    let id = container.id.as_str();
+    let told: Value = serde_json::from_str(&container.succeeds(&["events", "--stats", id])).expect("it is JSON");
+    assert_eq!((told["type"].as_str(), told["id"].as_str()), (Some("stats"), Some(id)));
+    let data = &told["data"];
+    assert_eq!((data["pids"]["current"].as_u64(), data["pids"]["limit"].as_u64()), (Some(1), Some(50)), "{data}");
+    assert_eq!(data["memory"]["usage"]["limit"].as_u64(), Some(64 << 20), "{data}");
+    assert!(data["memory"]["usage"]["usage"].as_u64() > Some(0), "{data}");
+    assert!(data["cpu"]["usage"]["total"].as_u64() > Some(0), "{data}");
+    let mut events = container.command(&["events", "--interval", "20ms", id]);
+    let mut events = events.stdout(Stdio::piped()).spawn().expect("holm starts");
+    let mut lines = BufReader::new(events.stdout.take().expect("it is a pipe")).lines();
+    let mut next = || lines.next().map(|line| line.expect("it can be read"));
+    let kind =
+        |line: &str| serde_json::from_str::<Value>(line).expect("it is JSON")["type"].as_str().map(str::to_owned);
+    assert_eq!(next().as_deref().and_then(kind).as_deref(), Some("stats"));
+    // Out of memory: the shell's own variable takes more than there is.
+    let output = container.exec(&[], "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done");
+    assert_eq!(output.status.code(), Some(137), "{}", text(&output.stderr));
+    while let Some(line) = next()
+        && kind(&line).as_deref() != Some("oom")
+    {}
+    container.succeeds(&["kill", id, "KILL"]);
+    let mut code = None;
+    within(20, "it ends with the container", || {
+        code = events.try_wait().expect("it is ours");
+        code.is_some()
+    });
+    assert!(code.is_some_and(|code| code.success()));
+    let said = container.fails(1, &["events", id]);
+    assert_eq!(said, format!("error: cannot watch container {id}: container not running\n"));
+}
+
+#[test]
+fn a_group_that_holds_others_is_no_containers() {
+    let Some(container) = limited("shared-group") else { return };
+    let place = container.scratch.join(".");
+    let text = std::fs::read_to_string(container.scratch.join("config.json")).expect("it is there");
+    let mut config: Value = serde_json::from_str(&text).expect("it is JSON");
+    config["linux"]["cgroupsPath"] = json!(format!("/{}", container.id));
+    std::fs::write(container.scratch.join("config.json"), config.to_string())
+        .expect("the scratch directory can be written");
+    let said = container.fails(1, &["create", "-b", place.to_str().expect("it is text"), "other"]);
+    assert!(said.starts_with("error: cannot make container other: container's cgroup is not empty: "), "{said}");
+}
+
+#[test]
+fn without_a_pid_namespace_everybody_ends_with_the_container() {
+    if !is_root() {
+        // Nobody knows who is in there but by control groups.
+        return;
+    }
+    let container = Container::with("strays", "sleep 1001 & sleep 1002 & exec sleep 1000", |config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+        namespaces.retain(|one| one["type"] != "pid");
+    });
+    let id = container.id.as_str();
+    let pids = || serde_json::from_str::<Vec<i32>>(&container.succeeds(&["ps", "-f", "json", id])).expect("it is JSON");
+    within(20, "all have begun", || pids().len() == 3);
+    let all = pids();
+    container.succeeds(&["kill", id, "TERM", "--all"]);
+    within(20, "all end", || pids().is_empty());
+    assert!(all.iter().all(|pid| !PathBuf::from(format!("/proc/{pid}/exe")).exists()));
+    let other = Container::with("strays-kill", "sleep 1001 & exec sleep 1000", |config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+        namespaces.retain(|one| one["type"] != "pid");
+    });
+    let pids =
+        || serde_json::from_str::<Vec<i32>>(&other.succeeds(&["ps", "-f", "json", &other.id])).expect("it is JSON");
+    within(20, "all have begun", || pids().len() == 2);
+    other.succeeds(&["kill", &other.id, "KILL"]);
+    assert!(pids().is_empty());
+}
+
+#[test]
+fn a_bundle_is_explained_and_nothing_is_done() {
+    let container = Container::new("explain", SLEEP);
+    let place = container.scratch.join(".");
+    let said = container.succeeds(&["explain", place.to_str().expect("it is text")]);
+    assert!(said.contains("bind /usr on /usr") && said.contains("(from config.json: "), "{said}");
+    let said = container.succeeds(&["explain", "-f", "json", place.to_str().expect("it is text")]);
+    let steps: Value = serde_json::from_str(&said).expect("it is JSON");
+    assert!(steps["steps"].as_array().is_some_and(|steps| steps.len() > 10), "{said}");
+}

@@ -1,0 +1,98 @@
+//! `update`: other limits for a container that is there.
+
+use super::found;
+use crate::group::Group;
+use crate::lower;
+use crate::state::{Record, Status};
+use crate::{Error, Result};
+use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
+use std::path::Path;
+
+/// Writes other limits into a container's groups. Where one is refused the others are as they were. What is not done is returned.
+///
+/// # Errors
+/// There is no such container, or it has ended; a limit is refused.
+pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<String>> {
+    let (_place, record) = found(root, id)?;
+    let refused = |cause: &str| Error::Failed(format!("cannot update container {id}: {cause}"));
+    let lives = |record: &Record| matches!(record.status(), Status::Created | Status::Running | Status::Paused);
+    let record = record.filter(lives).ok_or_else(|| refused("container not running"))?;
+    if record.groups.is_empty() {
+        return Err(refused("it has no control groups"));
+    }
+    let wished = completed(wished.clone(), &record.groups);
+    let files = lower::limits(&wished, &record.groups, &holm::host::groups::hierarchies())?;
+    let writes: Vec<Write<'_>> =
+        files.iter().map(|(place, name, value)| (&record.groups[*place], name.as_str(), value.as_str())).collect();
+    writes.iter().filter(|(group, ..)| group.unified).for_each(|(group, name, _)| group.enable(name));
+    write(&writes)?;
+    let devices = wished.devices().iter().flatten().next();
+    Ok(devices.map(|_| "which devices it may use stays as it is".to_owned()).into_iter().collect())
+}
+
+/// A group, a file of it, and what is written there.
+type Write<'a> = (&'a Group, &'a str, &'a str);
+
+/// Writes all. One limit may have to be raised before another can be: what is refused is tried once more after all others.
+fn write(all: &[Write<'_>]) -> Result<()> {
+    let before: Vec<Option<String>> = all.iter().map(|(group, name, _)| group.text(name)).collect();
+    let set = |(group, name, value): &Write<'_>| group.write(name, value);
+    let late: Vec<&Write<'_>> = all.iter().filter(|one| set(one).is_err()).collect();
+    let done = late.into_iter().try_for_each(set);
+    if done.is_err() {
+        for ((group, name, _), value) in all.iter().zip(before).rev() {
+            // What can't be set back is told by the error that is returned.
+            let _ = value.map(|value| group.write(name, value.trim()));
+        }
+    }
+    done
+}
+
+/// In version 2 some limits share a file, and the half that isn't wished stays as it is.
+fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
+    let Some(group) = groups.iter().find(|group| group.unified) else { return wished };
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    if let Some(cpu) = wished.cpu().clone() {
+        wished.set_cpu(Some(complete_cpu(cpu, &group.text("cpu.max").unwrap_or_default())));
+    }
+    if let Some(memory) = *wished.memory() {
+        let limit = memory.limit().or_else(|| number(&group.text("memory.max")?));
+        wished.set_memory(Some(complete_memory(memory, limit)));
+    }
+    wished
+}
+
+/// `now` is a text of `cpu.max`: quota and period.
+fn complete_cpu(mut cpu: LinuxCpu, now: &str) -> LinuxCpu {
+    let mut words = now.split_whitespace();
+    let (quota, period) = (words.next(), words.next());
+    match (cpu.quota(), cpu.period()) {
+        (None, Some(_)) => drop(cpu.set_quota(quota.and_then(|word| word.parse().ok()))),
+        (Some(_), None) => drop(cpu.set_period(period.and_then(|word| word.parse().ok()))),
+        _ => {}
+    }
+    cpu
+}
+
+/// Memory and swap together are wished, and `limit` says how much of that is memory.
+fn complete_memory(mut memory: LinuxMemory, limit: Option<i64>) -> LinuxMemory {
+    if memory.swap().is_some_and(|swap| swap > 0) {
+        memory.set_limit(limit);
+    }
+    memory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_half_that_is_not_wished_stays() {
+        let mut cpu = LinuxCpu::default();
+        cpu.set_quota(Some(5000)).set_period(None);
+        assert_eq!(complete_cpu(cpu.clone(), "max 200000\n").period(), Some(200_000));
+        cpu.set_quota(None).set_period(Some(7));
+        assert_eq!(complete_cpu(cpu.clone(), "9000 200000\n").quota(), Some(9000));
+        assert_eq!(complete_cpu(cpu, "max 200000\n").quota(), None);
+    }
+}
