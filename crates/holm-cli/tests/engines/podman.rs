@@ -71,13 +71,15 @@ fn podman_runs_containers_as_root() {
     if !testkit::is_root() {
         return;
     }
-    let Some(podman) = Podman::new("podman", &["podman", "conmon"]) else { return };
+    let Some(podman) = Podman::new("podman", &["podman", "conmon", "buildah", "unshare"]) else { return };
     programs_end_as_podman_knows_it(&podman);
     a_container_lives_stops_and_starts_again(&podman);
     volumes_and_file_systems_are_as_wished(&podman);
     what_a_process_has_is_as_wished(&podman);
     limits_hold(&podman);
     an_image_is_built(&podman);
+    a_bridge_joins_containers(&podman);
+    buildah_runs_commands(&podman);
     podman.end();
 }
 
@@ -216,4 +218,39 @@ fn an_image_is_built(podman: &Podman) {
     let parent = format!("--cgroup-parent=/{}/build", podman.site.group());
     podman.done(&["build", "-q", "--network", "none", &parent, "-t", "built", "."]).expect_code(0);
     assert_eq!(podman.once(&["built"]).text(), "0\n");
+}
+
+/// In a network namespace of the test's own, which has the bridge, and whatever rules podman adds.
+fn a_bridge_joins_containers(podman: &Podman) {
+    let done = |arguments: &[&str]| {
+        let (mut own, command) = (Command::new("unshare"), podman.command());
+        own.args(["--net", "--"]).arg(command.get_program()).args(command.get_args()).args(arguments);
+        own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        podman.site.done(own)
+    };
+    done(&["network", "create", "--subnet", "10.213.7.0/24", "own"]).expect_code(0);
+    let parent = format!("--cgroup-parent=/{}", podman.site.group());
+    let script = "cat /proc/net/dev /proc/net/fib_trie";
+    let said = done(&["run", "--rm", "--network", "own", &parent, "tiny", "sh", "-c", script]).text();
+    assert!(said.contains("eth0:") && said.contains("10.213.7.2"), "{said}");
+    done(&["network", "rm", "--force", "own"]).expect_code(0);
+}
+
+fn buildah_runs_commands(podman: &Podman) {
+    let buildah = |arguments: &[&str]| {
+        let mut command = Command::new("buildah");
+        command.args(["--root", &podman.site.path("root"), "--runroot", &podman.site.path("run")]);
+        command.args(["--storage-driver", "overlay"]).args(arguments);
+        podman.site.done(command)
+    };
+    let from = buildah(&["from", "--pull-never", "localhost/tiny"]).text();
+    let runtime = podman.site.path("holm-oci");
+    let run = |program: &[&str]| {
+        let options = ["run", "--isolation", "oci", "--runtime", &runtime, "--network", "none", from.trim(), "--"];
+        buildah(&[&options, program].concat())
+    };
+    assert_eq!(run(&["sh", "-c", "id -u; echo kept >/note"]).text(), "0\n");
+    assert_eq!(run(&["cat", "/note"]).text(), "kept\n");
+    run(&["sh", "-c", "exit 6"]).expect_code(6);
+    buildah(&["rm", from.trim()]).expect_code(0);
 }
