@@ -228,7 +228,7 @@ fn a_bridge_joins_containers(podman: &Podman) {
         own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         podman.site.done(own)
     };
-    done(&["network", "create", "--subnet", "10.213.7.0/24", "own"]).expect_code(0);
+    done(&["network", "create", "--disable-dns", "--subnet", "10.213.7.0/24", "own"]).expect_code(0);
     let parent = format!("--cgroup-parent=/{}", podman.site.group());
     let script = "cat /proc/net/dev /proc/net/fib_trie";
     let said = done(&["run", "--rm", "--network", "own", &parent, "tiny", "sh", "-c", script]).text();
