@@ -139,7 +139,7 @@ fn one_that_is_left_alone_has_a_pid_and_perhaps_a_terminal() {
     let scratch = &container.scratch;
     let write = |terminal: bool, args: &[&str]| {
         let process = json!({ "terminal": terminal, "consoleSize": { "height": 7, "width": 9 }, "user": { "uid": 0, "gid": 0 },
-            "args": args, "env": ["PATH=/usr/bin"], "cwd": "/" });
+            "args": args, "env": ["PATH=/usr/bin"], "cwd": "/", "execCPUAffinity": { "final": "0" } });
         std::fs::write(scratch.join("process.json"), process.to_string())
             .expect("the scratch directory can be written");
         scratch.join("process.json").display().to_string()
@@ -150,6 +150,8 @@ fn one_that_is_left_alone_has_a_pid_and_perhaps_a_terminal() {
     let mut command = container.command(&["exec", "--process", &file, "--detach", "--pid-file", &named, &container.id]);
     assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts").success());
     let pid = std::fs::read_to_string(&pid_file).expect("it was written");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    assert!(status.contains("Cpus_allowed_list:\t0\n"), "{status}");
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
     assert_eq!(text(&line), "sleep\0999\0");
     // It ends with the container.

@@ -103,6 +103,7 @@ pub fn further(
     let mut lowering = Lowering { bundle: &bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
     lowering.refuse_fields();
     lowering.process();
+    lowering.affinity(process);
     lowering.policy();
     lowering.done()
 }

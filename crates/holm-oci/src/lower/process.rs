@@ -2,7 +2,7 @@
 
 use super::{Lowering, origin};
 use holm::model::capability::Capability;
-use holm::model::limit::ResourceLimit;
+use holm::model::limit::{CpuList, ResourceLimit};
 use holm::spec::identity::User;
 use holm::spec::life::{Base, Change, Environment, Terminal};
 use holm::spec::origins::Wish;
@@ -87,6 +87,20 @@ impl Lowering<'_> {
                 self.refuse("process.user.umask", format!("cannot set the umask to {mask:o}: 777 is the most"))
             }
         }
+    }
+
+    /// Of what is run in a container that is there alone: the CPUs that it has once it is in the container's groups.
+    pub(super) fn affinity(&mut self, process: &Process) {
+        let Some(affinity) = process.exec_cpu_affinity() else { return };
+        if affinity.initial().as_ref().is_some_and(|list| !list.is_empty()) {
+            self.warnings.push("process.execCPUAffinity.initial is not done: set-up runs on any CPU".to_owned());
+        }
+        let Some(list) = affinity.cpu_affinity_final().as_ref().filter(|list| !list.is_empty()) else { return };
+        match list.parse::<CpuList>() {
+            Ok(cpus) => self.spec.limits.affinity = Some(cpus),
+            Err(cause) => self.refuse("process.execCPUAffinity", format!("cannot run on CPU {list}: {cause}")),
+        }
+        self.spec.origins.set(Wish::Affinity, origin("process.execCPUAffinity"));
     }
 
     /// What can't be granted is left out, with a warning, as the specification has it.

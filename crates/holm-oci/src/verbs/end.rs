@@ -1,6 +1,6 @@
 //! `kill` and `delete`.
 
-use super::{found, hooks};
+use super::{ends_within, found, hooks};
 use crate::group::{self, Freezer, Group};
 use crate::state::{Place, Process, Status};
 use crate::{Error, Result};
@@ -150,11 +150,9 @@ fn clear(groups: &[Group]) {
 fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Result<()> {
     let Some(opened) = process.and_then(Process::open) else { return Ok(()) };
     send(id, process, groups, Signal::KILL.as_raw())?;
-    let mut ended = [rustix::event::PollFd::new(&opened, rustix::event::PollFlags::IN)];
-    let patience = rustix::event::Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-    match rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) {
-        Ok(0) => Err(Error::Failed(format!("cannot kill container {id}: it does not end"))),
-        Ok(_) => Ok(()),
+    match ends_within(&opened, Some(PATIENCE)) {
+        Ok(false) => Err(Error::Failed(format!("cannot kill container {id}: it does not end"))),
+        Ok(true) => Ok(()),
         Err(errno) => Err(Error::io(format!("wait for container {id}"), errno)),
     }
 }

@@ -1,14 +1,15 @@
 //! Hooks: programs of the host that are told of a container by its state on their standard input.
 
+use super::ends_within;
 use super::look::Shown;
 use crate::state::Record;
 use crate::{Error, Result, shown};
 use oci_spec::runtime::Hook;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Runs hooks in their order; the first that fails ends it.
 pub(super) fn run(hooks: &[Hook], record: &Record) -> Result<()> {
@@ -58,7 +59,5 @@ fn one(hook: &Hook, state: &[u8]) -> Result<()> {
 fn await_end(child: &Child, time: Option<i64>) -> rustix::io::Result<bool> {
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH)?;
     let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let patience = time.map(|seconds| Timespec { tv_sec: seconds.max(0), tv_nsec: 0 });
-    let mut ended = [PollFd::new(&process, PollFlags::IN)];
-    rustix::io::retry_on_intr(|| poll(&mut ended, patience.as_ref())).map(|count| count > 0)
+    ends_within(&process, time.map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs())))
 }

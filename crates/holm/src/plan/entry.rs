@@ -3,11 +3,13 @@
 //! Until its exec the process inside shares the caller's memory, and its program is the caller's: who is in the pid namespace
 //! and has capabilities over the user namespace could trace it (ptrace(2)), so it is hidden before it enters anything.
 
+use super::limits::Limit;
 use super::push;
 use super::step::{Act, Actor, Step};
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
+use crate::spec::origins::Wish;
 
 /// Whether the memory is hidden: where somebody inside could look. With a new user namespace or clocks the process's files in
 /// /proc are still to be written, which a hidden one can't.
@@ -45,5 +47,9 @@ pub(super) fn take_groups(spec: &Spec, steps: &mut Vec<Step>) {
         let why = "limits of the sandbox bind what is entered, too";
         let act = Act::EnterGroup { path: path.clone(), descriptor: *descriptor };
         push(steps, Actor::ParentMeanwhile, act, why, &entry.origin);
+    }
+    if let Some(cpus) = &spec.limits.affinity {
+        let act = Act::Limit(Limit::Affinity(cpus.clone()));
+        push(steps, Actor::ParentMeanwhile, act, "of those that the group has", spec.origins.of(Wish::Affinity));
     }
 }

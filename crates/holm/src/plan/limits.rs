@@ -106,7 +106,8 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if let Some(nice) = limits.nice {
         add(Limit::Nice(nice), "all that it starts inherits it", spec.origins.of(Wish::Nice));
     }
-    if let Some(cpus) = &limits.affinity {
+    // Who is put into a group gets its CPUs, so there it comes after that.
+    if let (Some(cpus), None) = (&limits.affinity, &spec.entry) {
         add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));
     }
     if let Some(scheduler) = limits.scheduler {
