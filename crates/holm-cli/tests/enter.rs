@@ -160,6 +160,20 @@ fn a_namespace_is_entered_by_path_by_link_and_by_number() {
     }
 }
 
+/// Whoever is in a pid namespace that is entered never sees a process with the caller's memory or program.
+#[test]
+fn only_the_init_goes_into_a_pid_namespace() {
+    let sandbox = Sandbox::new(&[]);
+    let (text, errors, _) = entered(&["--explain", &init_of(sandbox.owner()), "true"]);
+    let at = |step: &str| text.find(step).unwrap_or_else(|| panic!("{step}: {text}{errors}"));
+    assert!(at("enter the pid namespace") < at("become a small init"));
+    assert!(at("become a small init") < at("start the process inside"));
+    assert_eq!(text.matches("start the process inside").count(), 1, "{text}");
+    let (text, errors, code) =
+        entered(&[&init_of(sandbox.owner()), "sh", "-c", "readlink /proc/$PPID/exe; echo $PPID"]);
+    assert!(code == Some(0) && !text.contains("holm\n") && text != "0\n", "{text}{errors}");
+}
+
 #[test]
 fn only_what_is_asked_for_is_entered() {
     let sandbox = Sandbox::new(&["--hostname", "island"]);

@@ -12,5 +12,7 @@ pub(crate) const OWN_MEMORY: u32 = 8;
 pub(crate) const FOREIGN_PIDS: u32 = 16;
 /// It becomes the program itself once it is told to, instead of starting it.
 pub(crate) const IN_PLACE: u32 = 32;
+/// It starts itself once more, in the pid namespace that waits for the next fork, and ends.
+pub(crate) const GOES_IN: u32 = 64;
 /// How long a program may take to end after it was told that its time is over.
 pub(crate) const GRACE_MILLISECONDS: u64 = 2000;

@@ -111,6 +111,9 @@ extern "C" fn main(stack: *const usize) -> ! {
     // A caller that ignores SIGCHLD hands that down even to cleared handlers (clone(2), CLONE_CLEAR_SIGHAND), and then no
     // end of a child would be told (wait(2)).
     must(&task, SIGACTION, [SIGCHLD, DEFAULT.as_ptr() as usize, 0, 8, 0, 0]);
+    if task.flags & flags::GOES_IN != 0 {
+        go_in(&task);
+    }
     if task.flags & flags::FOREIGN_PIDS != 0 {
         must(&task, FCNTL, [task.proc, 2, 1, 0, 0, 0]);
         must(&task, PRCTL, [36, 1, 0, 0, 0, 0]); // PR_SET_CHILD_SUBREAPER
@@ -163,6 +166,20 @@ fn children_signals(task: &Task) -> usize {
     let child = 1u64 << (SIGCHLD - 1);
     let lowest = must(task, SIGNALFD4, [usize::MAX, &raw const child as usize, 8, 0o2004000, 0, 0]);
     must(task, FCNTL, [lowest as usize, 1030, task.control + 1, 0, 0, 0]) as usize // F_DUPFD_CLOEXEC
+}
+
+/// Goes on in a process of its own, with its own memory, in the pid namespace that was entered: a child of the parent's.
+fn go_in(task: &Task) {
+    const CLONE_PARENT: usize = 0x8000;
+    let inside = call(CLONE, [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0]);
+    if inside < 0 {
+        // The step after the one that is this program.
+        fail(task, task.own_step + 1, -inside as i32);
+    }
+    if inside > 0 {
+        send(task, Record::new(wire::WENT_IN, 0, inside as i32));
+        exit(0);
+    }
 }
 
 /// Waits until the parent has done its last steps; without one it is all over.

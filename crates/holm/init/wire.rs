@@ -5,6 +5,7 @@
 //! | child, pid 1   | `NEED`     | the step    | 0                     | it waits for the parent's steps                |
 //! | parent         | `GO`       | 0           | 0                     | they are done                                  |
 //! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
+//! | pid 1          | `WENT_IN`  | 0           | pid for the parent    | the same, of the init itself                   |
 //! | child          | `TERMINAL` | the step    | 0, carries a terminal | the controlling side of the new terminal       |
 //! | child          | `LISTENER` | the step    | 0, carries a listener | where the filter's notifications come from     |
 //! | child, pid 1   | `FAILED`   | the step    | errno                 | the step failed; nothing more comes            |
@@ -39,6 +40,7 @@ pub(crate) const SIGNAL: u32 = 9;
 pub(crate) const OVERTIME: u32 = 10;
 pub(crate) const LISTENER: u32 = 11;
 pub(crate) const HELD: u32 = 12;
+pub(crate) const WENT_IN: u32 = 13;
 
 /// The length of a record in bytes.
 pub(crate) const LENGTH: usize = 12;

@@ -17,6 +17,7 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, inherited: &Inherited) -> Vec
         | flag(launch.terminal != Terminal::None, flags::TERMINAL)
         | flag(launch.wait_all, flags::WAIT_ALL)
         | flag(launch.new_time, flags::OWN_MEMORY)
+        | flag(plan.steps.iter().any(|step| step.act == Act::ForkInit), flags::GOES_IN)
         | match launch.lifetime {
             Lifetime::Owned => flag(!launch.own_pids, flags::FOREIGN_PIDS),
             Lifetime::Detached => flags::IN_PLACE,

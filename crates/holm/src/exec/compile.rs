@@ -167,7 +167,9 @@ impl<'a> Compiler<'a> {
             }
             Act::MakeDirectory(path) => return super::keep::make_directory(path),
             Act::Limit(limit) if actor == Actor::Parent => return self.groups.prepare(limit),
-            Act::Clone(_) | Act::Execute(_) | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => return Ok(()),
+            Act::Clone(_) | Act::ForkInit | Act::Execute(_) | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => {
+                return Ok(());
+            }
             _ if matches!(actor, Actor::ParentAtOnce | Actor::ParentMeanwhile) => {
                 // The child waits once for all steps of the parent in a row; as the init it does so by itself.
                 if self.awaited != Some(actor) && !matches!(self.steps.last(), Some((_, Op::Init))) {
@@ -285,6 +287,7 @@ impl<'a> Compiler<'a> {
             | Act::MapOwners { .. }
             | Act::EnterGroup { .. }
             | Act::Limit(_)
+            | Act::ForkInit
             | Act::Execute(_) => {
                 unreachable!("`step` has taken the parent's acts")
             }

@@ -73,7 +73,8 @@ pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::R
         start(flags.unwrap_or(0), memory, &stack, child::run, &context).map_err(failed)?
     };
     let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
-    let awaited = if forks { 2 } else { 1 };
+    let goes_in = plan.steps.iter().any(|s| s.act == Act::ForkInit);
+    let awaited = if forks || goes_in { 2 } else { 1 };
     let mut nursery = Nursery {
         plan,
         program: &program,
@@ -140,6 +141,7 @@ impl Nursery<'_> {
                     self.moved(pidfd);
                     self.at_once().map_err(Stop::Failed)?;
                 }
+                (wire::WENT_IN, _) => self.went_in(record.value).map_err(&failed)?,
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
                 (wire::LISTENER, Some(listener)) => self.watch(record.step as usize, listener)?,
                 // There was no number for it (unix(7), "MSG_CTRUNC").
@@ -195,6 +197,14 @@ impl Nursery<'_> {
     fn moved(&mut self, pidfd: OwnedFd) {
         let pid = pid_of(&pidfd).unwrap_or(0);
         self.children.push(Cloned { pid, pidfd });
+    }
+
+    /// The init has started itself once more: as a child that nobody has waited for its number is its own.
+    fn went_in(&mut self, pid: i32) -> Result<()> {
+        let process = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+        let pidfd = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty())?;
+        self.children.push(Cloned { pid, pidfd });
+        Ok(())
     }
 
     /// From here on the child's calls may wait for an answer.
@@ -279,6 +289,7 @@ impl Nursery<'_> {
         while self.children.len() < self.awaited {
             match self.receive() {
                 Ok(Some((Record { kind: wire::MOVED, .. }, Some(pidfd)))) => self.moved(pidfd),
+                Ok(Some((Record { kind: wire::WENT_IN, value, .. }, _))) if self.went_in(value).is_ok() => {}
                 Ok(None) => break,
                 _ => {}
             }

@@ -1,12 +1,14 @@
 //! Steps for a place that is entered: what of it is taken besides its namespaces.
 //!
 //! Until its exec the process inside shares the caller's memory, and its program is the caller's: who is in the pid namespace
-//! and has capabilities over the user namespace could trace it (ptrace(2)), so it is hidden before it enters anything.
+//! and has capabilities over the user namespace could trace it (ptrace(2)) and write to both. So it is hidden before it enters
+//! anything, which doesn't bind who has CAP_SYS_PTRACE over the caller's user namespace; and where all is entered and nothing
+//! made, nobody in the pid namespace sees it at all: only the init goes in.
 
 use super::limits::Limit;
 use super::push;
 use super::step::{Act, Actor, Step};
-use crate::model::namespace::Namespace;
+use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -17,6 +19,20 @@ pub(super) fn hides_memory(spec: &Spec) -> bool {
     let is = |kind, choice: fn(&Choice) -> bool| choice(spec.namespaces.choice(kind));
     let joins = is(Namespace::Pid, |choice| matches!(choice, Choice::Join(..)));
     joins && ![Namespace::User, Namespace::Time].into_iter().any(|kind| is(kind, |choice| *choice == Choice::New))
+}
+
+/// Whether only the init enters the pid namespace: what else there is to do can be done outside.
+pub(super) fn goes_in_last(spec: &Spec) -> bool {
+    spec.entry.is_some() && hides_memory(spec) && spec.namespaces.new_kinds() == NamespaceSet::default()
+}
+
+/// Starts the init once more, inside.
+pub(super) fn go_in(spec: &Spec, steps: &mut Vec<Step>) {
+    if goes_in_last(spec) {
+        let why =
+            "a pid namespace takes in only processes started for it, and nobody in there has seen the caller's memory";
+        push(steps, Actor::Child, Act::ForkInit, why, "");
+    }
 }
 
 /// Hides it, once its out-of-memory score is written, which is such a file.

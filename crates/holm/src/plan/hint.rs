@@ -112,7 +112,7 @@ fn machine(act: &Act, errno: Errno, causes: &Causes) -> Option<(&'static str, &'
 /// What helps with a wish that can't be had.
 fn wish(act: &Act, errno: Errno) -> &'static str {
     match (act, errno) {
-        (Act::Fork(_), Errno::NOMEM) => {
+        (Act::Fork(_) | Act::ForkInit, Errno::NOMEM) => {
             "a pid namespace that is joined takes in nobody once its first process has ended; else memory is short"
         }
         (Act::WriteMaps { .. }, Errno::PERM) => "the ids outside must be the caller's own, or the caller privileged",

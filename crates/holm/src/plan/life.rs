@@ -71,6 +71,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         ),
     };
     push(steps, Actor::Child, act, why, "");
+    super::entry::go_in(spec, steps);
     super::entry::take_groups(spec, steps);
     super::limits::finish(spec, host, steps);
     let why = match spec.namespaces.choice(Namespace::Pid) {

@@ -62,7 +62,7 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
         };
         push(steps, Actor::Child, Act::Enter(namespace), why, origin);
     }
-    if joins {
+    if joins && !entry::goes_in_last(spec) {
         let why = "a pid namespace takes in only processes started for it; the others are made with it";
         push(steps, Actor::Child, Act::Fork(rest), why, "");
     }

@@ -127,7 +127,7 @@ impl<'a> Script<'a> {
             Act::Keep { .. } | Act::MapOwners { .. } => Part::Outside,
             Act::OpenNamespace { .. } | Act::Enter(_) | Act::WriteMaps { .. } => Part::Start,
             Act::Clone(set) if starts(set) => Part::Start,
-            Act::Clone(_) | Act::Fork(_) | Act::OffsetTime(_) | Act::Private => Part::Inside,
+            Act::Clone(_) | Act::Fork(_) | Act::ForkInit | Act::OffsetTime(_) | Act::Private => Part::Inside,
             Act::EnterUser | Act::MakeNetwork => Part::Inside,
             Act::TakeMappedIds => Part::Start,
             Act::TakeIds { .. } if self.built_with().is_some() => Part::Build,

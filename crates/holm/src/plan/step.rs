@@ -115,6 +115,8 @@ pub enum Act {
     Enter(Namespace),
     /// Starts the process inside, from the first child, in these new namespaces.
     Fork(NamespaceSet),
+    /// Starts the init once more, from itself, in the pid namespace that was entered.
+    ForkInit,
     /// Moves the aide into the new user namespace.
     EnterUser,
     /// Makes a network namespace.
@@ -335,6 +337,7 @@ impl fmt::Display for Act {
             Act::Enter(namespace) => write!(f, "enter the {namespace} namespace"),
             Act::Fork(set) if *set == NamespaceSet::default() => f.write_str("start the process inside"),
             Act::Fork(set) => write!(f, "start the process inside, in new namespaces: {set}"),
+            Act::ForkInit => f.write_str("start the process inside"),
             Act::EnterUser => f.write_str("enter the new user namespace"),
             Act::MakeNetwork => f.write_str("make a new net namespace"),
             Act::EnterNetwork => f.write_str("enter the new net namespace"),
