@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long it may take until everybody in a group has stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever has ended may still be counted.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// A control group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +25,32 @@ pub struct Group {
     pub directory: PathBuf,
     /// Whether it is of version 2.
     pub unified: bool,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// Where a control group comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// It was made with the container, and goes with it.
+    Made,
+    /// It was there before, and stays, with all that is in it.
+    Found,
 }
 
 impl Group {
-    /// What is noted of one.
+    /// What is noted of one that isn't used yet.
     pub(crate) fn of(group: &NamedGroup) -> Group {
-        Group { directory: group.directory.clone(), unified: group.version == Version::Two }
+        let directory = group.directory.clone();
+        let origin = if directory.exists() { Origin::Found } else { Origin::Made };
+        Group { directory, unified: group.version == Version::Two, origin }
+    }
+
+    /// Whether nobody is in it, and no group below it.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        self.processes().is_empty() && !entries.any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
     }
 
     fn version(&self) -> Version {
@@ -36,8 +58,12 @@ impl Group {
     }
 
     /// Removes it, once the container has ended.
-    pub(crate) fn remove(&self) {
+    fn remove(&self) -> Result<()> {
         holm::run::remove_group(&self.directory, self.version());
+        match self.directory.exists() {
+            false => Ok(()),
+            true => Err(Error::io(format!("remove control group {}", shown(&self.directory)), Errno::BUSY)),
+        }
     }
 
     /// Has the groups above it give it the controller of a file, in version 2. Where that can't be done the file stays missing,
@@ -49,7 +75,7 @@ impl Group {
         let above: Vec<&Path> =
             self.directory.ancestors().skip(1).filter(|path| path.join("cgroup.procs").exists()).collect();
         for directory in above.into_iter().rev() {
-            let group = Group { directory: directory.to_owned(), unified: true };
+            let group = Group { directory: directory.to_owned(), unified: true, origin: Origin::Found };
             let _ = group.write("cgroup.subtree_control", &format!("+{controller}"));
         }
     }
@@ -124,6 +150,25 @@ fn members(directory: &Path, each: &mut impl FnMut(&Path, i32)) {
     }
 }
 
+/// Removes the groups that were made with a container that has ended; whoever is left in them is killed. Where one that was there
+/// before has somebody in it, that is told: whose they are isn't known.
+pub(crate) fn clear(id: &str, groups: &[Group]) -> Result<()> {
+    let (made, found): (Vec<Group>, Vec<Group>) = groups.iter().cloned().partition(|one| one.origin == Origin::Made);
+    end(&made);
+    made.iter().try_for_each(Group::remove)?;
+    let begin = Instant::now();
+    while let Some(group) = found.iter().find(|group| !group.processes().is_empty()) {
+        // Who has just ended may still be counted.
+        if begin.elapsed() > LEAVING {
+            let group = shown(&group.directory);
+            let cause = format!("processes are in control group {group}, which was there before it");
+            return Err(Error::Failed(format!("cannot delete container {id}: {cause}; kill --all ends them")));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 /// Kills everybody in these groups, and waits until they are empty. Where there is no pid namespace of their own nobody else's end
 /// is theirs.
 pub(crate) fn end(groups: &[Group]) {
@@ -132,7 +177,12 @@ pub(crate) fn end(groups: &[Group]) {
         // Whoever stands still starts nobody meanwhile.
         let freezer = Freezer::of(groups);
         let held = freezer.as_ref().is_some_and(|freezer| freezer.close().is_ok());
-        groups.iter().for_each(|group| group.signal(Signal::KILL.as_raw(), None));
+        for group in groups {
+            // In version 2 the kernel misses nobody.
+            if !group.unified || group.write("cgroup.kill", "1").is_err() {
+                group.signal(Signal::KILL.as_raw(), None);
+            }
+        }
         if let Some(freezer) = freezer.filter(|_| held) {
             let _ = freezer.open();
         }

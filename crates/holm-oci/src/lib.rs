@@ -22,6 +22,9 @@ pub enum Error {
     /// Something can't be done, and why.
     #[error("{0}")]
     Failed(String),
+    /// There is no container of this name.
+    #[error("cannot find container {0}: container does not exist")]
+    Missing(String),
     /// The configuration, or the machine, doesn't allow it.
     #[error(transparent)]
     Start(#[from] holm::Error),

@@ -26,7 +26,7 @@ const ASIDE: &str = "new";
 /// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
 const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// What is noted of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -336,7 +336,7 @@ fn unusable(id: &str, errno: Errno) -> Error {
 }
 
 fn missing(id: &str) -> Error {
-    Error::Failed(format!("cannot find container {id}: container does not exist"))
+    Error::Missing(id.to_owned())
 }
 
 /// A record's text.

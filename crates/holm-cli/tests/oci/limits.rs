@@ -25,15 +25,26 @@ fn limited(name: &str) -> Option<Container> {
 }
 
 impl Container {
-    /// A file of its control groups, in whichever of them there is one.
-    fn group_file(&self, names: [&str; 2]) -> Option<PathBuf> {
+    /// Its control groups.
+    fn groups(&self) -> Vec<PathBuf> {
         let record = std::fs::read(self.scratch.join("state").join(&self.id).join("state.json")).expect("it is there");
         let record: Value = serde_json::from_slice(&record).expect("it is JSON");
-        let directories = record["groups"].as_array().expect("they are listed").iter();
-        let files = directories.flat_map(|group| {
-            names.map(|name| PathBuf::from(group["directory"].as_str().expect("it is a path")).join(name))
-        });
+        let listed = record["groups"].as_array().expect("they are listed").iter();
+        listed.map(|group| group["directory"].as_str().expect("it is a path").into()).collect()
+    }
+
+    /// A file of its control groups, in whichever of them there is one.
+    fn group_file(&self, names: [&str; 2]) -> Option<PathBuf> {
+        let files = self.groups().into_iter().flat_map(|group| names.map(|name| group.join(name)));
         files.into_iter().find(|file| file.exists())
+    }
+
+    /// Changes its configuration, for a further one that is made of it.
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.scratch.join("config.json");
+        let mut config = serde_json::from_slice(&std::fs::read(&file).expect("it is there")).expect("it is JSON");
+        change(&mut config);
+        std::fs::write(&file, config.to_string()).expect("the scratch directory can be written");
     }
 
     fn limit(&self, names: [&str; 2]) -> String {
@@ -132,16 +143,90 @@ fn a_group_that_holds_others_is_no_containers() {
     assert!(said.starts_with("error: cannot make container other: container's cgroup is not empty: "), "{said}");
 }
 
+/// Groups of a test; removed with it.
+struct Groups(Vec<PathBuf>);
+
+impl Groups {
+    /// Beside each of a container's.
+    fn beside(container: &Container, name: &str) -> Groups {
+        let at = |group: PathBuf| group.with_file_name(format!("holm-test-{name}-{}", std::process::id()));
+        let all: Vec<PathBuf> = container.groups().into_iter().map(at).collect();
+        all.iter().for_each(|group| std::fs::create_dir(group).expect("root may make it"));
+        Groups(all)
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for group in &self.0 {
+            let _ = std::fs::remove_dir(group.join("inner"));
+            let removed = std::fs::remove_dir(group);
+            assert!(std::thread::panicking() || removed.is_ok(), "{}: {removed:?}", group.display());
+        }
+    }
+}
+
+fn without_pid_namespace(config: &mut Value) {
+    let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+    namespaces.retain(|one| one["type"] != "pid");
+}
+
+#[test]
+fn groups_that_were_there_before_stay_and_none_is_everybodys() {
+    let Some(container) = limited("found-group") else { return };
+    let place = container.scratch.join(".").display().to_string();
+    let found = Groups::beside(&container, "found");
+    let name = found.0[0].file_name().and_then(|name| name.to_str()).expect("it is text").to_owned();
+    let other = format!("{name}-c");
+    let make = || {
+        let mut make = container.command(&["create", "-b", &place, &other]);
+        assert!(make.stdout(Stdio::null()).status().expect("holm starts").success());
+        container.succeeds(&["start", &other]);
+    };
+    container.change(|config| config["linux"]["cgroupsPath"] = json!(name));
+    let inner = found.0[0].join("inner");
+    std::fs::create_dir(&inner).expect("root may make it");
+    let said = container.fails(1, &["create", "-b", &place, &other]);
+    assert!(said.contains("container's cgroup is not empty: ") && inner.exists(), "{said}");
+    container.fails(1, &["run", "-b", &place, &other]);
+    assert!(inner.exists());
+    std::fs::remove_dir(&inner).expect("nobody is in it");
+    make();
+    container.succeeds(&["delete", "--force", &other]);
+    assert!(found.0.iter().all(|group| group.exists()));
+    // Who is in such a group may be anybody's.
+    container.change(|config| {
+        without_pid_namespace(config);
+        config["process"]["args"] = json!(["sh", "-c", "sleep 1001 & exec sleep 1000"]);
+    });
+    make();
+    let count = || std::fs::read_to_string(found.0[0].join("cgroup.procs")).expect("it can be read").lines().count();
+    within(20, "both have begun", || count() == 2);
+    container.succeeds(&["kill", &other, "TERM"]);
+    within(20, "one has ended", || count() == 1);
+    let said = container.fails(1, &["delete", "--force", &other]);
+    assert!(said.contains(", which was there before it; kill --all ends them") && count() == 1, "{said}");
+    container.succeeds(&["kill", "--all", &other, "KILL"]);
+    container.succeeds(&["delete", &other]);
+    // One that was missing in one hierarchy alone was made there.
+    std::fs::remove_dir(&found.0[0]).expect("nobody is in it");
+    make();
+    assert!(found.0[0].exists());
+    container.succeeds(&["delete", "--force", &other]);
+    assert!(!found.0[0].exists() && found.0[1..].iter().all(|group| group.exists()));
+    std::fs::create_dir(&found.0[0]).expect("root may make it");
+    container.change(|config| config["linux"]["cgroupsPath"] = json!("/"));
+    let said = container.fails(1, &["create", "-b", &place, &other]);
+    assert!(said.contains("cannot use control group /: it is everybody's"), "{said}");
+}
+
 #[test]
 fn without_a_pid_namespace_everybody_ends_with_the_container() {
     if !is_root() {
         // Nobody knows who is in there but by control groups.
         return;
     }
-    let container = Container::with("strays", "sleep 1001 & sleep 1002 & exec sleep 1000", |config| {
-        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
-        namespaces.retain(|one| one["type"] != "pid");
-    });
+    let container = Container::with("strays", "sleep 1001 & sleep 1002 & exec sleep 1000", without_pid_namespace);
     let id = container.id.as_str();
     let pids = || serde_json::from_str::<Vec<i32>>(&container.succeeds(&["ps", "-f", "json", id])).expect("it is JSON");
     within(20, "all have begun", || pids().len() == 3);
@@ -149,15 +234,24 @@ fn without_a_pid_namespace_everybody_ends_with_the_container() {
     container.succeeds(&["kill", id, "TERM", "--all"]);
     within(20, "all end", || pids().is_empty());
     assert!(all.iter().all(|pid| !PathBuf::from(format!("/proc/{pid}/exe")).exists()));
-    let other = Container::with("strays-kill", "sleep 1001 & exec sleep 1000", |config| {
-        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
-        namespaces.retain(|one| one["type"] != "pid");
-    });
+    let other = Container::with("strays-kill", "sleep 1001 & exec sleep 1000", without_pid_namespace);
     let pids =
         || serde_json::from_str::<Vec<i32>>(&other.succeeds(&["ps", "-f", "json", &other.id])).expect("it is JSON");
     within(20, "all have begun", || pids().len() == 2);
     other.succeeds(&["kill", &other.id, "KILL"]);
     assert!(pids().is_empty());
+    let more = Container::with("strays-delete", "sleep 1001 & exec sleep 1000", |config| {
+        config["linux"]["namespaces"] = json!([{ "type": "mount" }]);
+    });
+    let mut beside = more.command(&["exec", "-d", &more.id, "sleep", "1002"]);
+    assert!(beside.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts").success());
+    let pids =
+        || serde_json::from_str::<Vec<i32>>(&more.succeeds(&["ps", "-f", "json", &more.id])).expect("it is JSON");
+    within(20, "all have begun", || pids().len() == 3);
+    let (all, groups) = (pids(), more.groups());
+    more.succeeds(&["delete", "--force", &more.id]);
+    assert!(all.iter().all(|pid| !PathBuf::from(format!("/proc/{pid}/exe")).exists()));
+    assert!(!groups.is_empty() && groups.iter().all(|group| !group.exists()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use holm::host::groups::Hierarchy;
 use holm::model::group::Version;
 use holm::spec::limits::NamedGroup;
 use holm::spec::origins::Wish;
-use std::path::Component;
+use std::path::{Component, Path};
 
 /// What is limited by engines. A version 2 without any of it is there for systemd, beside version 1.
 const LIMITED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
@@ -19,15 +19,20 @@ pub fn used(mut found: Vec<Hierarchy>) -> Vec<Hierarchy> {
     found
 }
 
+/// Why a path names no group of a container.
+fn unfit(path: &Path) -> Option<&'static str> {
+    let climbs = path.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)));
+    let names = path.components().any(|part| matches!(part, Component::Normal(_)));
+    if climbs { Some("it climbs") } else { (!names).then_some("it is everybody's") }
+}
+
 impl Lowering<'_> {
     pub(super) fn control_groups(&mut self) {
         let linux = self.bundle.config.linux().as_ref();
         let path = linux.and_then(|linux| linux.cgroups_path().clone()).filter(|path| !path.as_os_str().is_empty());
         let mut resources = linux.and_then(|linux| linux.resources().clone()).unwrap_or_default();
-        if let Some(path) = &path
-            && path.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)))
-        {
-            let message = format!("cannot use control group {}: it climbs", crate::shown(path));
+        if let Some((path, cause)) = path.as_ref().and_then(|path| Some((path, unfit(path)?))) {
+            let message = format!("cannot use control group {}: {cause}", crate::shown(path));
             return self.refuse("linux.cgroupsPath", message);
         }
         if !self.around.makes_nodes {
@@ -62,6 +67,14 @@ impl Lowering<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_containers_group_has_a_name_and_does_not_climb() {
+        let found = ["/", "//", "/../a", "a/../..", "."].map(|path| unfit(Path::new(path)));
+        let (climbs, all) = (Some("it climbs"), Some("it is everybody's"));
+        assert_eq!(found, [all, all, climbs, climbs, climbs]);
+        assert_eq!(["/a", "a/b"].map(|path| unfit(Path::new(path))), [None, None]);
+    }
 
     #[test]
     fn version_2_counts_beside_version_1_where_it_limits_something() {

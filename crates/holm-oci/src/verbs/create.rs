@@ -3,7 +3,7 @@
 use super::terminal::Console;
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
-use crate::group::Group;
+use crate::group::{Group, Origin};
 use crate::lower::{Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record};
 use crate::{Error, Result, shown};
@@ -74,6 +74,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
         let mut held = plan.hold(Some(door)).map_err(|error| unstarted(error, record.program()))?;
+        alone(&record, held.groups_found())?;
         record.process = Process::of(held.id());
         let terminal = taker.take(&mut held, record.own.console_size())?;
         place.write(&record)?;
@@ -95,10 +96,18 @@ pub fn create(wish: &Create) -> Result<Created> {
     made
 }
 
-/// Whoever is in a container's groups is paused, limited and killed with it.
+/// Whoever is in a container's groups, or in groups below, is paused, limited and killed with it.
 fn empty(record: &Record) -> Result<()> {
-    let Some(group) = record.groups.iter().find(|group| !group.processes().is_empty()) else { return Ok(()) };
+    let Some(group) = record.groups.iter().find(|group| !group.is_empty()) else { return Ok(()) };
     let cause = format!("container's cgroup is not empty: {}", shown(&group.directory));
+    Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
+}
+
+/// A group that was noted as one to be made, and was there by then, is another one's.
+fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Result<()> {
+    let noted = |path: &&Path| record.groups.iter().any(|one| one.origin == Origin::Made && one.directory == *path);
+    let Some(group) = found.find(noted) else { return Ok(()) };
+    let cause = format!("somebody else has made control group {} meanwhile", shown(group));
     Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
 }
 

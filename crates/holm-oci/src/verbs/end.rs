@@ -107,12 +107,10 @@ pub enum Force {
 /// Removes a container.
 ///
 /// # Errors
-/// There is no such container, or it runs.
+/// There is no such container, or it runs; a process of it doesn't end, or is in a group that was there before.
 pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     let place = match Place::find(root, id) {
-        Err(Error::Failed(message)) if force == Force::Yes && message.ends_with("does not exist") => {
-            return Ok(Vec::new());
-        }
+        Err(Error::Missing(_)) if force == Force::Yes => return Ok(Vec::new()),
         found => found?,
     };
     let record = match place.read() {
@@ -122,7 +120,7 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     let Some(record) = record else {
         let holds = place.holds()?;
         end(id, holds.process, &holds.groups)?;
-        clear(&holds.groups);
+        group::clear(id, &holds.groups)?;
         return place.remove().map(|()| Vec::new());
     };
     match (record.status(), force) {
@@ -134,16 +132,10 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         _ => end(id, record.process, &record.groups)?,
     }
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
-    clear(&record.groups);
+    group::clear(id, &record.groups)?;
     place.remove()?;
     // The specification has their failures logged, and the container gone.
     Ok(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
-}
-
-/// Removes control groups; whoever is left in them is killed.
-fn clear(groups: &[Group]) {
-    group::end(groups);
-    groups.iter().for_each(Group::remove);
 }
 
 /// Kills a container's first process and waits until it has ended.

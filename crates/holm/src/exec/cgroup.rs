@@ -107,10 +107,18 @@ impl Groups {
         self.made.push(Made { path: directory.to_owned(), version, stays, above });
         for &path in missing.iter().rev() {
             match rustix::fs::mkdir(path, rustix::fs::Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno),
+                // Those above may be made for another one, too.
+                Err(Errno::EXIST) if path != directory => {}
+                Err(errno) => {
+                    self.made.last_mut().into_iter().for_each(|made| made.stays |= errno == Errno::EXIST);
+                    return Err(errno);
+                }
+                Ok(()) => {}
             }
             inherit_cpus(path)?;
+        }
+        if stays {
+            inherit_cpus(directory)?;
         }
         if version == Version::Two {
             for (path, controller) in within.iter().flat_map(|path| controllers.iter().map(move |one| (path, one))) {
@@ -172,6 +180,11 @@ impl Groups {
             usage.written = served.as_deref().map(|text| sum(text, "wbytes=")).or(usage.written);
         }
         usage
+    }
+
+    /// Those that were there before.
+    pub(crate) fn found(&self) -> impl Iterator<Item = &Path> {
+        self.made.iter().filter(|made| made.stays).map(|made| made.path.as_path())
     }
 
     /// Leaves them to others, who will remove them.

@@ -55,6 +55,11 @@ impl Held {
         self.pid
     }
 
+    /// Its control groups that were there before ([`NamedGroup`](crate::spec::limits::NamedGroup)): they stay when it ends.
+    pub fn groups_found(&self) -> impl Iterator<Item = &Path> {
+        self.groups.found()
+    }
+
     /// From now on it needs nobody: it waits until somebody knocks at its door, however long that takes. Its first process,
     /// a child of this one still, is returned (pidfd_open(2)).
     ///
