@@ -340,7 +340,7 @@ fn a_record_that_is_damaged_can_be_removed_by_force_alone() {
     let made = create(&site.wish("c4")).unwrap_or_else(|error| panic!("{error}"));
     let record = site.state().join("c4/state.json");
     let text = std::fs::read_to_string(&record).expect("it is there");
-    for damaged in [&text[..text.len() / 2], "", "{}", &text.replace("\"form\":2", "\"form\":3")] {
+    for damaged in [&text[..text.len() / 2], "", "{}", &text.replace("\"form\":3", "\"form\":2")] {
         std::fs::write(&record, damaged).expect("it can be written");
         let error = delete(&site.state(), "c4", Force::No).map(drop).expect_err("it is damaged").to_string();
         assert!(error.starts_with("cannot read the state of container c4: "), "{error}");
