@@ -149,6 +149,35 @@ fn a_filter_is_told_by_what_it_answers() {
 }
 
 #[test]
+fn what_a_killed_one_left_is_removed_by_the_next_and_nothing_else() {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    let scratch = Scratch::new("doctor-left");
+    let (store, other) = (scratch.join("store"), scratch.join("other"));
+    let make = |path: &std::path::Path| {
+        std::fs::DirBuilder::new().mode(0o700).create(path).expect("the scratch directory can be written");
+    };
+    let namespace = std::fs::metadata("/proc/self/ns/pid").expect("/proc is there").ino();
+    // No process is as old as the machine.
+    let named = |pid: u32, start: u32, which: &str| store.join(format!("holm-{namespace}-{pid}-{start}-{which}"));
+    let left = named(std::process::id(), 0, "doctor");
+    for path in [&store, &other, &other.join("work"), &left, &left.join("lower"), &left.join("upper")] {
+        make(path);
+    }
+    make(&left.join("work"));
+    make(&left.join("work/work"));
+    // A link of that name, a directory that others might change, and those of others' use.
+    std::os::unix::fs::symlink(&other, named(1, 7, "doctor")).expect("it can be made");
+    make(&named(1, 7, "self"));
+    make(&named(1, 8, "doctor"));
+    std::fs::set_permissions(named(1, 8, "doctor"), std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let mut command = Command::new(holm());
+    command.args(["doctor", "--json"]).env("HOLM_STORE", &store);
+    told(command);
+    let there = [named(1, 7, "doctor"), named(1, 7, "self"), named(1, 8, "doctor"), other.join("work")];
+    assert!(!left.exists() && there.iter().all(|path| path.exists()), "{:?}", std::fs::read_dir(&store));
+}
+
+#[test]
 fn inside_the_default_sandbox_nothing_starts_and_its_options_are_named() {
     let (document, code) = doctor_inside(&[]);
     assert_eq!(code, Some(2), "{document:#}");

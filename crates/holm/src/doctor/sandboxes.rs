@@ -5,7 +5,8 @@ use super::Asked;
 use super::facts::{Controller, Facts, Helper, Sandbox, Started, Try};
 use crate::error::Error;
 use crate::host::Host;
-use crate::host::groups::{Groups, this_process};
+use crate::host::groups::{Groups, left_behind, this_process};
+use crate::model::group::Owner;
 use crate::model::limit::{Cpus, Rates};
 use crate::model::namespace::Namespace;
 use crate::plan::limits::Limit;
@@ -54,7 +55,7 @@ pub(super) fn controllers(groups: &Groups) -> Vec<(Controller, Option<PathBuf>)>
 pub(super) fn places(controllers: &[(Controller, Option<PathBuf>)]) -> Vec<(&'static str, PathBuf)> {
     let Some(this) = this_process() else { return Vec::new() };
     let place = |(controller, directory): &(Controller, Option<PathBuf>)| {
-        Some((controller.name, directory.as_ref()?.join(this.name("doctor"))))
+        Some((controller.name, directory.as_ref()?.join(this.name(NAME))))
     };
     controllers.iter().filter_map(place).collect()
 }
@@ -234,6 +235,8 @@ struct Scratch {
     path: PathBuf,
 }
 
+/// What their names end with.
+const NAME: &str = "doctor";
 /// In the order in which they are removed; the first one is overlayfs's own.
 const PARTS: [&str; 4] = ["work/work", "work", "upper", "lower"];
 
@@ -243,17 +246,39 @@ impl Scratch {
         if !is_kept(directory) {
             return None;
         }
+        Scratch::sweep(directory);
         let make = |path: &Path| std::fs::DirBuilder::new().mode(0o700).create(path).ok();
-        let path = directory.join(this_process()?.name("doctor"));
+        let path = directory.join(this_process()?.name(NAME));
         make(&path)?;
         let scratch = Scratch { directory: directory.to_owned(), path };
         PARTS[1..].iter().try_for_each(|part| make(&scratch.part(part)))?;
         Some(scratch)
     }
 
+    /// Removes those of the caller's that were killed.
+    fn sweep(directory: &Path) {
+        use std::os::unix::fs::MetadataExt;
+        let euid = rustix::process::geteuid().as_raw();
+        // Where anybody may write, somebody else's may be links that lead elsewhere. The caller's own directories stay what
+        // they are.
+        let is_own = |path: &PathBuf| {
+            let found = std::fs::symlink_metadata(path);
+            found.is_ok_and(|found| found.is_dir() && found.uid() == euid && found.mode() & 0o777 == 0o700)
+        };
+        let is_scratch = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_scratch);
+        for path in left_behind(directory).into_iter().filter(is_scratch).filter(is_own) {
+            drop(Scratch { directory: directory.to_owned(), path });
+        }
+    }
+
     fn part(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whether a name is one of a scratch directory.
+fn is_scratch(name: &str) -> bool {
+    Owner::of(name).is_some_and(|owner| owner.name(NAME) == name)
 }
 
 /// Whether nobody but root and the caller can put something else where the caller has made a directory.

@@ -4,9 +4,8 @@
 //! A group can't outlive its last process, but its directory can: who is killed can't remove it. So its name tells its
 //! owner, and whoever makes a group removes those beside it whose owner is gone.
 
-use crate::host::groups::{start_of, this_process};
+use crate::host::groups::{left_behind, this_process};
 use crate::model::device::{DeviceRule, program};
-use crate::model::group::Owner;
 use crate::plan::limits::{Limit, Version};
 use rustix::io::{Errno, Result};
 use std::borrow::Cow;
@@ -249,13 +248,8 @@ fn inherit_cpus(path: &Path) -> Result<()> {
 
 /// Removes what is left of groups whose owner, in this pid namespace, is gone.
 fn sweep(directory: &Path, version: Version) {
-    let Some(own) = this_process() else { return };
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(Owner::of).filter(|owner| owner.namespace == own.namespace);
-        if owner.is_some_and(|owner| start_of(owner.pid) != Some(owner.start)) {
-            remove(&entry.path(), version);
-        }
+    for left in left_behind(directory) {
+        remove(&left, version);
     }
 }
 

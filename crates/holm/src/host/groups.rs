@@ -152,6 +152,18 @@ pub(crate) fn start_of(pid: i32) -> Option<u64> {
     text[text.rfind(')')? + 2..].split(' ').nth(19)?.parse().ok()
 }
 
+/// What is left in `directory` of owners, in this pid namespace, that are gone.
+pub(crate) fn left_behind(directory: &Path) -> Vec<PathBuf> {
+    let Some(own) = this_process() else { return Vec::new() };
+    let is_left = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(Owner::of).filter(|owner| owner.namespace == own.namespace);
+        owner.is_some_and(|owner| start_of(owner.pid) != Some(owner.start))
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(is_left).map(|entry| entry.path()).collect()
+}
+
 struct Mount {
     kind: String,
     root: PathBuf,
