@@ -92,9 +92,13 @@ fn file_system(path: &std::path::Path) -> String {
 fn every_finding_has_the_keys_of_the_schema() {
     let (document, _) = doctor();
     let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&document), ["container", "exit-code", "findings", "kernel", "user", "version"]);
+    assert_eq!(keys(&document), ["container", "exit-code", "findings", "kernel", "limits", "user", "version"]);
     assert_eq!(document["version"], 1);
     assert_eq!(document["user"]["uid"], rustix::process::geteuid().as_raw());
+    let limits = document["limits"].as_array().expect("a list");
+    assert!(limits.iter().all(|one| keys(one) == ["most", "name", "used"] && one["most"].is_u64()), "{limits:#?}");
+    let of_keys = if is_root() { "kernel.keys.root_maxkeys" } else { "kernel.keys.maxkeys" };
+    assert!(limits.iter().any(|one| one["name"] == of_keys), "{limits:#?}");
     let (inside, _) = doctor_inside(&[]);
     let all = |document: &Value| document["findings"].as_array().expect("a list").clone();
     for one in all(&document).iter().chain(&all(&inside)) {
@@ -146,6 +150,51 @@ fn a_filter_is_told_by_what_it_answers() {
         assert_eq!((code, text(&fault["seen"]), text(&fault["status"])), (Some(2), answer, "fatal"));
         assert_eq!(document["container"], "holm");
     }
+}
+
+/// What it says where a filter kills for these calls.
+fn doctor_killed_for(calls: &[&str]) -> (Value, Option<i32>) {
+    let scratch = Scratch::new("doctor-kills");
+    let filter = scratch.join("filter.json");
+    let rules = serde_json::json!({ "names": calls, "action": "SCMP_ACT_KILL_PROCESS" });
+    let json = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rules] });
+    std::fs::write(&filter, json.to_string()).expect("the scratch directory can be written");
+    let options = ["--allow-userns", "--proc", "full", "--seccomp", filter.to_str().expect("it is text")];
+    let user: &[&str] = if is_root() { &["--user", "1000"] } else { &[] };
+    doctor_inside(&[&options, user].concat())
+}
+
+#[test]
+fn a_call_that_each_start_asks_with_is_told_where_a_filter_kills_for_it() {
+    let (document, code) = doctor_killed_for(&["landlock_create_ruleset"]);
+    assert_eq!(code, Some(2), "{document:#}");
+    let seen = "killed by a filter (SIGSYS) (landlock_create_ruleset)";
+    assert_eq!(of(&document, "system-calls-needed")["seen"], seen);
+    assert_eq!(of(&document, "untried")["status"], "lost");
+}
+
+#[test]
+fn a_filter_that_kills_for_what_no_start_makes_keeps_no_sandbox_from_being_tried() {
+    for calls in [&["name_to_handle_at", "open_tree_attr"][..], &["pidfd_open"], &["process_vm_readv"]] {
+        let (document, code) = doctor_killed_for(calls);
+        assert_eq!((code, &of(&document, "start")["status"]), (Some(1), &"works".into()), "{calls:?}: {document:#}");
+        let is_sight = calls.iter().any(|call| ["name_to_handle_at", "pidfd_open"].contains(call));
+        assert_eq!(of(&document, "sight")["status"], if is_sight { "lost" } else { "works" }, "{calls:?}");
+    }
+}
+
+#[test]
+fn one_sandbox_in_another_is_not_tried_where_the_default_one_does_not_start() {
+    // Root goes on with one that shares its user namespace, in which no other one can map its ids.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 20; exec \"$0\" doctor --json"]).arg(holm());
+    let (document, code) = told(command);
+    let has = |check: &str| document["findings"].as_array().expect("a list").iter().any(|one| one["check"] == check);
+    // An ordinary user's needs fewer.
+    assert!(!is_root() || of(&document, "start")["status"] != "works", "{document:#}");
+    assert_eq!(has("within"), of(&document, "start")["status"] == "works", "{document:#}");
+    assert!(matches!(code, Some(1 | 2)), "{document:#}");
+    assert!(text(&of(&document, "limit-resources")["title"]).starts_with("RLIMIT_NOFILE"), "{document:#}");
 }
 
 #[test]

@@ -114,6 +114,11 @@ pub struct Account {
 impl Host {
     /// Reads what planning `spec` needs.
     pub fn probe(spec: &Spec) -> Host {
+        Host::with_landlock(spec, crate::sys::landlock::version())
+    }
+
+    /// The same where Landlock's version is known: a filter may kill whoever asks for it.
+    pub(crate) fn with_landlock(spec: &Spec, landlock: u32) -> Host {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let user = account(uid);
         let mut host = Host {
@@ -123,7 +128,7 @@ impl Host {
             group: group_name(gid),
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
-            landlock: crate::sys::landlock::version(),
+            landlock,
             owns_mounts: owns_mounts(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),

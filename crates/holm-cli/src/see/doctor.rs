@@ -114,10 +114,10 @@ fn way_out(screen: &Screen, remedy: &Remedy) -> String {
         };
         text += &match deed {
             Deed::Command(command) | Deed::Options(command) | Deed::Advice(command) => field(screen, by, command),
-            // A file is printed as it is to be: neither folded nor indented further.
+            // A file is printed as it is to be: neither folded, its path no more than its text, nor indented further.
             Deed::File(path, content) => {
                 let line = |line: &str| format!("{}\n", format!("      | {}", screen.text(line)).trim_end());
-                field(screen, by, &format!("write {path}:")) + &content.lines().map(line).collect::<String>()
+                format!("  {by:NAMES$}write {}:\n", screen.text(path)) + &content.lines().map(line).collect::<String>()
             }
         };
     }

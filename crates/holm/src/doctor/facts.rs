@@ -176,6 +176,8 @@ pub struct Gauge {
     pub most: u64,
     /// What is used of it.
     pub used: Option<u64>,
+    /// What the caller may raise it to by itself: a hard limit of getrlimit(2), `u64::MAX` if there is none.
+    pub hard: Option<u64>,
 }
 
 /// What is measured.
@@ -187,10 +189,26 @@ pub enum Measure {
     Pids,
     /// `fs.mount-max`: mounts in a mount namespace.
     Mounts,
-    /// Keys of the caller: `kernel.keys.maxkeys`, or `kernel.keys.root_maxkeys`.
+    /// `kernel.keys.maxkeys`: keys of a user.
     Keys,
+    /// `kernel.keys.root_maxkeys`: those of the machine's root.
+    RootKeys,
     /// RLIMIT_NPROC or RLIMIT_NOFILE.
     Limit(Resource),
+}
+
+impl Measure {
+    /// Its name, as sysctl(8) and getrlimit(2) know it.
+    pub fn name(self) -> String {
+        match self {
+            Measure::Namespaces(kind) => format!("user.max_{kind}_namespaces"),
+            Measure::Pids => "kernel.pid_max".to_owned(),
+            Measure::Mounts => "fs.mount-max".to_owned(),
+            Measure::Keys => "kernel.keys.maxkeys".to_owned(),
+            Measure::RootKeys => "kernel.keys.root_maxkeys".to_owned(),
+            Measure::Limit(resource) => format!("RLIMIT_{}", resource.name().to_uppercase()),
+        }
+    }
 }
 
 /// What other programs and the machine's security modules say.

@@ -206,20 +206,19 @@ pub fn verdict(findings: &[Finding]) -> Status {
 
 /// Tries and reads all of it.
 pub fn look(asked: &Asked) -> Facts {
-    let mut facts = read::facts();
-    let groups = read::groups(facts.caller.privileged);
-    let caller = (facts.caller.uid, rustix::process::getegid().as_raw());
     let mut trials = tries::Trials::new();
-    trials.all(caller);
-    let controllers = sandboxes::controllers(&groups);
+    trials.all((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
+    // What kills a child that tries it would kill this process: it makes only what is known by now not to.
+    let mut facts = read::facts(std::mem::take(&mut trials.done));
+    let groups = read::groups(facts.caller.privileged);
+    let controllers = sandboxes::controllers(&groups, &facts);
     for (name, directory) in sandboxes::places(&controllers) {
         trials.group(name, directory);
     }
     trials.group_file("cgroup.kill", &groups);
     facts.controllers = controllers.into_iter().map(|(controller, _)| controller).collect();
-    facts.tries = trials.done;
-    // What kills a child that tries it would kill this process, and what makes threads is among it.
-    if !facts.kills() {
+    facts.tries.extend(trials.done);
+    if facts.kills_starts().is_empty() {
         facts.spots = read::spots(asked);
         facts.sandboxes = sandboxes::start(asked, &facts);
     }

@@ -9,6 +9,8 @@ pub(super) enum Use {
     Lost(&'static str),
     /// Nothing is lost; what is done instead.
     Instead(&'static str),
+    /// The same, but each start makes it: none outlives a filter that kills for it.
+    Asked(&'static str),
 }
 
 /// Whether the kernel answers anything but EPERM to a caller without rights.
@@ -60,7 +62,7 @@ pub(super) const CALLS: &[Need] = &[
     call("pidfd_send_signal", (5, 1), Use::Every),
     call("seccomp", (3, 17), Use::Every),
     call("keyctl", (2, 6), Use::Every),
-    call("landlock_create_ruleset", (5, 13), Use::Instead("mounts are the only wall for files")),
+    call("landlock_create_ruleset", (5, 13), Use::Asked("mounts are the only wall for files")),
     call("process_vm_readv", (3, 2), Use::Lost("holm run --log-denied, holm learn: the paths of refused calls")),
     call("name_to_handle_at", (2, 6), Use::Instead("namespaces are opened to be told apart")),
     call("listmount", (6, 8), Use::Lost(SEES)),
@@ -68,6 +70,11 @@ pub(super) const CALLS: &[Need] = &[
     call("open_tree_attr", (6, 15), Use::Instead("mount_setattr does the same in two calls")),
     call("listns", (6, 19), Use::Instead("namespaces are found through /proc")),
 ];
+
+/// Those that holm's own process makes when it looks at processes.
+pub(super) const SIGHT: [&str; 2] = ["pidfd_open", "name_to_handle_at"];
+/// The one with which it reads the paths of refused calls.
+pub(super) const DENIALS: &str = "process_vm_readv";
 
 /// Requests of ioctl(2), and files of control groups, with the version that brought them.
 pub(super) const INTERFACES: &[Need] = &[

@@ -2,7 +2,9 @@
 //! others. What can't be read is a fact, too.
 
 use super::Asked;
-use super::facts::{Caller, Container, Facts, Gauge, Given, Helper, Ids, Layout, Measure, Security, Sight, Spot};
+use super::facts::{
+    Caller, Container, Facts, Gauge, Given, Helper, Ids, Layout, Measure, Outcome, Security, Sight, Spot, Try,
+};
 use crate::host::groups::{Groups, may_write};
 use crate::host::ranges::{self, Ranges};
 use crate::host::{self, Host};
@@ -13,35 +15,39 @@ use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use rustix::fs::StatVfsMountFlags;
+use rustix::process::Rlimit;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// The facts that are read; the tries are still missing.
-pub(super) fn facts() -> Facts {
+/// The facts that are read, beside those that were tried.
+pub(super) fn facts(tries: Vec<(Try, Outcome)>) -> Facts {
+    let tried = Facts { tries, ..Facts::default() };
+    let landlock = if tried.kills_for("landlock_create_ruleset") { 0 } else { crate::sys::landlock::version() };
     // Whatever is looked at for a plan is read by what plans.
-    let host = Host::probe(&Spec::new("true"));
+    let host = Host::with_landlock(&Spec::new("true"), landlock);
     let name = host.user.as_ref().map(|account| account.name.clone());
     let mounts = text("/proc/self/mountinfo");
-    let (sight, machine) = sight();
+    let (sight, machine) = sight(&tried.kills_sight());
+    let caller = Caller {
+        uid: host.uid,
+        privileged: host.privileged,
+        in_first_user_namespace: host::limits::in_first_user_namespace(),
+        program: std::env::current_exe().ok(),
+        name,
+    };
     Facts {
-        caller: Caller {
-            uid: host.uid,
-            privileged: host.privileged,
-            in_first_user_namespace: host::limits::in_first_user_namespace(),
-            program: std::env::current_exe().ok(),
-            name,
-        },
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         container: container(),
         ids: ids(&host),
-        gauges: gauges(host.uid, machine.as_ref(), &mounts),
+        gauges: gauges(&caller, machine.as_ref(), &mounts),
         security: security(&host),
         layout: layout(&mounts),
         sight,
         covered: covered(&mounts),
         programs: vec![("pasta", host::helper("pasta").is_some())],
-        ..Facts::default()
+        caller,
+        ..tried
     }
 }
 
@@ -108,9 +114,10 @@ fn mount_point(path: &Path) -> String {
     points.filter(|point| whole.starts_with(point)).max_by_key(|point| point.len()).unwrap_or("/").to_owned()
 }
 
-fn gauges(uid: u32, machine: Option<&Machine>, mounts: &str) -> Vec<Gauge> {
+fn gauges(caller: &Caller, machine: Option<&Machine>, mounts: &str) -> Vec<Gauge> {
+    let uid = caller.uid;
     let mut all = Vec::new();
-    let mut add = |name, most: Option<u64>, used| all.extend(most.map(|most| Gauge { name, most, used }));
+    let mut add = |name, most: Option<u64>, used| all.extend(most.map(|most| Gauge { name, most, used, hard: None }));
     for kind in Namespace::ALL {
         let most = setting(&format!("user/max_{}_namespaces", kind.name()));
         add(Measure::Namespaces(kind), most, machine.map(|machine| made_by(machine, kind, uid)));
@@ -119,13 +126,18 @@ fn gauges(uid: u32, machine: Option<&Machine>, mounts: &str) -> Vec<Gauge> {
     let tasks = text("/proc/loadavg").split(' ').nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
     add(Measure::Pids, setting("kernel/pid_max"), tasks);
     add(Measure::Mounts, setting("fs/mount-max"), Some(mounts.lines().count() as u64));
-    let keys = if uid == 0 { "kernel/keys/root_maxkeys" } else { "kernel/keys/maxkeys" };
-    add(Measure::Keys, setting(keys), keys_of(&text("/proc/key-users"), uid));
-    let limit = |resource| rustix::process::getrlimit(resource).current;
+    let (keys, used) = keys(&text("/proc/key-users"), caller, setting("kernel/keys/root_maxkeys"));
+    add(keys, setting(&keys.name().replace('.', "/")), used);
+    let mut add = |resource, limit, used| {
+        let Rlimit { current, maximum } = rustix::process::getrlimit(limit);
+        let gauge =
+            |most| Gauge { name: Measure::Limit(resource), most, used, hard: Some(maximum.unwrap_or(u64::MAX)) };
+        all.extend(current.map(gauge));
+    };
     let processes = machine.map(|machine| machine.processes.iter().filter(|process| process.uid == uid).count() as u64);
-    add(Measure::Limit(Resource::PROCESSES), limit(rustix::process::Resource::Nproc), processes);
+    add(Resource::PROCESSES, rustix::process::Resource::Nproc, processes);
     let open = std::fs::read_dir("/proc/self/fd").map(|entries| entries.count() as u64).ok();
-    add(Measure::Limit(Resource::OPEN_FILES), limit(rustix::process::Resource::Nofile), open);
+    add(Resource::OPEN_FILES, rustix::process::Resource::Nofile, open);
     all
 }
 
@@ -139,14 +151,20 @@ fn made_by(machine: &Machine, kind: Namespace, uid: u32) -> u64 {
     machine.namespaces.iter().filter(|found| found.kind == kind).filter(is_own).count() as u64
 }
 
-/// The keys that count for a user: lines are `UID: USAGE KEYS/INSTANTIATED COUNTED/MOST BYTES/MOST` (keyrings(7)).
-fn keys_of(text: &str, uid: u32) -> Option<u64> {
-    let mut lines = text.lines();
-    let Some(line) = lines.find(|line| line.trim_start().split(':').next() == Some(&uid.to_string())) else {
+/// Which limit of keys holds for the caller, and how many count: lines are `UID: USAGE KEYS/INSTANTIATED COUNTED/MOST BYTES/MOST`
+/// (keyrings(7)). Root of a user namespace may be the machine's, which its own line tells by the limit of the machine's root.
+fn keys(text: &str, caller: &Caller, of_root: Option<u64>) -> (Measure, Option<u64>) {
+    let uid = caller.uid.to_string();
+    let line = text.lines().find(|line| line.trim_start().split(':').next() == Some(&*uid));
+    let counted = line.and_then(|line| line.split_whitespace().nth(3)?.split_once('/'));
+    let most = counted.and_then(|(_, most)| most.parse::<u64>().ok());
+    let is_root = caller.uid == 0 && most.map_or(caller.in_first_user_namespace, |most| Some(most) == of_root);
+    let used = match counted {
+        Some((used, _)) => used.parse().ok(),
         // Who isn't listed has none.
-        return (!text.is_empty()).then_some(0);
+        None => (!text.is_empty()).then_some(0),
     };
-    line.split_whitespace().nth(3)?.split('/').next()?.parse().ok()
+    (if is_root { Measure::RootKeys } else { Measure::Keys }, used)
 }
 
 fn security(host: &Host) -> Security {
@@ -188,8 +206,12 @@ fn covered(mounts: &str) -> Vec<String> {
     below.map(str::to_owned).collect()
 }
 
-fn sight() -> (Sight, Option<Machine>) {
+/// What is seen of others, unless looking at them kills.
+fn sight(killing: &[&str]) -> (Sight, Option<Machine>) {
     let ptrace_scope = setting("kernel/yama/ptrace_scope");
+    if !killing.is_empty() {
+        return (Sight { ptrace_scope, ..Sight::default() }, None);
+    }
     match Live::new().and_then(|mut live| live.update()) {
         Ok(machine) => {
             let (processes, closed) = (machine.processes.len(), machine.unread.processes);
@@ -316,9 +338,16 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_counted_by_user() {
+    fn keys_are_counted_by_user_and_root_has_a_limit_of_its_own() {
         let text = "    0:     9 8/8 3/1000000 40/25000000\n 1000:     4 4/4 190/200 40/20000\n";
-        assert_eq!([keys_of(text, 0), keys_of(text, 1000), keys_of(text, 100)], [Some(3), Some(190), Some(0)]);
-        assert_eq!(keys_of("", 0), None);
+        let caller = |uid| Caller { uid, in_first_user_namespace: true, ..Caller::default() };
+        let of_root = Some(1_000_000);
+        assert_eq!(keys(text, &caller(0), of_root), (Measure::RootKeys, Some(3)));
+        assert_eq!(keys(text, &caller(1000), of_root), (Measure::Keys, Some(190)));
+        assert_eq!(keys(text, &caller(100), of_root), (Measure::Keys, Some(0)));
+        assert_eq!(keys("", &caller(0), of_root), (Measure::RootKeys, None));
+        let inside = Caller { in_first_user_namespace: false, ..caller(0) };
+        assert_eq!(keys(text, &inside, of_root), (Measure::RootKeys, Some(3)), "root is root outside");
+        assert_eq!(keys("    0: 4 4/4 1/200 9/20000\n", &inside, of_root), (Measure::Keys, Some(1)));
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Asked;
 use super::facts::{Controller, Facts, Helper, Sandbox, Started, Try};
+use super::needs;
 use crate::error::Error;
 use crate::host::Host;
 use crate::host::groups::{Groups, left_behind, this_process};
@@ -30,7 +31,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the caller's controllers are, by the plan of a sandbox that needs one: each with the group that would be made.
-pub(super) fn controllers(groups: &Groups) -> Vec<(Controller, Option<PathBuf>)> {
+pub(super) fn controllers(groups: &Groups, facts: &Facts) -> Vec<(Controller, Option<PathBuf>)> {
     let disk = whole_disk();
     let limits = [
         ("--memory", "memory", Limits { memory: Some(64 << 20), ..Limits::default() }),
@@ -41,7 +42,7 @@ pub(super) fn controllers(groups: &Groups) -> Vec<(Controller, Option<PathBuf>)>
     let look = |(option, name, limits): (&'static str, &'static str, Limits)| {
         let mut spec = Spec::new("true");
         spec.limits = limits;
-        let mut host = Host::probe(&spec);
+        let mut host = Host::with_landlock(&spec, facts.security.landlock);
         host.limits.groups = groups.clone();
         match Plan::new(&spec, &host) {
             Ok(plan) => (Controller { option, name, refused: None }, made(&plan)),
@@ -117,7 +118,8 @@ pub(super) fn start(asked: &Asked, facts: &Facts) -> Vec<(Sandbox, Started)> {
         spec.identity.user = User::Ids { uid: 0, gid: 0 };
         all.push((Sandbox::Ranges, attempt(spec)));
     }
-    if let Some((program, arguments)) = asked.within.as_ref().filter(|_| facts.of(Try::Nested).works()) {
+    // Where the default one doesn't start, one in another tells nothing that its own cause doesn't.
+    if let Some((program, arguments)) = asked.within.as_ref().filter(|_| runs && facts.of(Try::Nested).works()) {
         let mut spec = within(base, program, facts);
         spec.program.arguments.clone_from(arguments);
         all.push((Sandbox::Within, attempt(spec)));
@@ -143,8 +145,9 @@ fn together(base: &Spec, facts: &Facts) -> Vec<(Sandbox, Started)> {
             scratches.extend(Scratch::new(&spot.directory));
         }
     }
-    let mut wishes =
-        vec![Sandbox::Terminal, Sandbox::Clocks, Sandbox::Queues, Sandbox::Sys, Sandbox::Overlay, Sandbox::Denials];
+    let mut wishes = vec![Sandbox::Terminal, Sandbox::Clocks, Sandbox::Queues, Sandbox::Sys, Sandbox::Overlay];
+    // Who tells of refusals is this process.
+    wishes.extend((!facts.kills_for(needs::DENIALS)).then_some(Sandbox::Denials));
     for scratch in &scratches {
         // Owners are shown by maps only where the caller has a right to.
         wishes.extend(facts.caller.privileged.then(|| Sandbox::Bind(scratch.directory.clone())));

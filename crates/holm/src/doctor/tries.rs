@@ -278,13 +278,22 @@ impl Line {
 }
 
 impl Facts {
-    /// Whether whoever tried what a start can't do without was killed: then this process would be.
-    pub(super) fn kills(&self) -> bool {
-        let is_needed = |what: &Try| match what {
-            Try::Call(name) => needs::CALLS.iter().any(|need| need.name == *name && need.used == needs::Use::Every),
-            _ => true,
-        };
-        self.tries.iter().any(|(what, outcome)| matches!(outcome, Outcome::Killed(_)) && is_needed(what))
+    /// Whether a filter kills whoever makes this call: then this process may not.
+    pub(super) fn kills_for(&self, call: &'static str) -> bool {
+        matches!(self.of(Try::Call(call)), Outcome::Killed(_))
+    }
+
+    /// What of a start would kill this process.
+    pub(super) fn kills_starts(&self) -> Vec<&'static str> {
+        let starts = |need: &&needs::Need| matches!(need.used, needs::Use::Every | needs::Use::Asked(_));
+        needs::CALLS.iter().filter(starts).map(|need| need.name).filter(|name| self.kills_for(name)).collect()
+    }
+
+    /// What of looking at processes would.
+    pub(super) fn kills_sight(&self) -> Vec<&'static str> {
+        let killed = |what: Try| matches!(self.of(what), Outcome::Killed(_));
+        let interfaces = needs::INTERFACES.iter().map(|need| need.name).filter(|name| killed(Try::Interface(name)));
+        needs::SIGHT.into_iter().filter(|name| self.kills_for(name)).chain(interfaces).collect()
     }
 }
 

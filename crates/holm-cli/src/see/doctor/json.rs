@@ -1,5 +1,6 @@
 //! What was found, as JSON; docs/reference/doctor.md is its description.
 
+use holm::doctor::facts::Gauge;
 use holm::doctor::{Deed, Facts, Finding, Remedy};
 use serde_json::{Value, json};
 
@@ -13,8 +14,13 @@ pub(super) fn document(facts: &Facts, findings: &[Finding], code: u8) -> Value {
         "user": { "uid": facts.caller.uid, "name": facts.caller.name, "privileged": facts.caller.privileged },
         "kernel": facts.kernel,
         "container": facts.container.map(|container| container.name()),
+        "limits": facts.gauges.iter().map(limit).collect::<Vec<Value>>(),
         "findings": findings.iter().map(finding).collect::<Vec<Value>>(),
     })
+}
+
+fn limit(gauge: &Gauge) -> Value {
+    json!({ "name": gauge.name.name(), "most": gauge.most, "used": gauge.used })
 }
 
 fn finding(finding: &Finding) -> Value {

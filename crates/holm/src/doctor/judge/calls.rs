@@ -13,7 +13,7 @@ pub(super) fn judge(found: &mut Found<'_>) {
     let failed: Vec<&Need> = CALLS.iter().filter(|need| facts.of(Try::Call(need.name)).fails()).collect();
     let (old, refused): (Vec<&Need>, Vec<&Need>) = failed.into_iter().partition(|need| is_older(facts, need));
     for needed in [Status::Fatal, Status::Lost, Status::Absent] {
-        let those: Vec<&Need> = refused.iter().copied().filter(|need| status(need) == needed).collect();
+        let those: Vec<&Need> = refused.iter().copied().filter(|need| status(facts, need) == Some(needed)).collect();
         match needed {
             _ if those.is_empty() => {}
             Status::Fatal => found.block(filtered(facts, needed, &those)),
@@ -34,11 +34,14 @@ pub(super) fn is_older(facts: &Facts, need: &Need) -> bool {
     facts.version() < need.since && matches!(facts.of(Try::Call(need.name)), Outcome::Refused(Errno::NOSYS))
 }
 
-fn status(need: &Need) -> Status {
+/// How bad it is that it is refused; `None` where another finding tells.
+fn status(facts: &Facts, need: &Need) -> Option<Status> {
     match need.used {
-        Use::Every => Status::Fatal,
-        Use::Lost(_) => Status::Lost,
-        Use::Instead(_) => Status::Absent,
+        Use::Every => Some(Status::Fatal),
+        Use::Asked(_) if facts.kills_for(need.name) => Some(Status::Fatal),
+        Use::Lost(_) => Some(Status::Lost),
+        Use::Instead(_) if facts.kills_sight().contains(&need.name) => None,
+        Use::Instead(_) | Use::Asked(_) => Some(Status::Absent),
     }
 }
 
@@ -105,7 +108,7 @@ fn missing(found: &mut Found<'_>, need: &Need) {
     let (major, minor) = need.since;
     let title = format!("{} is missing", need.name);
     match need.used {
-        Use::Instead(instead) => {
+        Use::Instead(instead) | Use::Asked(instead) => {
             found.absent(need.name, Area::Kernel, title, format!("it came with Linux {major}.{minor}; {instead}"));
         }
         Use::Lost(lost) => {

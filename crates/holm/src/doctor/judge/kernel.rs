@@ -29,7 +29,7 @@ pub(super) fn judge(found: &mut Found<'_>) {
         let (major, minor) = need.since;
         match need.used {
             _ if outcome.works() => there.push(need.name),
-            Use::Instead(instead) if outcome.fails() => {
+            Use::Instead(instead) if outcome.fails() && !facts.kills_sight().contains(&need.name) => {
                 let cause = format!("it came with Linux {major}.{minor}; {instead}");
                 found.absent(need.name, Area::Kernel, format!("{} is missing", need.name), cause);
             }
@@ -39,7 +39,10 @@ pub(super) fn judge(found: &mut Found<'_>) {
     if !there.is_empty() {
         found.works("interfaces", Area::Kernel, format!("interfaces: {}", there.join(", ")), "");
     }
-    landlock(found);
+    // What kills is told with the calls.
+    if !facts.kills_for("landlock_create_ruleset") {
+        landlock(found);
+    }
 }
 
 fn landlock(found: &mut Found<'_>) {

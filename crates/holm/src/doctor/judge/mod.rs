@@ -101,7 +101,10 @@ fn advice(text: impl Into<String>, by: By, reach: Reach, weakens: &'static str) 
 /// A sysctl: now, and from the next boot on.
 fn sysctl(command: &str, weakens: &'static str) -> Remedy {
     let line = command.strip_prefix("sysctl -w ").unwrap_or(command).replacen('=', " = ", 1);
-    let file = Deed::File("/etc/sysctl.d/90-holm.conf".to_owned(), format!("{line}\n"));
+    // A file for each setting: what another way out writes stays.
+    let setting = line.split(' ').next().unwrap_or_default();
+    let name = setting.rsplit('.').next().unwrap_or_default();
+    let file = Deed::File(format!("/etc/sysctl.d/90-holm-{name}.conf"), format!("{line}\n"));
     Remedy { deeds: vec![Deed::Command(command.to_owned()), file], by: By::Root, reach: Reach::Machine, weakens }
 }
 

@@ -1,13 +1,13 @@
 //! Namespaces: each kind, all together, nested.
 
-use super::{EVERYTHING, Found, advice, as_root, finding, sysctl};
-use crate::doctor::facts::{Facts, Gauge, Measure, Outcome, Try};
+use super::{EVERYTHING, Found, advice, as_root, finding, outside, sysctl};
+use crate::doctor::facts::{Container, Facts, Gauge, Measure, Outcome, Try};
 use crate::doctor::{Area, By, Deed, Finding, Reach, Remedy, Status};
 use crate::model::namespace::Namespace;
 use crate::model::remedy;
 use rustix::io::Errno;
 
-const LOCAL: &str = "any user may make user namespaces, and so reach more of the kernel";
+pub(super) const LOCAL: &str = "any user may make user namespaces, and so reach more of the kernel";
 
 pub(super) fn judge(found: &mut Found<'_>) {
     let facts = found.facts;
@@ -111,13 +111,7 @@ fn no_users(facts: &Facts, outcome: Outcome) -> Finding {
             let cause = format!(
                 "this limit, or that of a user namespace above, is reached{used}; or there are 32 levels of them"
             );
-            (
-                cause,
-                vec![sysctl(
-                    &format!("sysctl -w user.max_user_namespaces={}", gauge.most.saturating_mul(2).max(1000)),
-                    LOCAL,
-                )],
-            )
+            (cause, vec![less_deep(), more(facts, Namespace::User)])
         }
         _ if denied => denied_users(facts, &mut fault.value),
         _ if matches!(outcome, Outcome::Refused(Errno::INVAL | Errno::NOSYS)) && !facts.security.filtered => {
@@ -145,6 +139,10 @@ fn denied_users(facts: &Facts, value: &mut String) -> (String, Vec<Remedy>) {
         let cause = "the root directory is one of chroot(2), in which the kernel makes no user namespace".to_owned();
         let advice = "enter it by pivot_root(2): unshare --mount and pivot_root(8), or a container";
         return (cause, vec![advice_outside(advice)]);
+    }
+    // What a filter refuses, AppArmor never sees.
+    if security.filtered && facts.of(Try::Call("unshare")).fails() {
+        return filter(facts);
     }
     if security.apparmor_restrict == Some(1) || security.apparmor_profile.is_some() {
         *value = apparmor_value(facts);
@@ -182,6 +180,13 @@ fn apparmor_cause(facts: &Facts) -> String {
 
 /// A profile for this program, and the switch for all.
 fn apparmor(facts: &Facts) -> Vec<Remedy> {
+    let switch = sysctl(remedy::APPARMOR_RESTRICT, LOCAL);
+    if facts.container.is_some() {
+        // The machine's profiles know no path of a container.
+        let mut remedies = unconfine(facts);
+        remedies.extend((facts.security.apparmor_restrict == Some(1)).then_some(switch));
+        return remedies;
+    }
     let path = facts.caller.program.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let profile = match remedy::apparmor_profile(&path) {
         Some(text) => Remedy {
@@ -200,7 +205,20 @@ fn apparmor(facts: &Facts) -> Vec<Remedy> {
             "",
         ),
     };
-    vec![profile, sysctl(remedy::APPARMOR_RESTRICT, LOCAL)]
+    vec![profile, switch]
+}
+
+/// Another profile for the container around.
+fn unconfine(facts: &Facts) -> Vec<Remedy> {
+    const WEAKENS: &str = "AppArmor keeps nothing in the container from the machine any more";
+    const OPTIONS: [(Container, &str); 5] = [
+        (Container::Docker, "docker run --security-opt apparmor=unconfined"),
+        (Container::Podman, "podman run --security-opt apparmor=unconfined"),
+        (Container::Kubernetes, "securityContext: { appArmorProfile: { type: Unconfined } }"),
+        (Container::Lxc, "lxc.apparmor.profile = unconfined; for Incus: incus config set NAME security.nesting=true"),
+        (Container::Other, "whoever starts the container has to give it a profile with 'userns,'"),
+    ];
+    outside(facts.container, &OPTIONS, WEAKENS)
 }
 
 fn filter(facts: &Facts) -> (String, Vec<Remedy>) {
@@ -250,11 +268,7 @@ fn no_kind(facts: &Facts, kind: Namespace) -> Finding {
         (Outcome::Refused(Errno::NOSPC | Errno::USERS), gauge) => {
             let most = gauge.map_or(0, |gauge| gauge.most);
             fault.value = format!("{setting} = {most}");
-            let weakens = "any user may make more of them, which take memory of the kernel";
-            (
-                "this limit, or that of a user namespace above, is reached".to_owned(),
-                vec![sysctl(&format!("sysctl -w {setting}={}", most.saturating_mul(2).max(10_000)), weakens)],
-            )
+            ("this limit, or that of a user namespace above, is reached".to_owned(), vec![more(facts, kind)])
         }
         (Outcome::Refused(Errno::INVAL), _) => {
             (format!("the kernel was built without {kind} namespaces"), vec![kernel()])
@@ -271,12 +285,24 @@ fn no_nesting(facts: &Facts) -> Finding {
     (fault.cause, fault.remedies) = match facts.of(Try::Nested) {
         Outcome::Refused(Errno::NOSPC | Errno::USERS) => (
             "there are 32 levels of user namespaces already, or their number is limited".to_owned(),
-            vec![sysctl(remedy::MAX_USER_NAMESPACES, LOCAL)],
+            vec![less_deep(), more(facts, Namespace::User)],
         ),
         _ if facts.security.apparmor_restrict == Some(1) => (apparmor_cause(facts), apparmor(facts)),
         _ => filter(facts),
     };
     fault
+}
+
+/// A higher limit of a kind's number.
+fn more(facts: &Facts, kind: Namespace) -> Remedy {
+    let name = Measure::Namespaces(kind);
+    let none = Gauge { name, most: 0, used: None, hard: None };
+    super::limits::more(facts.gauge(name).unwrap_or(&none))
+}
+
+/// Fewer levels: their number is the kernel's own.
+fn less_deep() -> Remedy {
+    advice("in many levels of user namespaces: start holm in one further out", By::Caller, Reach::Run, "")
 }
 
 fn allow_in_holm() -> Remedy {

@@ -66,8 +66,7 @@ fn notices(found: &mut Found<'_>) {
         fault.value = value;
         fault.cause = "each sandbox gets an empty one; the user has as many keys as it may (keyrings(7))".to_owned();
         fault.lost = EVERYTHING.to_owned();
-        fault.remedies =
-            vec![sysctl("sysctl -w kernel.keys.maxkeys=2000", "each user may hold more of the kernel's memory")];
+        fault.remedies = vec![super::limits::more_keys(facts)];
         found.block(fault);
     }
 }

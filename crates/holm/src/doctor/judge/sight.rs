@@ -4,6 +4,8 @@ use super::{Found, as_root, finding, sysctl};
 use crate::doctor::facts::Try;
 use crate::doctor::{Area, Reach, Status};
 
+const LOST: &str = "holm ls, ps, tree, matrix, top, why, caps, diagram; holm enter";
+
 pub(super) fn judge(found: &mut Found<'_>) {
     let facts = found.facts;
     let sight = &facts.sight;
@@ -11,9 +13,19 @@ pub(super) fn judge(found: &mut Found<'_>) {
         let mut fault = finding("proc-seen", Area::Sight, Status::Lost, "no processes can be seen");
         fault.value.clone_from(message);
         fault.cause = "/proc isn't mounted, or shows another pid namespace".to_owned();
-        fault.lost = "holm ls, ps, tree, matrix, top, why, caps, diagram; holm enter".to_owned();
+        fault.lost = LOST.to_owned();
         fault.remedies = vec![as_root("mount -t proc proc /proc", Reach::Machine, "")];
         return found.add(fault);
+    }
+    let killing = facts.kills_sight();
+    if !killing.is_empty() {
+        let mut fault = finding("sight", Area::Sight, Status::Lost, "processes can't be looked at");
+        fault.value = format!("killed by a filter: {}", killing.join(", "));
+        fault.cause = "a filter of system calls ends whoever asks the kernel about a process so".to_owned();
+        fault.lost = LOST.to_owned();
+        fault.remedies = super::calls::unfilter(facts);
+        found.add(fault);
+        return devices(found);
     }
     if sight.hidden {
         let mut fault = finding("hidepid", Area::Sight, Status::Lost, "processes of others are hidden");

@@ -1,8 +1,8 @@
 //! Whole sandboxes, last: one that doesn't start for a reason that nothing else has told is told with what holm says.
 
-use super::{EVERYTHING, Found, finding};
+use super::{EVERYTHING, Found, advice, finding};
 use crate::doctor::facts::{Sandbox, Started, Try};
-use crate::doctor::{Area, Status};
+use crate::doctor::{Area, By, Reach, Status};
 
 pub(super) fn judge(found: &mut Found<'_>) {
     let facts = found.facts;
@@ -11,6 +11,7 @@ pub(super) fn judge(found: &mut Found<'_>) {
         started @ (Started::No { .. } | Started::Hung) if !found.blocked => no_start(found, started),
         _ => {}
     }
+    untried(found);
     if facts.starts(&Sandbox::Within) {
         found.works("within", Area::Start, "sandboxes: one starts within another", "");
     } else if let Started::No { message, hint } = facts.started(&Sandbox::Within)
@@ -32,6 +33,29 @@ pub(super) fn judge(found: &mut Found<'_>) {
             found.add(fault);
         }
     }
+}
+
+/// What nobody tried isn't known to work.
+fn untried(found: &mut Found<'_>) {
+    let facts = found.facts;
+    if !facts.sandboxes.is_empty() && facts.sandboxes.iter().all(|(_, started)| *started != Started::Untried) {
+        return;
+    }
+    let killing = facts.kills_starts();
+    let mut fault = finding("untried", Area::Start, Status::Lost, "not all sandboxes were tried");
+    (fault.cause, fault.remedies) = match killing.is_empty() {
+        false => {
+            let cause =
+                format!("a filter kills whoever makes a system call that each start makes: {}", killing.join(", "));
+            (cause, super::calls::unfilter(facts))
+        }
+        true => {
+            let more = "raise the limits of processes and memory (ulimit -u, ulimit -v), or end what isn't needed";
+            ("no more threads can be made".to_owned(), vec![advice(more, By::Caller, Reach::Run, "")])
+        }
+    };
+    fault.lost = "it isn't known: what holm run and its options can do here".to_owned();
+    found.add(fault);
 }
 
 /// The default sandbox doesn't start.

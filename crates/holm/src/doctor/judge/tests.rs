@@ -7,7 +7,7 @@ use crate::doctor::facts::{
 };
 use crate::doctor::needs::{CALLS, INTERFACES};
 use crate::doctor::tries::FILE_SYSTEMS;
-use crate::doctor::{Deed, Finding, Reach, Status, verdict};
+use crate::doctor::{By, Deed, Finding, Reach, Status, verdict};
 use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use rustix::io::Errno;
@@ -69,8 +69,8 @@ fn whole() -> Facts {
             free: false,
         },
         gauges: vec![
-            Gauge { name: Measure::Namespaces(Namespace::User), most: 62_000, used: Some(3) },
-            Gauge { name: Measure::Limit(Resource::OPEN_FILES), most: 1024, used: Some(5) },
+            Gauge { name: Measure::Namespaces(Namespace::User), most: 62_000, used: Some(3), hard: None },
+            Gauge { name: Measure::Limit(Resource::OPEN_FILES), most: 1024, used: Some(5), hard: Some(4096) },
         ],
         security: Security { landlock: 7, ..Security::default() },
         layout: Layout::Unified,
@@ -188,6 +188,7 @@ fn the_filter_of_docker_is_told_with_what_it_answers() {
     }
     facts = facts.with(Try::Call("clone3"), Outcome::Refused(Errno::NOSYS));
     facts.security.filtered = true;
+    facts.security.apparmor_profile = Some("docker-default (enforce)".to_owned());
     facts.container = Some(Container::Docker);
     let findings = judge(&facts);
     let fault = of(&findings, "system-calls-needed");
@@ -196,8 +197,23 @@ fn the_filter_of_docker_is_told_with_what_it_answers() {
         "{fault:#?}"
     );
     assert_eq!(deeds(fault), "docker run --security-opt seccomp=unconfined");
-    assert!(of(&findings, "user-namespaces").cause.contains("a filter of system calls"));
+    let fault = of(&findings, "user-namespaces");
+    assert!(
+        fault.cause.contains("a filter of system calls"),
+        "what the filter refuses AppArmor never sees: {fault:#?}"
+    );
+    assert_eq!(deeds(fault), "docker run --security-opt seccomp=unconfined");
     assert_eq!(of(&findings, "container").title, "container around: docker");
+}
+
+#[test]
+fn a_profile_of_a_container_is_changed_outside_of_it() {
+    let mut facts = whole().without_namespaces(&Namespace::ALL, Errno::ACCESS);
+    facts.security.apparmor_profile = Some("docker-default (enforce)".to_owned());
+    facts.container = Some(Container::Docker);
+    let findings = judge(&facts);
+    assert!(of(&findings, "user-namespaces").cause.contains("docker-default"));
+    assert_eq!(deeds(of(&findings, "user-namespaces")), "docker run --security-opt apparmor=unconfined");
 }
 
 #[test]
@@ -241,8 +257,7 @@ fn switches_of_distributions_are_named() {
     let findings = judge(&rhel);
     let fault = of(&findings, "user-namespaces");
     assert_eq!((fault.value.as_str(), fault.status), ("user.max_user_namespaces = 0", Status::Fatal));
-    let told =
-        "sysctl -w user.max_user_namespaces=10000\n/etc/sysctl.d/90-holm.conf: user.max_user_namespaces = 10000\n";
+    let told = "sysctl -w user.max_user_namespaces=10000\n/etc/sysctl.d/90-holm-max_user_namespaces.conf: user.max_user_namespaces = 10000\n";
     assert_eq!(deeds(fault), told);
     let mut debian = whole().without_namespaces(&[Namespace::User], Errno::PERM);
     debian.security.userns_clone = Some(0);
@@ -258,13 +273,13 @@ fn switches_of_distributions_are_named() {
 #[test]
 fn a_limit_that_is_reached_is_told_with_use() {
     let mut facts = whole().without_namespaces(&[Namespace::User], Errno::NOSPC);
-    facts.gauges[0] = Gauge { name: Measure::Namespaces(Namespace::User), most: 50, used: Some(50) };
+    facts.gauges[0] = Gauge { name: Measure::Namespaces(Namespace::User), most: 50, used: Some(50), hard: None };
     let findings = judge(&facts);
     let fault = of(&findings, "user-namespaces");
     assert!(fault.cause.contains("50 of this user's are seen"), "{fault:#?}");
     assert_eq!(of(&findings, "limit-namespaces").value, "50 of 50 are used");
     let mut keys = whole();
-    keys.gauges.push(Gauge { name: Measure::Keys, most: 200, used: Some(195) });
+    keys.gauges.push(Gauge { name: Measure::Keys, most: 200, used: Some(195), hard: None });
     assert_eq!(of(&judge(&keys), "limit-keys").status, Status::Lost);
 }
 
@@ -367,4 +382,113 @@ fn what_kills_is_told_and_a_hang_is_no_refusal() {
     assert_eq!(of(&judge(&facts), "system-calls-needed").value, "killed by a filter (SIGSYS) (openat2)");
     let hung = whole().with(Try::FileSystem("mqueue"), Outcome::Hung);
     assert_eq!(of(&judge(&hung), "mqueue").value, "no answer");
+}
+
+#[test]
+fn a_way_out_never_lowers_a_limit() {
+    let mut facts = whole().with(Try::Nested, Outcome::Refused(Errno::NOSPC));
+    facts.gauges[0].most = 96_365;
+    let told = deeds(of(&judge(&facts), "nesting"));
+    assert!(told.contains("further out\nsysctl -w user.max_user_namespaces=192730\n"), "{told}");
+    // The kernel takes no more than that.
+    facts.gauges[0].most = i32::MAX as u64;
+    let told = deeds(of(&judge(&facts), "nesting"));
+    assert!(!told.contains("sysctl -w") && told.contains("as high as it gets"), "{told}");
+    let keys = |name, most| {
+        let mut facts = whole().with(Try::Keyring, Outcome::Refused(Errno::DQUOT)).no_start("x");
+        facts.gauges.push(Gauge { name, most, used: Some(most), hard: None });
+        let findings = judge(&facts);
+        let told = deeds(of(&findings, "keyring"));
+        assert_eq!(told, deeds(of(&findings, "limit-keys")), "one text for one file");
+        told.lines().next().expect("there is a command").to_owned()
+    };
+    assert_eq!(keys(Measure::Keys, 200), "sysctl -w kernel.keys.maxkeys=2000");
+    assert_eq!(keys(Measure::Keys, 50_000), "sysctl -w kernel.keys.maxkeys=100000");
+    assert_eq!(keys(Measure::RootKeys, 1_000_000), "sysctl -w kernel.keys.root_maxkeys=2000000");
+}
+
+#[test]
+fn a_file_that_several_findings_write_is_the_same() {
+    let mut facts = whole().with(Try::Nested, Outcome::Refused(Errno::NOSPC));
+    facts.security.memfd_noexec = Some(2);
+    facts.sight.ptrace_scope = Some(3);
+    for (name, most) in [(Measure::Pids, 100), (Measure::Mounts, 100), (Measure::Keys, 100)] {
+        facts.gauges.push(Gauge { name, most, used: Some(most), hard: None });
+    }
+    facts.gauges.push(Gauge { name: Measure::Limit(Resource::PROCESSES), most: 100, used: Some(99), hard: Some(100) });
+    for (gauge, most) in facts.gauges.iter_mut().zip([62_000, 20]) {
+        (gauge.most, gauge.used) = (most, Some(most));
+    }
+    let findings = judge(&facts);
+    let deeds = findings.iter().flat_map(|one| &one.remedies).flat_map(|remedy| &remedy.deeds);
+    let files: Vec<_> =
+        deeds.filter_map(|deed| if let Deed::File(path, text) = deed { Some((path, text)) } else { None }).collect();
+    assert!(files.len() >= 8, "{files:?}");
+    for (path, text) in &files {
+        assert!(files.iter().all(|(other, more)| other != path || more == text), "{path} is written twice: {files:?}");
+    }
+}
+
+#[test]
+fn a_limit_of_the_users_is_raised_by_the_user_as_far_as_it_may_and_by_root_for_good() {
+    let fault = |most, hard| {
+        let mut facts = whole();
+        facts.gauges[1] =
+            Gauge { name: Measure::Limit(Resource::OPEN_FILES), most, used: Some(most), hard: Some(hard) };
+        of(&judge(&facts), "limit-resources").clone()
+    };
+    let both = fault(1024, 4096);
+    let told = "ulimit -S -n 4096\n/etc/security/limits.d/90-holm-nofile.conf: ann soft nofile 16384\nann hard nofile 16384\n\nlog in again";
+    assert_eq!(deeds(&both), told);
+    let who: Vec<(By, Reach)> = both.remedies.iter().map(|remedy| (remedy.by, remedy.reach)).collect();
+    assert_eq!(who, [(By::Caller, Reach::Run), (By::Root, Reach::User)]);
+    // Neither line may lower what holds now.
+    assert!(deeds(&fault(20_000, 500_000)).starts_with("ulimit -S -n 40000\n"));
+    assert!(!deeds(&fault(20_000, 500_000)).contains("hard"));
+    assert_eq!(fault(1024, 1024).remedies.iter().map(|remedy| remedy.by).collect::<Vec<_>>(), [By::Root]);
+    let mut root = whole();
+    root.caller.privileged = true;
+    root.gauges[1] = Gauge { name: Measure::Limit(Resource::OPEN_FILES), most: 20, used: Some(7), hard: Some(20) };
+    assert!(deeds(of(&judge(&root), "limit-resources")).starts_with("ulimit -n 16384\n"), "root goes above");
+    assert_eq!(deeds(&fault(1 << 21, 1 << 21)), "end what isn't needed: the limit is high");
+}
+
+#[test]
+fn what_was_not_tried_is_not_said_to_work() {
+    let none = Facts { sandboxes: Vec::new(), ..whole() };
+    assert_eq!(verdict(&judge(&none)), Status::Lost);
+    let killed = none.with(Try::Call("landlock_create_ruleset"), Outcome::Killed(libc::SIGSYS));
+    let findings = judge(&killed);
+    assert_eq!(verdict(&findings), Status::Fatal, "each start asks for it");
+    assert!(of(&findings, "untried").cause.ends_with(": landlock_create_ruleset"), "{findings:#?}");
+    let mut one = whole();
+    one.sandboxes.push((Sandbox::Bind("/home/ann".into()), Started::Untried));
+    assert_eq!(of(&judge(&one), "untried").status, Status::Lost);
+}
+
+#[test]
+fn only_what_a_start_makes_keeps_sandboxes_from_being_tried() {
+    let killed = Outcome::Killed(libc::SIGSYS);
+    let mut facts = whole();
+    for what in [Try::Call("name_to_handle_at"), Try::Call("open_tree_attr"), Try::Interface("NS_GET_ID"), Try::Notify]
+    {
+        facts = facts.with(what, killed);
+    }
+    assert!(facts.kills_starts().is_empty());
+    assert_eq!(facts.kills_sight(), ["name_to_handle_at", "NS_GET_ID"]);
+    let findings = judge(&facts);
+    assert_eq!((of(&findings, "sight").status, verdict(&findings)), (Status::Lost, Status::Lost));
+    assert!(of(&findings, "system-calls-missed").value.ends_with("(open_tree_attr)"), "{findings:#?}");
+    for name in ["openat2", "landlock_create_ruleset"] {
+        assert_eq!(whole().with(Try::Call(name), killed).kills_starts(), [name]);
+    }
+}
+
+#[test]
+fn limits_that_are_far_are_not_listed() {
+    assert_eq!(of(&judge(&whole()), "limits").title, "limits: all below half, as far as use is seen");
+    let mut facts = whole();
+    facts.gauges.push(Gauge { name: Measure::Mounts, most: 100, used: Some(60), hard: None });
+    let title = "limits: fs.mount-max (60 of 100), all others below half, as far as use is seen";
+    assert_eq!(of(&judge(&facts), "limits").title, title);
 }
