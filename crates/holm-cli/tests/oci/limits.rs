@@ -254,6 +254,34 @@ fn without_a_pid_namespace_everybody_ends_with_the_container() {
     assert!(!groups.is_empty() && groups.iter().all(|group| !group.exists()));
 }
 
+/// Whoever makes nodes opens none but those that the rules allow.
+#[test]
+fn devices_that_no_rule_allows_cannot_be_opened() {
+    if !is_root() {
+        // In a user namespace no nodes can be made.
+        return;
+    }
+    let opened = |name: &str, resources: Value| {
+        let container = Container::with(name, SLEEP, |config| {
+            let sets = json!(["CAP_MKNOD", "CAP_SYSLOG"]);
+            config["process"]["capabilities"] = json!({ "bounding": sets, "permitted": sets, "effective": sets });
+            config["linux"]["resources"] = resources;
+        });
+        let script = "cd /dev; mknod kmsg c 1 11; mknod fuse c 10 229; \
+            for name in null kmsg fuse; do (: <$name) && echo $name; done; true";
+        container.says(&[], script)
+    };
+    let deny = json!({ "allow": false });
+    assert_eq!(opened("devices-none", json!({})), "null\n");
+    assert_eq!(opened("devices-empty", json!({ "devices": [] })), "null\n");
+    let read = json!({ "allow": true, "major": 1, "minor": 3, "access": "r" });
+    assert_eq!(opened("devices-any", json!({ "devices": [deny, read] })), "null\n");
+    let kmsg = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" });
+    assert_eq!(opened("devices-one", json!({ "devices": [deny, kmsg] })), "null\nkmsg\n");
+    let refused = json!({ "allow": false, "type": "c", "major": 1, "minor": 3 });
+    assert_eq!(opened("devices-less", json!({ "devices": [deny, kmsg, refused] })), "kmsg\n");
+}
+
 #[test]
 fn a_bundle_is_explained_and_nothing_is_done() {
     let container = Container::new("explain", SLEEP);

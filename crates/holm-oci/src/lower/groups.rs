@@ -35,10 +35,9 @@ impl Lowering<'_> {
             let message = format!("cannot use control group {}: {cause}", crate::shown(path));
             return self.refuse("linux.cgroupsPath", message);
         }
-        if !self.around.makes_nodes {
-            // In a user namespace nobody makes devices, and those of the host are used by their owners alone.
-            resources.set_devices(None);
-        }
+        // In a user namespace nobody makes devices, and those of the host are used by their owners alone.
+        let listed = resources.devices().clone().unwrap_or_default();
+        resources.set_devices(Some(listed).filter(|_| self.around.makes_nodes));
         let Some(place) = path.or_else(|| self.around.group.clone()) else {
             if !writes(&resources, &[]).refused.is_empty() {
                 self.refuse(

@@ -1,6 +1,7 @@
 //! From a configuration to a wish, field by field. Each field of the specification is either lowered here or refused by
 //! name in [`refuse`]; `docs/reference/oci.md` lists them all.
 
+mod devices;
 mod groups;
 mod linux;
 mod mounts;
@@ -42,7 +43,7 @@ pub struct Surroundings {
     pub group: Option<PathBuf>,
     /// Capabilities that can be granted here, as bits.
     pub grantable: u64,
-    /// Whether device nodes can be made: in the first user namespace alone.
+    /// Whether device nodes can be made, and their use be limited: by root in the first user namespace alone.
     pub makes_nodes: bool,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,

@@ -2,12 +2,9 @@
 //! of version 1 and some of version 2.
 
 use holm::host::groups::Hierarchy;
-use holm::model::device::{DeviceAccess, DeviceKind, DeviceRule, Verdict};
+use holm::model::device::DeviceRule;
 use holm::model::group::Version;
-use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxNetwork, LinuxResources,
-    LinuxThrottleDevice,
-};
+use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxNetwork, LinuxResources, LinuxThrottleDevice};
 
 /// What is to be done in the groups of a container, one for each hierarchy.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub struct Writes {
 /// A file and its value.
 type File<'a> = Option<(&'a str, String)>;
 
-/// What `wished` means for these hierarchies.
+/// What `wished` means for these hierarchies. Without a list of devices nothing is said about them; an empty one is a list.
 pub fn writes(wished: &LinuxResources, hierarchies: &[Hierarchy]) -> Writes {
     let mut lowering = Lowering { hierarchies, writes: Writes::default() };
     lowering.writes.files.resize(hierarchies.len(), Vec::new());
@@ -36,22 +33,22 @@ pub fn writes(wished: &LinuxResources, hierarchies: &[Hierarchy]) -> Writes {
     wished.block_io().iter().for_each(|io| lowering.block_io(io));
     wished.network().iter().for_each(|network| lowering.network(network));
     lowering.others(wished);
-    lowering.devices(wished.devices().as_deref().unwrap_or_default());
+    wished.devices().iter().for_each(|listed| lowering.devices(listed));
     lowering.writes
 }
 
-struct Lowering<'a> {
-    hierarchies: &'a [Hierarchy],
-    writes: Writes,
+pub(super) struct Lowering<'a> {
+    pub(super) hierarchies: &'a [Hierarchy],
+    pub(super) writes: Writes,
 }
 
 impl Lowering<'_> {
-    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, field: &str, message: impl Into<String>) {
         self.writes.refused.push((format!("linux.resources.{field}"), message.into()));
     }
 
     /// Which hierarchy has a controller.
-    fn of(&self, controller: &str) -> Option<(usize, Version)> {
+    pub(super) fn of(&self, controller: &str) -> Option<(usize, Version)> {
         let has = |one: &Hierarchy| one.controllers.iter().any(|name| name == controller);
         self.hierarchies.iter().position(has).map(|place| (place, self.hierarchies[place].version))
     }
@@ -249,72 +246,6 @@ impl Lowering<'_> {
             }
         }
     }
-
-    /// Nothing is allowed but what a rule allows, and the devices that every container has.
-    fn devices(&mut self, listed: &[LinuxDeviceCgroup]) {
-        if listed.is_empty() {
-            return;
-        }
-        let mut rules = Vec::new();
-        for one in listed {
-            match rule(one) {
-                Ok(rule) => rules.push(rule),
-                Err(cause) => return self.refuse("devices", format!("cannot limit devices: {cause}")),
-            }
-        }
-        if !rules[0].is_of_all() {
-            rules.insert(0, DeviceRule::all(Verdict::Refuse));
-        }
-        rules.extend(always());
-        let one = self.of("devices");
-        let two = self.hierarchies.iter().position(|one| one.version == Version::Two);
-        match (one, two) {
-            (Some((place, _)), _) => {
-                let file =
-                    |rule: &DeviceRule| if rule.verdict == Verdict::Allow { "devices.allow" } else { "devices.deny" };
-                // The kernel takes but this letter for all of them.
-                let text = |rule: &DeviceRule| if rule.is_of_all() { "a".to_owned() } else { rule.to_string() };
-                let lines = rules.iter().map(|rule| (file(rule).to_owned(), text(rule)));
-                self.writes.files[place].extend(lines);
-            }
-            (None, Some(place)) => self.writes.devices = Some((place, rules)),
-            (None, None) => self.refuse("devices", "cannot limit devices: there is no controller devices"),
-        }
-    }
-}
-
-/// What a rule of the configuration says.
-fn rule(wished: &LinuxDeviceCgroup) -> Result<DeviceRule, String> {
-    let kind = match wished.typ() {
-        None | Some(LinuxDeviceType::A) => None,
-        Some(LinuxDeviceType::B) => Some(DeviceKind::Block),
-        Some(LinuxDeviceType::C | LinuxDeviceType::U) => Some(DeviceKind::Character),
-        Some(LinuxDeviceType::P) => return Err("a pipe is no device".to_owned()),
-    };
-    // -1 is any.
-    let number = |number: Option<i64>| match number {
-        None | Some(-1) => Ok(None),
-        Some(number) => u32::try_from(number).map(Some).map_err(|_| format!("{number} is no number of a device")),
-    };
-    let access = wished.access().as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
-    let access = DeviceAccess::parse(access).ok_or_else(|| format!("access {access:?} is not of r, w and m"))?;
-    let verdict = if wished.allow() { Verdict::Allow } else { Verdict::Refuse };
-    Ok(DeviceRule { verdict, kind, major: number(wished.major())?, minor: number(wished.minor())?, access })
-}
-
-/// Making nodes, and the devices that every container has: those of /dev, its terminals.
-fn always() -> impl Iterator<Item = DeviceRule> {
-    let make = [DeviceKind::Character, DeviceKind::Block].map(|kind| (kind, None, None, DeviceAccess::MAKE));
-    let used = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)];
-    let used = used.into_iter().map(|(major, minor)| (Some(major), Some(minor))).chain([(Some(136), None)]);
-    let used = used.map(|(major, minor)| (DeviceKind::Character, major, minor, DeviceAccess::ALL));
-    make.into_iter().chain(used).map(|(kind, major, minor, access)| DeviceRule {
-        verdict: Verdict::Allow,
-        kind: Some(kind),
-        major,
-        minor,
-        access,
-    })
 }
 
 #[cfg(test)]
@@ -399,16 +330,5 @@ mod tests {
         );
         assert_eq!(refused[0].1, "cannot set pids.limit: there is no controller pids");
         assert_eq!(refused[2].1, "cannot set memory.swappiness: version 2 of control groups has nothing like it");
-    }
-
-    #[test]
-    fn devices_are_refused_but_those_that_are_listed() {
-        let wished = json!({ "devices": [{ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" }] });
-        let old = lowered(wished.clone(), &[hierarchy(Version::One, &["devices"])]);
-        assert_eq!(shown(&old)[..3], ["devices.deny=a", "devices.allow=c 10:229 rw", "devices.allow=c *:* m"]);
-        let (place, rules) = lowered(wished, &[hierarchy(Version::Two, &[])]).devices.expect("there are rules");
-        assert_eq!((place, rules[0], rules.len()), (0, DeviceRule::all(Verdict::Refuse), 13));
-        let wished = json!({ "devices": [{ "allow": true, "access": "x" }] });
-        assert_eq!(lowered(wished, &[hierarchy(Version::Two, &[])]).refused.len(), 1);
     }
 }

@@ -123,7 +123,7 @@ pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
 
 fn lowered(wish: &Create, bundle: &Bundle) -> Result<Lowered> {
     let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
-    around.group = rustix::process::geteuid().is_root().then(|| PathBuf::from(&wish.id)).filter(|_| around.makes_nodes);
+    around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups == GroupMaker::Nobody {
         around.hierarchies.clear();
     }
@@ -160,7 +160,7 @@ impl Surroundings {
             hierarchies: used(holm::host::groups::hierarchies()),
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
-            makes_nodes: in_first_user_namespace(),
+            makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),
             preserved: 0,
         }
     }

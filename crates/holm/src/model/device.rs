@@ -43,6 +43,16 @@ impl DeviceAccess {
         };
         text.chars().try_fold(0, |bits, letter| Some(bits | bit(letter)?)).filter(|bits| *bits != 0).map(DeviceAccess)
     }
+
+    /// Either.
+    pub fn with(self, other: DeviceAccess) -> DeviceAccess {
+        DeviceAccess(self.0 | other.0)
+    }
+
+    /// This without the other; `None` if nothing is left.
+    pub fn without(self, other: DeviceAccess) -> Option<DeviceAccess> {
+        Some(self.0 & !other.0).filter(|bits| *bits != 0).map(DeviceAccess)
+    }
 }
 
 impl fmt::Display for DeviceAccess {
