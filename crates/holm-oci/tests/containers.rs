@@ -103,8 +103,36 @@ fn containers_are_as_their_configuration_says_and_leave_nothing() {
     bad_configurations_are_refused_and_leave_nothing();
     a_record_that_is_damaged_can_be_removed_by_force_alone();
     hooks_are_told_and_can_refuse();
+    what_is_the_hosts_is_not_set_by_joining_it();
     a_link_in_the_root_leads_nowhere_else();
     assert_eq!(Traces::now(), before);
+}
+
+fn what_is_the_hosts_is_not_set_by_joining_it() {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("it is there").trim().to_owned();
+    let domain = std::fs::read_to_string("/proc/sys/kernel/domainname").expect("it is there").trim().to_owned();
+    let semaphores = std::fs::read_to_string("/proc/sys/kernel/sem").expect("it is there").trim().to_owned();
+    for (kind, field, value) in [
+        ("network", "sysctl", json!({ "net.unix.max_dgram_qlen": "512" })),
+        ("ipc", "sysctl", json!({ "kernel.sem": semaphores })),
+        ("uts", "hostname", json!(host)),
+        ("uts", "domainname", json!(domain)),
+    ] {
+        let mut site = Site::new("oci-joined", "exec true");
+        let namespaces = site.config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+        let name = if kind == "network" { "net" } else { kind };
+        let one = namespaces.iter_mut().find(|one| one["type"] == kind).expect("it is there");
+        one["path"] = json!(format!("/proc/self/ns/{name}"));
+        let place = if field == "sysctl" { &mut site.config["linux"] } else { &mut site.config };
+        place[field] = value;
+        let said = site.refused();
+        let expected = format!("cannot open the {name} namespace of /proc/self/ns/{name}, to set something in it: ");
+        assert!(said.contains(&expected), "{field}: {said}");
+    }
+    let mut site = Site::new("oci-shared", "exec true");
+    site.config["linux"]["namespaces"].as_array_mut().expect("it is a list").retain(|one| one["type"] != "uts");
+    site.config["domainname"] = json!(domain);
+    assert!(site.refused().contains("cannot set the domain name: the UTS namespace is not a new one"));
 }
 
 fn a_container_waits_runs_ends_and_is_removed() {

@@ -7,7 +7,7 @@ use holm::spec::identity::Maps;
 use holm::spec::namespaces::{Choice, Target};
 use holm::spec::policy::{Calls, Nesting, ProcView};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 impl Lowering<'_> {
     pub(super) fn linux(&mut self) {
@@ -81,18 +81,18 @@ impl Lowering<'_> {
         }
     }
 
-    /// A setting must be one of a namespace that isn't the caller's.
+    /// A setting must be one of a namespace that isn't the caller's; of one that is joined that is seen once it is open.
     fn settings(&mut self, linux: &Linux) {
         let mut all: Vec<(&String, &String)> = linux.sysctl().iter().flatten().collect();
         all.sort();
         for (key, value) in all {
-            let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
-            let owner = owner(&path);
+            let path = PathBuf::from(if key.contains('/') { key.clone() } else { key.replace('.', "/") });
+            let owner = Namespace::of_setting(&path);
             if owner.is_none_or(|kind| *self.spec.namespaces.choice(kind) == Choice::Share) {
                 let cause = "it is not a setting of a namespace of the container's own";
                 self.refuse("linux.sysctl", format!("cannot set {key:?}: {cause}"));
             }
-            self.spec.settings.push((PathBuf::from(path), value.into()));
+            self.spec.settings.push((path, value.into()));
         }
     }
 }
@@ -101,30 +101,6 @@ impl Lowering<'_> {
 pub(super) fn id_maps(maps: &Option<Vec<LinuxIdMapping>>) -> Vec<IdMap> {
     let one = |map: &LinuxIdMapping| IdMap { inside: map.container_id(), outside: map.host_id(), count: map.size() };
     maps.iter().flatten().map(one).collect()
-}
-
-/// The namespace that a setting belongs to (namespaces(7), ipc_namespaces(7)).
-fn owner(path: &str) -> Option<Namespace> {
-    const IPC: [&str; 10] = [
-        "msgmax",
-        "msgmnb",
-        "msgmni",
-        "sem",
-        "shmall",
-        "shmmax",
-        "shmmni",
-        "shm_rmid_forced",
-        "msg_next_id",
-        "sem_next_id",
-    ];
-    let mut parts = Path::new(path).components().map(|part| part.as_os_str().to_str().unwrap_or(""));
-    match (parts.next()?, parts.next()?) {
-        ("net", _) => Some(Namespace::Net),
-        ("fs", "mqueue") => Some(Namespace::Ipc),
-        ("kernel", name) if IPC.contains(&name) => Some(Namespace::Ipc),
-        ("kernel", "domainname") => Some(Namespace::Uts),
-        _ => None,
-    }
 }
 
 fn kind(wished: LinuxNamespaceType) -> Namespace {

@@ -122,7 +122,7 @@ impl Lowering<'_> {
             return self.refuse(&field, message);
         }
         if kind == "cgroup" {
-            return self.groups(&field, at, options.first, sealed);
+            return self.groups(&field, at, options, sealed);
         }
         if kind.is_empty() {
             return self.refuse(&field, format!("cannot mount on {}: there is no type", crate::shown(&at)));
@@ -175,7 +175,16 @@ impl Lowering<'_> {
     }
 
     /// The container's own groups, if it has any: of version 2, or one directory for each hierarchy of version 1.
-    fn groups(&mut self, field: &str, at: PathBuf, attributes: Attributes, sealed: &mut Vec<PathBuf>) {
+    /// A new mount of version 2 shows the root of the cgroup namespace: one that isn't new would show the host's groups.
+    fn groups(&mut self, field: &str, at: PathBuf, options: Options, sealed: &mut Vec<PathBuf>) {
+        for (name, _) in &options.rest {
+            let message = format!("cannot mount control groups with option {}: it is of none", name.display());
+            self.refuse(field, message);
+        }
+        let Options { first, below, propagation, .. } = options;
+        // Both hold for the mount itself, and what is said of it alone counts more.
+        let set = below.set & !first.clear | first.set;
+        let attributes = Attributes { set, clear: below.clear & !first.set | first.clear };
         let groups: Vec<(PathBuf, Version, PathBuf)> = self
             .around
             .hierarchies
@@ -187,15 +196,21 @@ impl Lowering<'_> {
             return;
         }
         if groups.iter().all(|(_, version, _)| *version == Version::Two) {
-            let (kind, source) = ("cgroup2".into(), "cgroup".into());
-            let (options, propagation, beneath) = Default::default();
-            let mount = Operation::Mount { kind, source, at, options, attributes, propagation, beneath };
-            return self.add(field, mount);
+            if *self.spec.namespaces.choice(Namespace::Cgroup) == Choice::New {
+                let (kind, source) = ("cgroup2".into(), "cgroup".into());
+                let (options, beneath) = Default::default();
+                let mount = Operation::Mount { kind, source, at, options, attributes, propagation, beneath };
+                return self.add(field, mount);
+            }
+            let Some((.., source)) = groups.into_iter().next() else { return };
+            let (reach, below, owners) = (Reach::One, Attributes::default(), Owners::Outside);
+            let bind = Operation::Attach { source, at, reach, attributes, below, propagation, owners };
+            return self.add(field, bind);
         }
         let below = Attributes { set: attributes.set & !Attributes::READ_ONLY.set, clear: attributes.clear };
         let mode = ("mode".into(), Some("755".into()));
         let (kind, source) = ("tmpfs".into(), "tmpfs".into());
-        let (options, propagation, beneath) = (vec![mode], Propagation::default(), Beneath::default());
+        let (options, beneath) = (vec![mode], Beneath::default());
         let base = at.clone();
         self.add(field, Operation::Mount { kind, source, at: base, options, attributes: below, propagation, beneath });
         for (mounted, _, group) in groups {
@@ -261,5 +276,50 @@ impl Lowering<'_> {
         let (attributes, below, propagation, owners) = Default::default();
         let (source, reach) = (at.clone(), Reach::One);
         self.add(field, Operation::Attach { source, at, reach, attributes, below, propagation, owners });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::lower::{Surroundings, lower};
+    use holm::host::groups::Hierarchy;
+    use serde_json::{Value, json};
+
+    /// The mounts of a container in version 2, with these namespaces beside that of mounts.
+    fn mounts(namespaces: &[&str], options: Value) -> crate::Result<Vec<Operation>> {
+        let kinds: Vec<Value> = [&["mount"], namespaces].concat().iter().map(|kind| json!({ "type": kind })).collect();
+        let config = json!({
+            "ociVersion": "1.2.0", "root": { "path": "rootfs" },
+            "process": { "user": { "uid": 0, "gid": 0 }, "args": ["sh"], "cwd": "/" },
+            "mounts": [{ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": options }],
+            "linux": { "namespaces": kinds, "cgroupsPath": "/one" },
+        });
+        let config = serde_json::from_value(config).expect("it is right");
+        let (version, mounted) = (Version::Two, PathBuf::from("/cg"));
+        let hierarchies = vec![Hierarchy { version, own: mounted.clone(), mounted, controllers: Vec::new() }];
+        let around = Surroundings { hierarchies, makes_nodes: true, ..Surroundings::default() };
+        let lowered = lower(&Bundle { directory: "/bundle".into(), config, seccomp: None }, &around)?;
+        let here = |entry: &Entry| entry.operation.at() == Path::new("/sys/fs/cgroup");
+        Ok(lowered.spec.filesystem.into_iter().filter(here).map(|entry| entry.operation).collect())
+    }
+
+    #[test]
+    fn the_hosts_groups_are_never_shown() {
+        let options = json!(["rro", "nosuid", "shared"]);
+        let shared = mounts(&[], options.clone()).expect("it can be done");
+        let [Operation::Attach { source, attributes, propagation, .. }] = &shared[..] else { panic!("{shared:?}") };
+        assert_eq!(source, Path::new("/cg/one"));
+        assert!(attributes.read_only() && *propagation == Propagation::Shared, "{shared:?}");
+        let own = mounts(&["cgroup"], options).expect("it can be done");
+        let [Operation::Mount { kind, attributes, propagation, .. }] = &own[..] else { panic!("{own:?}") };
+        assert!(kind == "cgroup2" && attributes.read_only() && *propagation == Propagation::Shared, "{own:?}");
+    }
+
+    #[test]
+    fn an_option_that_is_of_no_groups_is_refused() {
+        let said = mounts(&["cgroup"], json!(["favordynmods"])).map(drop).expect_err("it is refused").to_string();
+        assert!(said.contains("cannot mount control groups with option favordynmods"), "{said}");
     }
 }

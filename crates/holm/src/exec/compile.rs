@@ -4,7 +4,7 @@
 //! that a name is used once and the child gets descriptors. Control groups are made, too.
 
 use super::cgroup::Groups;
-use super::outside::{Three, open_namespace, proc_handle, read};
+use super::outside::{Three, is_callers, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
 use super::program::{
     Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer,
@@ -16,7 +16,7 @@ use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
-use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener};
+use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener, Whose};
 use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
@@ -156,10 +156,13 @@ impl<'a> Compiler<'a> {
     fn step(&mut self, number: usize, actor: Actor, act: &Act) -> Result<()> {
         let number = number as u32;
         match act {
-            Act::OpenNamespace { namespace, target } => {
+            Act::OpenNamespace { namespace, target, whose } => {
                 let opened = open_namespace(target, namespace.name())?;
                 if crate::sys::namespace::kind(opened.as_fd()).ok() != Some(namespace.flag()) {
                     return Err(Errno::INVAL);
+                }
+                if *whose == Whose::Others && is_callers(&opened, namespace.name())? {
+                    return Err(Errno::EXIST);
                 }
                 self.namespaces.push(opened);
                 self.kinds.push(namespace.flag());

@@ -46,6 +46,13 @@ pub(super) fn open_namespace(target: &Target, name: &str) -> Result<OwnedFd> {
     }
 }
 
+/// Whether an opened namespace is the one that the caller, whose child is cloned by this thread, is in.
+pub(super) fn is_callers(opened: &OwnedFd, name: &str) -> Result<bool> {
+    let own = rustix::fs::stat(format!("/proc/thread-self/ns/{name}"))?;
+    let other = rustix::fs::fstat(opened)?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// The caller's /proc.
 pub(super) fn proc_handle() -> Result<OwnedFd> {
     use rustix::fs::{Mode, OFlags, open};

@@ -1,6 +1,7 @@
 //! The eight kinds of namespaces (namespaces(7)) and sets of them.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// A kind of namespace, in the order in which they are joined: the user namespace first, since it gives the right to
@@ -37,6 +38,30 @@ impl Namespace {
         Namespace::Time,
         Namespace::Mount,
     ];
+
+    /// The one that a setting belongs to, by its path below /proc/sys (namespaces(7), ipc_namespaces(7)).
+    pub fn of_setting(path: &Path) -> Option<Namespace> {
+        const IPC: [&str; 10] = [
+            "msgmax",
+            "msgmnb",
+            "msgmni",
+            "sem",
+            "shmall",
+            "shmmax",
+            "shmmni",
+            "shm_rmid_forced",
+            "msg_next_id",
+            "sem_next_id",
+        ];
+        let mut parts = path.components().map(|part| part.as_os_str().to_str().unwrap_or(""));
+        match (parts.next()?, parts.next()?) {
+            ("net", _) => Some(Namespace::Net),
+            ("fs", "mqueue") => Some(Namespace::Ipc),
+            ("kernel", name) if IPC.contains(&name) => Some(Namespace::Ipc),
+            ("kernel", "domainname") => Some(Namespace::Uts),
+            _ => None,
+        }
+    }
 
     /// The kernel's name, as in `/proc/PID/ns`.
     pub fn name(self) -> &'static str {

@@ -128,11 +128,14 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
             let message = format!("cannot set the host name to {shown:?}: it needs 1 to 64 bytes");
             found.add(origin, message, "");
         }
-        let joins = matches!(spec.namespaces.choice(Namespace::Uts), Choice::Join(..));
-        if *spec.namespaces.choice(Namespace::Uts) != Choice::New && !(joins && spec.unsaid == Unsaid::Nothing) {
+        if !sets_names(spec) {
             let message = "cannot set the host name: the UTS namespace is not a new one";
             found.add(origin, message, "leave out --hostname, or --share and --join of uts");
         }
+    }
+    if spec.domain.is_some() && !sets_names(spec) {
+        let message = "cannot set the domain name: the UTS namespace is not a new one";
+        found.add(spec.origins.of(Wish::Domain), message, "");
     }
     for number in &host.closed {
         let message = format!("cannot use descriptor {number}: it is not open");
@@ -151,6 +154,16 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
     }
     if let Some(path) = &spec.directory {
         inside(path, spec.origins.of(Wish::Directory), found);
+    }
+}
+
+/// Whether the names of the machine can be set: in a new UTS namespace, or by a wish that says everything in a joined one that
+/// isn't the caller's.
+fn sets_names(spec: &Spec) -> bool {
+    match spec.namespaces.choice(Namespace::Uts) {
+        Choice::New => true,
+        Choice::Share => false,
+        Choice::Join(..) => spec.unsaid == Unsaid::Nothing,
     }
 }
 

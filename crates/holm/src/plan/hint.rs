@@ -117,6 +117,9 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
         }
         (Act::WriteMaps { .. }, Errno::PERM) => "the ids outside must be the caller's own, or the caller privileged",
         (Act::OpenNamespace { .. }, Errno::INVAL) => "it is not a namespace of that kind; see ls -l /proc/PID/ns",
+        (Act::OpenNamespace { .. }, Errno::EXIST) => {
+            "it is the caller's own: what is set there would hold for all that are in it; join another one"
+        }
         (Act::OpenNamespace { .. }, Errno::ACCESS | Errno::PERM) => {
             "only its owner and root may look at a process's namespaces"
         }

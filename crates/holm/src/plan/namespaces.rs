@@ -1,6 +1,6 @@
 //! Steps for namespaces: opening those to join, making the new ones, keeping and filling them.
 
-use super::step::{Act, Actor, Step};
+use super::step::{Act, Actor, Step, Whose};
 use super::{entry, push};
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::namespaces::{Choice, KEPT, Target};
@@ -13,9 +13,16 @@ use std::path::Path;
 /// Opens what will be joined, while its path still means what the caller meant.
 pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
     for (namespace, target, origin) in joined(spec) {
-        let act = Act::OpenNamespace { namespace, target: target.clone() };
+        let act = Act::OpenNamespace { namespace, target: target.clone(), whose: whose(spec, namespace) };
         push(steps, Actor::Parent, act, "a name is used once; from here on the descriptor counts", origin);
     }
+}
+
+/// What is set in a namespace of the caller's would hold for the host.
+fn whose(spec: &Spec, namespace: Namespace) -> Whose {
+    let names = namespace == Namespace::Uts && (spec.hostname.is_some() || spec.domain.is_some());
+    let sets = spec.settings.iter().any(|(path, _)| Namespace::of_setting(path) == Some(namespace));
+    if names || sets { Whose::Others } else { Whose::Anyones }
 }
 
 /// Makes the directories for names under which namespaces are kept.

@@ -94,7 +94,7 @@ impl<'a> Script<'a> {
         let (mut new, mut joined, mut maps, mut ids, mut pivoted) = (Vec::new(), Vec::new(), None, None, false);
         for step in &plan.steps {
             match &step.act {
-                Act::OpenNamespace { namespace, target } => joined.push((*namespace, target)),
+                Act::OpenNamespace { namespace, target, .. } => joined.push((*namespace, target)),
                 Act::Clone(set) | Act::Fork(set) => new.extend(set.iter()),
                 Act::MakeNetwork => new.push(Namespace::Net),
                 Act::Limit(Limit::View) => new.push(Namespace::Cgroup),

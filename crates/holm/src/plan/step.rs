@@ -95,6 +95,15 @@ impl CallFilter {
     }
 }
 
+/// Whose a namespace may be that is joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Anybody's.
+    Anyones,
+    /// Not the caller's: something is set in it.
+    Others,
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
@@ -104,6 +113,8 @@ pub enum Act {
         namespace: Namespace,
         /// Where it is.
         target: Target,
+        /// Whose it may be.
+        whose: Whose,
     },
     /// Makes a directory of the caller's if it is missing.
     MakeDirectory(PathBuf),
@@ -329,7 +340,12 @@ impl fmt::Display for Shown<'_> {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Act::OpenNamespace { namespace, target } => write!(f, "open the {namespace} namespace of {target}"),
+            Act::OpenNamespace { namespace, target, whose: Whose::Anyones } => {
+                write!(f, "open the {namespace} namespace of {target}")
+            }
+            Act::OpenNamespace { namespace, target, whose: Whose::Others } => {
+                write!(f, "open the {namespace} namespace of {target}, to set something in it")
+            }
             Act::MakeDirectory(path) => write!(f, "make directory {} outside", Shown(path)),
             Act::Clone(set) if *set == NamespaceSet::default() => f.write_str("start the child"),
             Act::Clone(set) => write!(f, "start the child in new namespaces: {set}"),

@@ -2,7 +2,7 @@
 
 use super::{Pipes, Script, limits};
 use crate::model::namespace::Namespace;
-use crate::plan::step::Act;
+use crate::plan::step::{Act, Whose};
 use crate::spec::filesystem::Operation;
 use crate::spec::life::Stdio;
 use crate::spec::namespaces::TimeOffsets;
@@ -14,7 +14,10 @@ impl Script<'_> {
         let launch = &self.plan.launch;
         let Pipes { tell, answer, ready, go } = self.pipes;
         match act {
-            Act::OpenNamespace { .. } => vec![(true, "a pid could mean another process by now")],
+            Act::OpenNamespace { whose, .. } => vec![
+                (true, "a pid could mean another process by now"),
+                (*whose == Whose::Others, "nobody looks whether it is the caller's own"),
+            ],
             Act::Limit(limit) => vec![(true, limits::difference(limit))],
             Act::Enter(Namespace::User) => {
                 vec![(true, "later tools have capabilities there only as user 0 inside: nsenter can't hand them on")]
