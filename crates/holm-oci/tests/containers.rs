@@ -129,6 +129,9 @@ fn what_is_the_hosts_is_not_set_by_joining_it() {
         let expected = format!("cannot open the {name} namespace of /proc/self/ns/{name}, to set something in it: ");
         assert!(said.contains(&expected), "{field}: {said}");
     }
+    let mut site = Site::new("oci-cpus", "exec true");
+    site.config["process"]["execCPUAffinity"] = json!({ "final": "3-1" });
+    assert!(site.refused().contains("cannot run on CPU 3-1: "));
     let mut site = Site::new("oci-shared", "exec true");
     site.config["linux"]["namespaces"].as_array_mut().expect("it is a list").retain(|one| one["type"] != "uts");
     site.config["domainname"] = json!(domain);

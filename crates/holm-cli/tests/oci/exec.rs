@@ -227,3 +227,12 @@ fn nothing_of_the_callers_is_left_open_to_it() {
     let (code, said, error) = (output.status.code(), text(&output.stdout), text(&output.stderr));
     assert!(code == Some(255) && said.is_empty() && !error.contains("version"), "{code:?} {said}{error}");
 }
+
+#[test]
+fn the_containers_own_process_says_which_cpus_it_has() {
+    let container = Container::with("exec-cpus", "exec sleep 1000", |config| {
+        config["process"]["execCPUAffinity"] = serde_json::json!({ "final": "0" });
+    });
+    let said = container.says(&[], "while read -r name value; do echo $name $value; done </proc/self/status");
+    assert!(said.contains("Cpus_allowed_list: 0\n"), "{said}");
+}

@@ -81,6 +81,7 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     lowering.refuse_fields();
     lowering.linux();
     lowering.process();
+    bundle.config.process().iter().for_each(|process| drop(lowering.final_cpus(process)));
     lowering.control_groups();
     lowering.mounts();
     lowering.done()

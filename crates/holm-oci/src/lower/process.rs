@@ -95,12 +95,16 @@ impl Lowering<'_> {
         if affinity.initial().as_ref().is_some_and(|list| !list.is_empty()) {
             self.warnings.push("process.execCPUAffinity.initial is not done: set-up runs on any CPU".to_owned());
         }
-        let Some(list) = affinity.cpu_affinity_final().as_ref().filter(|list| !list.is_empty()) else { return };
-        match list.parse::<CpuList>() {
-            Ok(cpus) => self.spec.limits.affinity = Some(cpus),
-            Err(cause) => self.refuse("process.execCPUAffinity", format!("cannot run on CPU {list}: {cause}")),
-        }
+        self.spec.limits.affinity = self.final_cpus(process);
         self.spec.origins.set(Wish::Affinity, origin("process.execCPUAffinity"));
+    }
+
+    /// A list that is none is refused when the container is made, too: `exec` takes it from there.
+    pub(super) fn final_cpus(&mut self, process: &Process) -> Option<CpuList> {
+        let affinity = process.exec_cpu_affinity().as_ref()?;
+        let list = affinity.cpu_affinity_final().as_ref().filter(|list| !list.is_empty())?;
+        let refused = |cause| format!("cannot run on CPU {list}: {cause}");
+        list.parse().map_err(|cause| self.refuse("process.execCPUAffinity", refused(cause))).ok()
     }
 
     /// What can't be granted is left out, with a warning, as the specification has it.
