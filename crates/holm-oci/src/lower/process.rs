@@ -25,6 +25,8 @@ impl Lowering<'_> {
         }
         self.spec.limits.oom_score = process.oom_score_adj();
         self.spec.descriptors = (3..3 + self.around.preserved).collect();
+        // By now others are open, for this process alone.
+        self.spec.inherited_only = true;
         let named = [
             (Wish::OomScore, "process.oomScoreAdj"),
             (Wish::Scheduler, "process.scheduler"),
