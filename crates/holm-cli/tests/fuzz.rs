@@ -112,7 +112,7 @@ fn configurations_and_records_of_any_bytes_are_taken_or_refused() {
     let words = ["null", "-1", "[", "{}", "\"\"", "..", "/", "4294967296", "\"user\"", "\"bind\"", "\u{9}", "1.0.0"];
     feed(&[seed], &words, 2000, entries::configuration);
     let seed = br#"{"form":3,"ociVersion":"1.2.0","id":"a","bundle":"/b","rootfs":"/r","owner":0,"created":"","annotations":{"a":"b"},
-        "own":{"user":{},"cwd":"/","args":["sh"]},"seccomp":null,"groups":[{"directory":"/g","unified":true,"origin":"made"}],"process":{"pid":1,"start":2},"started":false}"#;
+        "own":{"user":{},"cwd":"/","args":["sh"]},"seccomp":null,"groups":[{"directory":"/g","unified":true,"origin":"made"}],"process":{"pid":1,"start":2},"stage":"waits"}"#;
     feed(&[seed], &words, 1000, entries::record);
 }
 

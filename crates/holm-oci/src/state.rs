@@ -58,8 +58,20 @@ pub struct Record {
     pub groups: Vec<Group>,
     /// Its first process, once there is one.
     pub process: Option<Process>,
-    /// Whether it was started.
-    pub started: bool,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a container has come, whatever has become of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Its maker is at work, or its hooks are.
+    Making,
+    /// It may be started.
+    Waits,
+    /// It was started.
+    Started,
 }
 
 /// A process that can't be confused with a later one of its number.
@@ -150,9 +162,10 @@ impl Record {
         let Some(process) = self.process else { return Status::Creating };
         match process.name() {
             None => Status::Stopped,
+            Some(_) if self.stage == Stage::Making => Status::Creating,
             Some(_) if Freezer::of(&self.groups).is_some_and(|freezer| freezer.is_closed()) => Status::Paused,
             // It may have been started by who died before noting that.
-            Some(name) if !self.started && name == "holm-init" => Status::Created,
+            Some(name) if self.stage == Stage::Waits && name == "holm-init" => Status::Created,
             Some(_) => Status::Running,
         }
     }
@@ -250,13 +263,30 @@ impl Place {
 
     fn lock(root: OwnedFd, id: &str) -> Result<Place> {
         let place = Place::open(root, id)?;
-        let failed = |errno| unusable(id, errno);
-        rustix::io::retry_on_intr(|| flock(&place.directory, FlockOperation::LockExclusive)).map_err(failed)?;
-        // Who had the lock before may have removed it.
-        if fstat(&place.directory).map_err(failed)?.st_nlink == 0 {
-            return Err(missing(id));
-        }
+        place.take_back()?;
         Ok(place)
+    }
+
+    /// Lets others work on the container, until it is taken back.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn give_up(&self) -> Result<()> {
+        flock(&self.directory, FlockOperation::Unlock).map_err(|errno| unusable(&self.id, errno))
+    }
+
+    /// Waits until nobody else works on the container.
+    ///
+    /// # Errors
+    /// It was removed meanwhile.
+    pub fn take_back(&self) -> Result<()> {
+        let failed = |errno| unusable(&self.id, errno);
+        rustix::io::retry_on_intr(|| flock(&self.directory, FlockOperation::LockExclusive)).map_err(failed)?;
+        // Who had the lock before may have removed it.
+        if fstat(&self.directory).map_err(failed)?.st_nlink == 0 {
+            return Err(missing(&self.id));
+        }
+        Ok(())
     }
 
     /// The directory.
@@ -388,7 +418,7 @@ impl Record {
             seccomp: bundle.seccomp.clone(),
             groups: Vec::new(),
             process: None,
-            started: false,
+            stage: Stage::Making,
         }
     }
 }

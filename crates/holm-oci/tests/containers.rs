@@ -401,7 +401,7 @@ fn hooks_are_told_and_can_refuse() {
     site.config["hooks"] = hooks;
     let made = create(&site.wish("h")).unwrap_or_else(|error| panic!("{error}"));
     let told = std::fs::read_to_string(site.scratch.join("made")).expect("it ran");
-    assert!(told.contains("\"status\":\"created\"") && told.ends_with("b\n"), "{told}");
+    assert!(told.contains("\"status\":\"creating\"") && told.ends_with("b\n"), "{told}");
     // What becomes of the bundle meanwhile doesn't count.
     std::fs::remove_file(site.scratch.join("config.json")).expect("it was read");
     start(&site.state(), "h").unwrap_or_else(|error| panic!("{error}"));

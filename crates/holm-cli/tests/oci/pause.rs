@@ -94,3 +94,30 @@ fn everybody_in_a_container_is_listed() {
     let said = container.fails(1, &["ps", id, "-o", "args", "-e"]);
     assert_eq!(said, "error: cannot read what ps says: it has no column PID\n");
 }
+
+/// Whoever made or started the container waits for the hook.
+#[test]
+fn a_hook_may_do_something_with_its_container() {
+    let hook = |name: &str, verb: &str| {
+        let place = format!("/tmp/holm-test-{}-oci-{name}/state", std::process::id());
+        let line = format!("{} oci --root {place} {verb}", testkit::holm().display());
+        serde_json::json!([{ "path": "/bin/sh", "args": ["sh", "-c", line], "timeout": 20, "env": ["PATH=/usr/bin:/bin"] }])
+    };
+    let id = |name: &str| format!("holm-test-{name}-{}", std::process::id());
+    let container = Container::with("hook-kill", SLEEP, |config| {
+        let name = "hook-kill";
+        let early = format!("start {}; test $? = 1", id(name));
+        config["hooks"] = serde_json::json!({ "createRuntime": hook(name, &early),
+            "poststart": hook(name, &format!("kill {} KILL", id(name))) });
+    });
+    within(20, "the hook has killed it", || container.state()["status"] == "stopped");
+    let file = container.scratch.join("config.json");
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("it is there")).expect("it is JSON");
+    config["hooks"] = serde_json::json!({ "createRuntime": hook("hook-kill", "delete --force other") });
+    std::fs::write(&file, config.to_string()).expect("the scratch directory can be written");
+    let place = container.scratch.join(".").display().to_string();
+    let said = container.fails(1, &["create", "-b", &place, "other"]);
+    assert!(said.contains("cannot make container other: it was removed meanwhile"), "{said}");
+    assert!(!container.scratch.join("state/other").exists());
+}

@@ -5,7 +5,7 @@ use super::{hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{Lowered, Surroundings, lower, used};
-use crate::state::{DOOR, Place, Process, Record};
+use crate::state::{DOOR, Place, Process, Record, Stage};
 use crate::{Error, Result, shown};
 use holm::Error as Start;
 use holm::host::limits::in_first_user_namespace;
@@ -79,17 +79,26 @@ pub fn create(wish: &Create) -> Result<Created> {
         let terminal = taker.take(&mut held, record.own.console_size())?;
         place.write(&record)?;
         if let Some(listed) = bundle.config.hooks() {
-            for hooks in [listed.prestart(), listed.create_runtime()].into_iter().flatten() {
-                hooks::run(hooks, &record)?;
+            place.give_up()?;
+            let mut done = [listed.prestart(), listed.create_runtime()].into_iter().flatten();
+            let done = done.try_for_each(|hooks| hooks::run(hooks, &record));
+            if place.take_back().is_err() {
+                held.leave_groups();
+                let cause = "it was removed meanwhile";
+                return Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)));
             }
+            done?;
         }
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
+        record.stage = Stage::Waits;
+        place.write(&record)?;
         let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
+        plan.give_descriptors_away();
         Ok(Created { process, terminal, warnings })
     })();
-    if made.is_err() {
+    if made.is_err() && place.take_back().is_ok() {
         // What is wrong is told already.
         let _ = place.remove();
     }

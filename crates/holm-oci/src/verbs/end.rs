@@ -7,10 +7,12 @@ use crate::{Error, Result};
 use rustix::process::Signal;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a killed process may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a pause that is under way is held up for that.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// The signal that a name or number means: `TERM`, `SIGTERM` or `15`.
 ///
@@ -84,9 +86,13 @@ fn send(id: &str, process: Option<Process>, groups: &[Group], number: i32) -> Re
     let Some(process) = process.and_then(Process::open) else { return Ok(false) };
     match holm::signal::send(process.as_fd(), number) {
         Ok(()) => {
-            // In version 1 nobody who is paused ends.
+            // In version 1 nobody who is paused ends, and a pause that is under way asks for it again and again.
             if let Some(freezer) = Freezer::of(groups).filter(|_| number == Signal::KILL.as_raw()) {
-                let _ = freezer.open();
+                let begin = Instant::now();
+                while freezer.open().is_ok()
+                    && ends_within(&process, Some(Duration::from_millis(1))) == Ok(false)
+                    && begin.elapsed() < LEAVING
+                {}
             }
             Ok(true)
         }
@@ -124,11 +130,11 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         return place.remove().map(|()| Vec::new());
     };
     match (record.status(), force) {
-        (status @ (Status::Running | Status::Paused), Force::No) => {
+        (status @ (Status::Creating | Status::Running | Status::Paused), Force::No) if record.process.is_some() => {
             let cause = format!("cannot delete container {id} that is not stopped: {}", status.name());
             return Err(Error::Failed(cause));
         }
-        (Status::Stopped | Status::Creating, _) => {}
+        (Status::Stopped, _) => {}
         _ => end(id, record.process, &record.groups)?,
     }
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());

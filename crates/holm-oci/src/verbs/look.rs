@@ -35,11 +35,10 @@ pub struct Shown {
 impl Shown {
     pub(super) fn of(record: &Record) -> Shown {
         let status = record.status();
-        let lives = matches!(status, Status::Created | Status::Running | Status::Paused);
         Shown {
             oci_version: record.oci_version.clone(),
             id: record.id.clone(),
-            pid: record.process.filter(|_| lives).map_or(0, |process| process.pid),
+            pid: record.process.filter(|_| status != Status::Stopped).map_or(0, |process| process.pid),
             status: status.name(),
             bundle: record.bundle.clone(),
             rootfs: record.rootfs.clone(),

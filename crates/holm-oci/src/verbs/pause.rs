@@ -11,7 +11,7 @@ use std::path::Path;
 /// # Errors
 /// There is no such container, it doesn't run, or it has no control group that could.
 pub fn pause(root: &Path, id: &str) -> Result<()> {
-    let (_place, record) = found(root, id)?;
+    let (place, record) = found(root, id)?;
     let refused = |cause: &str| Error::Failed(format!("cannot pause container {id}: {cause}"));
     match record.as_ref().map(Record::status) {
         Some(Status::Created | Status::Running) => {}
@@ -19,6 +19,8 @@ pub fn pause(root: &Path, id: &str) -> Result<()> {
         _ => return Err(refused("container not running")),
     }
     let groups = record.map(|record| record.groups).unwrap_or_default();
+    // It may take its time, and nobody who wants to kill has to wait.
+    drop(place);
     let none = || refused("it has no control group that can stop everybody in it");
     Freezer::of(&groups).ok_or_else(none)?.close()
 }

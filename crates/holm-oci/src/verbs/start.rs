@@ -1,7 +1,7 @@
 //! `start`: the program of a container that waits.
 
 use super::{found, hooks};
-use crate::state::{DOOR, Status};
+use crate::state::{DOOR, Stage, Status};
 use crate::{Error, Result};
 use holm::run::{Door, NotStarted};
 use std::path::Path;
@@ -20,15 +20,18 @@ pub fn start(root: &Path, id: &str) -> Result<Vec<String>> {
         Status::Created => {}
         Status::Paused => return Err(refused("it is paused; resume lets it go on")),
         Status::Stopped => return Err(refused("cannot start a container that has stopped")),
-        Status::Running | Status::Creating => return Err(refused("cannot start an already running container")),
+        Status::Creating => return Err(refused("it is still being made")),
+        Status::Running => return Err(refused("cannot start an already running container")),
     }
     match Door::knock(place.directory(), DOOR) {
         Ok(()) => {}
         Err(NotStarted::Failed { errno, .. }) => return Err(Error::not_executable(record.program(), errno)),
         Err(other) => return Err(refused(&other.to_string())),
     }
-    record.started = true;
+    record.stage = Stage::Started;
     place.write(&record)?;
+    // A hook may want to do something with the container, even remove it.
+    drop(place);
     // The specification has their failures logged, and the container go on.
     let mut warnings = Vec::new();
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststart().as_deref());

@@ -60,6 +60,11 @@ impl Held {
         self.groups.found()
     }
 
+    /// When it ends its control groups are left alone: they are another one's by now.
+    pub fn leave_groups(&mut self) {
+        std::mem::take(&mut self.groups).keep();
+    }
+
     /// From now on it needs nobody: it waits until somebody knocks at its door, however long that takes. Its first process,
     /// a child of this one still, is returned (pidfd_open(2)).
     ///
