@@ -60,7 +60,8 @@ impl Site {
 
     /// The control group below which everything of this engine is.
     pub(crate) fn group(&self) -> String {
-        format!("holm-engine-{}-{}", std::process::id(), self.scratch.path().file_name().map_or(0, |name| name.len()))
+        let name = self.scratch.path().file_name().and_then(|name| name.to_str()).expect("it is text");
+        format!("{name}-groups")
     }
 
     /// Runs a command to its end, which takes at most a minute.
