@@ -62,6 +62,10 @@ impl Podman {
 
     fn end(self) {
         self.done(&["rm", "--all", "--force", "--time", "0"]).expect_code(0);
+        if !testkit::is_root() {
+            // Ends the process that keeps an ordinary user's namespaces.
+            self.done(&["system", "migrate"]).expect_code(0);
+        }
         self.site.expect_nothing_left();
     }
 }
