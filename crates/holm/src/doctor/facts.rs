@@ -115,6 +115,20 @@ pub enum Started {
     Untried,
 }
 
+impl Started {
+    /// What was seen of a failure, and what it comes of or what would help, which may be empty.
+    pub(super) fn failure(&self) -> Option<(String, String)> {
+        match self {
+            Started::No { message, hint } => Some((message.clone(), hint.clone())),
+            Started::Hung => {
+                let slow = "the machine is very slow, or something hangs";
+                Some(("no answer within three seconds".to_owned(), slow.to_owned()))
+            }
+            Started::Yes | Started::Untried => None,
+        }
+    }
+}
+
 /// A set of ranges of ids, as a file of subuid(5) gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
@@ -126,6 +140,13 @@ pub struct Given {
     pub unread: Option<Errno>,
     /// The first id above all that are given to anybody.
     pub next: u64,
+}
+
+impl Given {
+    /// How many ids are the caller's.
+    pub fn count(&self) -> u64 {
+        self.own.iter().map(|(_, count)| u64::from(*count)).sum()
+    }
 }
 
 /// A program that maps ranges: newuidmap(1) or newgidmap(1).
@@ -304,6 +325,13 @@ pub struct Caller {
     pub in_first_user_namespace: bool,
     /// The program itself.
     pub program: Option<PathBuf>,
+}
+
+impl Caller {
+    /// Whether it is root of the whole machine.
+    pub fn is_root_of_machine(&self) -> bool {
+        self.privileged && self.in_first_user_namespace
+    }
 }
 
 /// The container, if it is one, that this process is in.

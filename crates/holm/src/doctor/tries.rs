@@ -36,8 +36,9 @@ impl Trials {
 
     /// Everything but control groups.
     pub(super) fn all(&mut self, caller: (u32, u32)) {
+        let enters = !self.run(&|| enter(Namespace::Mount.flag())).fails();
         for need in needs::CALLS {
-            self.call(need.name);
+            self.call(need, enters);
         }
         for kind in Namespace::ALL {
             self.attempt(Try::Namespace(kind), &|| new(kind));
@@ -69,10 +70,14 @@ impl Trials {
         }
     }
 
-    /// One system call. Some the kernel answers only to who may mount: those are made in new namespaces.
-    fn call(&mut self, name: &'static str) {
-        let Some(call) = Call::named(name) else { return };
-        let mounts = needs::CALLS.iter().any(|need| need.name == name && need.mounts == needs::Rights::ToMount);
+    /// One system call. Some the kernel answers only to who may mount: those are made in new namespaces, and where these are what
+    /// is refused nothing is known of the call.
+    fn call(&mut self, need: &needs::Need, enters: bool) {
+        let Some(call) = Call::named(need.name) else { return };
+        let mounts = need.mounts == needs::Rights::ToMount;
+        if mounts && !enters {
+            return self.done.push((Try::Call(need.name), Outcome::Untried));
+        }
         let outcome = self.run(&|| {
             if mounts {
                 enter(Namespace::Mount.flag())?;
@@ -83,9 +88,7 @@ impl Trials {
                 answer => answer.map(drop),
             }
         });
-        // Where namespaces are what is refused, nothing is known of the call.
-        let known = !mounts || !self.run(&|| enter(Namespace::Mount.flag())).fails();
-        self.done.push((Try::Call(name), if known { outcome } else { Outcome::Untried }));
+        self.done.push((Try::Call(need.name), outcome));
     }
 
     /// Makes a control group in `directory` and removes it.

@@ -1,10 +1,10 @@
 //! System calls that a filter of an outer container refuses, or that the kernel lacks.
 
 use super::namespaces::said;
-use super::{EVERYTHING, Found, advice, finding, outside};
+use super::{EVERYTHING, Found, finding, outside};
 use crate::doctor::facts::{Container, Facts, Outcome, Try};
 use crate::doctor::needs::{CALLS, Need, Use};
-use crate::doctor::{Area, By, Finding, Reach, Remedy, Status};
+use crate::doctor::{Area, Finding, Remedy, Status};
 use crate::model::remedy;
 use rustix::io::Errno;
 
@@ -97,10 +97,7 @@ pub(super) fn unfilter(facts: &Facts) -> Vec<Remedy> {
         ),
     ];
     debug_assert!(OPTIONS[0].1.ends_with(remedy::DOCKER_FILTER));
-    match facts.container {
-        None => vec![advice(OPTIONS[5].1, By::Outside, Reach::Container, WEAKENS)],
-        container => outside(container, &OPTIONS, WEAKENS),
-    }
+    outside(facts.container, &OPTIONS, WEAKENS)
 }
 
 /// The kernel is too old for it.

@@ -47,7 +47,7 @@ pub(super) fn judge(found: &mut Found<'_>) {
 }
 
 fn remedies(facts: &Facts, names: &[&str], hint: String) -> Vec<Remedy> {
-    let is_root = facts.caller.privileged && facts.caller.in_first_user_namespace;
+    let is_root = facts.caller.is_root_of_machine();
     match facts.layout {
         // What is mounted in a container nobody outside need follow.
         Layout::None if facts.container.is_some() => {

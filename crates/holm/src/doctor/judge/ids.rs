@@ -1,7 +1,7 @@
 //! Ids: the caller's own, its ranges, and who maps them.
 
 use super::{Found, advice, as_root, finding, outside};
-use crate::doctor::facts::{Container, Facts, Given, Helper, Sandbox, Started, Try};
+use crate::doctor::facts::{Container, Facts, Helper, Sandbox, Try};
 use crate::doctor::{Area, By, Deed, Finding, Reach, Remedy, Status};
 use crate::model::remedy;
 
@@ -38,19 +38,14 @@ pub(super) fn judge(found: &mut Found<'_>) {
     if found.findings.len() > before {
         return;
     }
-    match facts.started(&Sandbox::Ranges) {
-        Started::Yes => {
-            let count: u64 = facts.ids.users.own.iter().map(|(_, count)| u64::from(*count)).sum();
-            found.works("ranges", Area::Ids, format!("ids: {count} in /etc/subuid, mapped by newuidmap"), "");
-        }
-        Started::No { message, hint } => {
-            let mut fault = finding("ranges", Area::Ids, Status::Lost, "ranges of ids can't be mapped");
-            fault.value.clone_from(message);
-            fault.cause.clone_from(hint);
-            fault.lost = LOST.to_owned();
-            found.add(fault);
-        }
-        Started::Hung | Started::Untried => {}
+    if facts.starts(&Sandbox::Ranges) {
+        let count = facts.ids.users.count();
+        found.works("ranges", Area::Ids, format!("ids: {count} in /etc/subuid, mapped by newuidmap"), "");
+    } else if let Some((seen, cause)) = facts.started(&Sandbox::Ranges).failure() {
+        let mut fault = finding("ranges", Area::Ids, Status::Lost, "ranges of ids can't be mapped");
+        (fault.value, fault.cause) = (seen, cause);
+        fault.lost = LOST.to_owned();
+        found.add(fault);
     }
 }
 
@@ -107,8 +102,7 @@ fn ranges(found: &mut Found<'_>) {
     let facts = found.facts;
     let ids = &facts.ids;
     let user = facts.caller.name.clone().unwrap_or_else(|| facts.caller.uid.to_string());
-    let count = |given: &Given| given.own.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
-    let (users, groups) = (count(&ids.users), count(&ids.groups));
+    let (users, groups) = (ids.users.count(), ids.groups.count());
     if users < WHOLE || groups < WHOLE {
         let none = users == 0 || groups == 0;
         let title = if none { "the user has no ranges of ids" } else { "the user's ranges of ids are small" };

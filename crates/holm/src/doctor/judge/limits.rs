@@ -45,7 +45,7 @@ fn is_near(gauge: &Gauge) -> bool {
 
 /// Whether the limit doesn't hold for this caller: processes of root are not counted (setrlimit(2)).
 fn is_free(facts: &Facts, name: Measure) -> bool {
-    name == Measure::Limit(Resource::PROCESSES) && facts.caller.privileged && facts.caller.in_first_user_namespace
+    name == Measure::Limit(Resource::PROCESSES) && facts.caller.is_root_of_machine()
 }
 
 fn shown(gauge: &Gauge) -> String {
@@ -136,7 +136,7 @@ fn raise(facts: &Facts, gauge: &Gauge, resource: Resource) -> Vec<Remedy> {
     // Above fs.nr_open, most often this, no limit of open files can be set, and a user with such a line can't log in.
     let (most, hard) = (gauge.most, gauge.hard.unwrap_or(gauge.most));
     let to = most.saturating_mul(2).clamp(16_384, 1 << 20).max(most);
-    let is_root = facts.caller.privileged && facts.caller.in_first_user_namespace;
+    let is_root = facts.caller.is_root_of_machine();
     let own = if is_root { to } else { to.min(hard) };
     let mut remedies = Vec::new();
     if own > most {

@@ -117,8 +117,7 @@ fn outside(container: Option<Container>, options: &[(Container, &str)], weakens:
         };
         Remedy { deeds: vec![deed], by: By::Outside, reach: Reach::Container, weakens }
     };
-    let fits = |kind: Container| container.is_none_or(|own| own == kind);
-    let chosen: Vec<Remedy> = options.iter().filter(|(kind, _)| fits(*kind)).map(option).collect();
+    let chosen: Vec<Remedy> = options.iter().filter(|(kind, _)| container == Some(*kind)).map(option).collect();
     let other = || options.iter().filter(|(kind, _)| *kind == Container::Other).map(option).collect();
     if chosen.is_empty() { other() } else { chosen }
 }

@@ -47,12 +47,11 @@ fn options(found: &mut Found<'_>, sandbox: &Sandbox) {
         Sandbox::Sys => ("sys", "holm run --sys ro", "sysfs"),
         _ => ("overlays", "holm run --overlay", "overlay"),
     };
-    if let Started::No { message, hint } = found.facts.started(sandbox)
+    if let Some(failure) = found.facts.started(sandbox).failure()
         && !found.facts.of(Try::FileSystem(kind)).fails()
     {
         let mut fault = finding(check, Area::Mounts, Status::Lost, format!("{option} doesn't work"));
-        fault.value.clone_from(message);
-        fault.cause.clone_from(hint);
+        (fault.value, fault.cause) = failure;
         fault.lost = option.to_owned();
         found.add(fault);
     }
@@ -120,10 +119,7 @@ pub(super) fn uncover(facts: &Facts) -> Vec<Remedy> {
         (Container::Other, "whoever starts the container has to leave /proc uncovered"),
     ];
     debug_assert!(OPTIONS[0].1.ends_with(remedy::DOCKER_PROC));
-    match facts.container {
-        None => vec![advice(OPTIONS[5].1, By::Outside, Reach::Container, WEAKENS)],
-        container => outside(container, &OPTIONS, WEAKENS),
-    }
+    outside(facts.container, &OPTIONS, WEAKENS)
 }
 
 /// A /sys that is whole.
@@ -149,24 +145,24 @@ fn place(found: &mut Found<'_>, spot: &Spot) {
     }
     let upper = found.facts.started(&Sandbox::Upper(spot.directory.clone()));
     let bind = found.facts.started(&Sandbox::Bind(spot.directory.clone()));
-    if let Started::No { message, hint } = upper {
+    if let Some((message, hint)) = upper.failure() {
         let mut fault = finding("upper", Area::Mounts, Status::Lost, format!("{name} can't hold changes of overlays"));
         fault.value = format!("{directory} ({}): {message}", spot.file_system);
         fault.cause = match spot.file_system.as_str() {
             "overlay" | "nfs" | "fuse" | "vfat" | "cifs" | "9p" => {
                 format!("overlayfs takes no upper directory on {}", spot.file_system)
             }
-            _ => hint.clone(),
+            _ => hint,
         };
         fault.lost = format!("holm run --overlay=DIR and --overlay-mount with directories there{}", kept(spot));
         fault.remedies = vec![elsewhere()];
         found.add(fault);
     }
-    if let Started::No { message, hint } = bind {
+    if let Some((message, hint)) = bind.failure() {
         let mut fault =
             finding("idmapped", Area::Mounts, Status::Lost, format!("{name} can't be bound with its owners"));
         fault.value = format!("{directory} ({}): {message}", spot.file_system);
-        fault.cause.clone_from(hint);
+        fault.cause = hint;
         fault.lost = "as root: holm run --bind-rw of what is there".to_owned();
         let host = "holm run --userns host, which maps the caller's own id";
         fault.remedies =

@@ -60,6 +60,13 @@ fn notices(found: &mut Found<'_>) {
         found.add(fault);
     } else if facts.starts(&Sandbox::Denials) {
         found.works("notify", Area::Security, "what is refused can be told (--log-denied, holm learn)", "");
+    } else if let Some(failure) = facts.started(&Sandbox::Denials).failure()
+        && facts.any_starts()
+    {
+        let mut fault = finding("notify", Area::Security, Status::Lost, "what is refused can't be told");
+        (fault.value, fault.cause) = failure;
+        fault.lost = "holm run --log-denied, holm learn".to_owned();
+        found.add(fault);
     }
     if let Some(value) = refused(facts.of(Try::Keyring)).filter(|_| !facts.of(Try::Call("keyctl")).fails()) {
         let mut fault = finding("keyring", Area::Security, Status::Lost, "no session keyring can be made");

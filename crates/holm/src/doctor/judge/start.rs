@@ -8,27 +8,25 @@ pub(super) fn judge(found: &mut Found<'_>) {
     let facts = found.facts;
     match facts.started(&Sandbox::Default) {
         Started::Yes => found.works("start", Area::Start, "sandboxes: the default one starts", ""),
-        started @ (Started::No { .. } | Started::Hung) if !found.blocked => no_start(found, started),
+        started if !found.blocked => started.failure().into_iter().for_each(|failure| no_start(found, failure)),
         _ => {}
     }
     untried(found);
     if facts.starts(&Sandbox::Within) {
         found.works("within", Area::Start, "sandboxes: one starts within another", "");
-    } else if let Started::No { message, hint } = facts.started(&Sandbox::Within)
+    } else if let Some(failure) = facts.started(&Sandbox::Within).failure()
         && !facts.of(Try::Nested).fails()
     {
         let mut fault = finding("within", Area::Start, Status::Lost, "no sandbox starts within another");
-        fault.value.clone_from(message);
-        fault.cause.clone_from(hint);
+        (fault.value, fault.cause) = failure;
         fault.lost = "holm run --allow-userns: holm, browsers and builds inside".to_owned();
         found.add(fault);
     }
-    if let Started::No { message, hint } = facts.started(&Sandbox::Clocks) {
+    if let Some(failure) = facts.started(&Sandbox::Clocks).failure() {
         let named = |check: &str| found.findings.iter().any(|one| one.check == check && one.status <= Status::Lost);
         if !named("time-namespaces") && !named("time-offsets") {
             let mut fault = finding("time-offsets", Area::Namespaces, Status::Lost, "clocks can't be shifted");
-            fault.value.clone_from(message);
-            fault.cause.clone_from(hint);
+            (fault.value, fault.cause) = failure;
             fault.lost = "holm run --time-offset".to_owned();
             found.add(fault);
         }
@@ -59,15 +57,12 @@ fn untried(found: &mut Found<'_>) {
 }
 
 /// The default sandbox doesn't start.
-fn no_start(found: &mut Found<'_>, started: &Started) {
+fn no_start(found: &mut Found<'_>, failure: (String, String)) {
     let facts = found.facts;
     let others = [Sandbox::SharedPids, Sandbox::SharedUsers];
     let with = others.iter().find(|sandbox| facts.starts(sandbox));
     let mut fault = finding("start", Area::Start, Status::Lost, "the default sandbox doesn't start");
-    (fault.value, fault.cause) = match started {
-        Started::No { message, hint } => (message.clone(), hint.clone()),
-        _ => ("no answer within three seconds".to_owned(), "the machine is very slow, or something hangs".to_owned()),
-    };
+    (fault.value, fault.cause) = failure;
     fault.lost = match with {
         Some(Sandbox::SharedPids) => "holm run without --share pid".to_owned(),
         Some(_) => "holm run without --share user".to_owned(),
