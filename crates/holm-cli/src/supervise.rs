@@ -288,27 +288,34 @@ impl Session<'_> {
         let _ = self.child.signal(Signal::CONT.as_raw(), Whom::Group);
     }
 
-    /// Passes on what the program wrote before it ended. Where nobody takes it, a signal or the parent's end is the end.
     fn finish(&mut self) -> io::Result<()> {
-        while let Some(relay) = &mut self.relay
-            && relay.has_rest()
-            && !relay.is_cut()
-        {
-            let stdout = io::stdout();
-            let output = Some(PollFd::new(&stdout, PollFlags::OUT));
-            let ready = self.poll([self.parent.wanted(), output, None, None, None], None)?;
-            if !ready[2].is_empty() {
-                self.relay.as_mut().map(Relay::write);
-                continue;
-            }
-            let mut over = !ready[1].is_empty();
-            while let Some(signal) = self.signals.next()? {
-                over |= ENDING.iter().any(|ending| ending.as_raw() == signal.number);
-            }
-            if over {
-                break;
-            }
+        match &mut self.relay {
+            Some(relay) => flush(relay, self.signals, self.parent.wanted()),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Passes on what the program wrote before it ended. Where nobody takes it, a signal that ends or the parent's end is the end.
+pub(crate) fn flush(relay: &mut Relay, signals: &Signals, parent: Option<PollFd<'_>>) -> io::Result<()> {
+    let parent = parent.unwrap_or(PollFd::new(signals, PollFlags::empty()));
+    while relay.has_rest() && !relay.is_cut() {
+        let stdout = io::stdout();
+        let output = PollFd::new(&stdout, PollFlags::OUT);
+        let mut wanted = [PollFd::new(signals, PollFlags::IN), parent.clone(), output];
+        rustix::io::retry_on_intr(|| poll(&mut wanted, None))?;
+        let [_, gone, writable] = wanted.map(|polled| !polled.revents().is_empty());
+        if writable {
+            relay.write();
+            continue;
+        }
+        let mut over = gone;
+        while let Some(signal) = signals.next()? {
+            over |= ENDING.iter().any(|ending| ending.as_raw() == signal.number);
+        }
+        if over {
+            break;
+        }
+    }
+    Ok(())
 }

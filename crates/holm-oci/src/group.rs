@@ -2,6 +2,7 @@
 
 use crate::state::Process;
 use crate::{Error, Result, shown};
+use holm::host::groups::Hierarchy;
 use holm::model::group::Version;
 use holm::spec::limits::NamedGroup;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
@@ -45,6 +46,11 @@ impl Group {
         let directory = group.directory.clone();
         let origin = if directory.exists() { Origin::Found } else { Origin::Made };
         Group { directory, unified: group.version == Version::Two, origin }
+    }
+
+    /// The one of these that it is in.
+    pub(crate) fn hierarchy<'a>(&self, all: &'a [Hierarchy]) -> Option<&'a Hierarchy> {
+        all.iter().find(|one| one.version == self.version() && self.directory.starts_with(&one.mounted))
     }
 
     /// Whether nobody is in it, and no group below it.

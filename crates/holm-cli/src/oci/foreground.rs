@@ -68,26 +68,9 @@ impl Front {
         }
         let exit = self.wait(process, &mut relay).map_err(|error| own("wait for the container", &error))?;
         if let Some(relay) = &mut relay {
-            self.finish(relay).map_err(|error| own("pass its output on", &error))?;
+            supervise::flush(relay, &self.0, None).map_err(|error| own("pass its output on", &error))?;
         }
         Ok(exit)
-    }
-
-    /// Passes on what the program wrote before it ended. Where nobody takes it, a signal is the end.
-    fn finish(&self, relay: &mut Relay) -> std::io::Result<()> {
-        while relay.has_rest() && !relay.is_cut() {
-            let stdout = std::io::stdout();
-            let mut polled = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&self.0, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
-            let [writable, arrived] = polled.map(|one| !one.revents().is_empty());
-            if arrived {
-                break;
-            }
-            if writable {
-                relay.write();
-            }
-        }
-        Ok(())
     }
 
     fn wait(&self, process: &OwnedFd, relay: &mut Option<Relay>) -> std::io::Result<Exit> {
@@ -115,7 +98,10 @@ impl Front {
                 live.turn([ready[2], ready[3], ready[4]]);
                 if live.is_cut() {
                     *relay = None;
-                    pass_on(process, relay, Signal::HUP.as_raw());
+                    // One that is stopped gets it only if it goes on.
+                    for signal in [Signal::HUP, Signal::CONT] {
+                        pass_on(process, relay, signal.as_raw());
+                    }
                 }
             }
         }

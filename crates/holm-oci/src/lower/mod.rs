@@ -17,7 +17,6 @@ use crate::group::Group;
 use crate::{Error, Result, reason};
 use holm::Spec;
 use holm::host::groups::Hierarchy;
-use holm::model::group::Version;
 use holm::plan::{Reason, Refusal};
 use holm::spec::Unsaid;
 use holm::spec::life::Lifetime;
@@ -124,11 +123,8 @@ pub fn limits(
         let place = crate::shown(&group.directory);
         Error::Failed(format!("cannot use control group {place}: its hierarchy is not mounted here"))
     };
-    let has = |one: &Hierarchy, group: &Group| {
-        group.unified == (one.version == Version::Two) && group.directory.starts_with(&one.mounted)
-    };
-    let of = |group: &Group| hierarchies.iter().find(|one| has(one, group)).cloned();
-    let hierarchies = groups.iter().map(|group| of(group).ok_or_else(|| missing(group))).collect::<Result<Vec<_>>>()?;
+    let of = |group: &Group| group.hierarchy(hierarchies).cloned().ok_or_else(|| missing(group));
+    let hierarchies = groups.iter().map(of).collect::<Result<Vec<_>>>()?;
     let mut resources = resources.clone();
     resources.set_devices(None);
     let Writes { files, refused, .. } = resources::writes(&resources, &hierarchies);

@@ -133,8 +133,8 @@ pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
 fn lowered(wish: &Create, bundle: &Bundle) -> Result<Lowered> {
     let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
-    if wish.groups == GroupMaker::Nobody {
-        around.hierarchies.clear();
+    if wish.groups == GroupMaker::Holm {
+        around.hierarchies = used(holm::host::groups::hierarchies());
     }
     lower(bundle, &around)
 }
@@ -161,12 +161,12 @@ pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
 }
 
 impl Surroundings {
-    /// What this machine and process add.
+    /// What this process adds, without control groups: what is entered has those that it is in.
     pub fn here() -> Surroundings {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         Surroundings {
-            hierarchies: used(holm::host::groups::hierarchies()),
+            hierarchies: Vec::new(),
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),

@@ -10,6 +10,7 @@ use crate::group::Group;
 use crate::lower::{Lowered, Surroundings, further};
 use crate::state::{Place, Record, Status};
 use crate::{Error, Result};
+use holm::host::groups::Hierarchy;
 use holm::inspect::enter::{Opened, Part, Wish};
 use holm::run::NotStarted;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -121,8 +122,8 @@ fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf
         |one: &String, cause: &str| Error::Failed(format!("cannot use control group {one:?} (--cgroup): {cause}"));
     let hierarchies = if wished.is_empty() { Vec::new() } else { holm::host::groups::hierarchies() };
     let has = |group: &Group, names: &str| {
-        let mut of = hierarchies.iter().filter(|one| group.directory.starts_with(&one.mounted));
-        of.any(|one| names.split(',').any(|name| one.controllers.iter().any(|own| own == name)))
+        let has = |one: &Hierarchy| names.split(',').any(|name| one.controllers.iter().any(|own| own == name));
+        group.hierarchy(&hierarchies).is_some_and(has)
     };
     let mut below: Vec<Option<&Path>> = vec![None; groups.len()];
     for one in wished {

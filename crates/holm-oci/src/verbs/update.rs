@@ -48,7 +48,7 @@ fn write(all: &[Write<'_>]) -> Result<()> {
     done
 }
 
-/// In version 2 some limits share a file, and the half that isn't wished stays as it is.
+/// In version 2 some limits share a file, and the half that isn't wished stays as it is; 0 is what engines write for it.
 fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
     let Some(group) = groups.iter().find(|group| group.unified) else { return wished };
     let number = |text: &str| text.trim().parse::<i64>().ok();
@@ -56,7 +56,7 @@ fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
         wished.set_cpu(Some(complete_cpu(cpu, &group.text("cpu.max").unwrap_or_default())));
     }
     if let Some(memory) = *wished.memory() {
-        let limit = memory.limit().or_else(|| number(&group.text("memory.max")?));
+        let limit = memory.limit().filter(|limit| *limit != 0).or_else(|| number(&group.text("memory.max")?));
         wished.set_memory(Some(complete_memory(memory, limit)));
     }
     wished
@@ -66,7 +66,7 @@ fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
 fn complete_cpu(mut cpu: LinuxCpu, now: &str) -> LinuxCpu {
     let mut words = now.split_whitespace();
     let (quota, period) = (words.next(), words.next());
-    match (cpu.quota(), cpu.period()) {
+    match (cpu.quota().filter(|quota| *quota != 0), cpu.period().filter(|period| *period != 0)) {
         (None, Some(_)) => drop(cpu.set_quota(quota.and_then(|word| word.parse().ok()))),
         (Some(_), None) => drop(cpu.set_period(period.and_then(|word| word.parse().ok()))),
         _ => {}
@@ -91,6 +91,8 @@ mod tests {
         let mut cpu = LinuxCpu::default();
         cpu.set_quota(Some(5000)).set_period(None);
         assert_eq!(complete_cpu(cpu.clone(), "max 200000\n").period(), Some(200_000));
+        cpu.set_period(Some(0));
+        assert_eq!(complete_cpu(cpu.clone(), "max 200000\n").period(), Some(200_000), "0 is unsaid");
         cpu.set_quota(None).set_period(Some(7));
         assert_eq!(complete_cpu(cpu.clone(), "9000 200000\n").quota(), Some(9000));
         assert_eq!(complete_cpu(cpu, "max 200000\n").quota(), None);

@@ -55,6 +55,7 @@ impl Ranges {
             own.iter().any(|(_, start, length)| *first < end(*start, *length) && *start < end(*first, *count))
         };
         let mut names: Vec<String> = others.iter().filter(overlaps).map(|(owner, ..)| owner.clone()).collect();
+        names.sort_unstable();
         names.dedup();
         names
     }
@@ -66,13 +67,18 @@ impl Ranges {
 }
 
 /// Whether an id of the caller's is mapped by a file such as /proc/self/uid_map: one that isn't owns nothing and can make no
-/// user namespace. Where the file can't be read nothing speaks against it.
+/// user namespace.
 pub(crate) fn is_mapped(file: &str, id: u32) -> bool {
-    let Ok(text) = std::fs::read_to_string(file) else { return true };
-    let mut maps = text.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
-    maps.any(|mut map| match (map.next(), map.nth(1)) {
-        (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
-        _ => false,
+    maps(file, (u64::from(id), u64::from(id) + 1))
+}
+
+/// Whether a line of such a file has all of a range: first id inside, first outside, count. One that can't be read refuses
+/// nothing here: if the range isn't there its own map can't be written, while without a range root inside would be root outside.
+fn maps(file: &str, range: (u64, u64)) -> bool {
+    let Ok(lines) = std::fs::read_to_string(file) else { return true };
+    let mut lines = lines.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
+    lines.any(|mut line| {
+        matches!((line.next(), line.nth(1)), (Some(first), Some(count)) if first <= range.0 && range.1 <= first + count)
     })
 }
 
@@ -84,22 +90,13 @@ pub(super) fn free(given: &[Ranges]) -> Option<u32> {
     const RANGES: u64 = (0x7000_0000 - FIRST as u64) / RANGE as u64;
     let ends = |(_, first, count): &(String, u64, u64)| Some((*first, first.checked_add(*count)?));
     let taken: Vec<(u64, u64)> = given.iter().flat_map(|ranges| &ranges.0).filter_map(ends).collect();
-    let mapped = |file: &str, range: (u64, u64)| {
-        // Lines of /proc/PID/uid_map: first id inside, first outside, count. One that can't be read refuses nothing here: if
-        // the range isn't there its own map can't be written, while without a range root inside would be root outside.
-        let Ok(lines) = std::fs::read_to_string(file) else { return true };
-        let mut lines = lines.lines().map(|line| line.split_whitespace().filter_map(|n| n.parse::<u64>().ok()));
-        lines.any(|mut line| {
-            matches!((line.next(), line.nth(1)), (Some(first), Some(count)) if first <= range.0 && range.1 <= first + count)
-        })
-    };
     let random = BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
     let candidates =
         (0..100).map(|turn| u64::from(FIRST) + random.wrapping_add(turn * 7919) % RANGES * u64::from(RANGE));
     let free = candidates
         .map(|first| (first, first + u64::from(RANGE)))
         .find(|range| taken.iter().all(|(first, end)| range.1 <= *first || *end <= range.0))?;
-    let usable = mapped("/proc/self/uid_map", free) && mapped("/proc/self/gid_map", free);
+    let usable = maps("/proc/self/uid_map", free) && maps("/proc/self/gid_map", free);
     usable.then_some(free.0 as u32)
 }
 
