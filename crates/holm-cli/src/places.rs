@@ -14,7 +14,11 @@ pub(crate) fn own(system: &str, variable: &str, below_home: &str) -> Option<Path
     if rustix::process::geteuid().is_root() {
         return Some(system.into());
     }
+    base(variable, below_home).map(|base| base.join("holm"))
+}
+
+/// That directory itself.
+pub(crate) fn base(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)));
-    base.map(|base| base.join("holm"))
+    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
 }

@@ -17,6 +17,9 @@ use holm::model::text::{cause, name};
 use std::ffi::OsStr;
 use std::path::Path;
 
+/// No pid is larger (proc(5), `pid_max`): such a number can only be a namespace's, for which all is read.
+const PIDS: u64 = 1 << 22;
+
 /// Opens what `target` names. Whoever knows when a process started means that one, by its pid, and no sandbox of it.
 pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<Fault>> {
     let text = target.to_string_lossy();
@@ -28,6 +31,9 @@ pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<F
     }
     if let Some((kind, number)) = Namespace::of_link(text.as_bytes()) {
         return namespace(target, Some(kind), number);
+    }
+    if let Some(number) = text.parse().ok().filter(|number| *number > PIDS) {
+        return namespace(target, None, number);
     }
     let machine = see::processes().map_err(|fault| vec![fault])?;
     match text.parse::<u64>() {

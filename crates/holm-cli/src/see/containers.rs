@@ -38,8 +38,7 @@ impl Names {
 
     fn all(&self) -> &BTreeMap<String, String> {
         self.by_id.get_or_init(|| {
-            let own = std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-            let own = own.or_else(|| Some(std::env::home_dir()?.join(".local/share")));
+            let own = crate::places::base("XDG_DATA_HOME", ".local/share");
             [Some(PathBuf::from("/var/lib")), own].iter().flatten().flat_map(|data| read(data)).collect()
         })
     }

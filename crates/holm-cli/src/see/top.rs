@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use state::{Next, State};
 use std::io::{self, IsTerminal};
+use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -112,9 +113,9 @@ fn enter(terminal: &mut ratatui::DefaultTerminal, pid: u32, start: u64) -> io::R
     ratatui::try_restore()?;
     // Its pid may be another's by the time that it is looked up.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("holm").args(["enter", "--started", &start.to_string(), &pid.to_string()]);
+    command.arg0("holm").args(["enter", "--tty=always", "--started", &start.to_string(), &pid.to_string()]);
     // What went wrong was said, and is to be read.
-    if command.status()?.code() == Some(OWN_FAILURE) {
+    if command.status()?.code().is_some_and(|code| OWN_FAILURES.contains(&code)) {
         eprintln!("press Enter to go back");
         io::stdin().read_line(&mut String::new())?;
     }
@@ -123,8 +124,8 @@ fn enter(terminal: &mut ratatui::DefaultTerminal, pid: u32, start: u64) -> io::R
     terminal.clear()
 }
 
-/// The exit code of a failure of holm's own.
-const OWN_FAILURE: i32 = 125;
+/// Exit codes of holm's own failures, and of a program that can't be started.
+const OWN_FAILURES: RangeInclusive<i32> = 125..=127;
 
 /// What a wait for keys ends with.
 enum Keys {

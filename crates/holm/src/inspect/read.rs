@@ -126,9 +126,15 @@ pub(super) fn most_pins() -> usize {
 /// # Errors
 /// There is nothing there, or it can't be reached.
 pub fn inode(path: &Path) -> std::io::Result<Option<u64>> {
-    let about = rustix::fs::fstat(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)?;
+    Ok(at(path)?.map(|(_, inode)| inode))
+}
+
+/// What is at `path`, as `O_PATH`, and its inode, if it is a namespace.
+fn at(path: &Path) -> std::io::Result<Option<(OwnedFd, u64)>> {
+    let there = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let about = rustix::fs::fstat(&there)?;
     let nsfs = rustix::fs::stat(c"/proc/self/ns/user")?.st_dev;
-    Ok((about.st_dev == nsfs).then_some(about.st_ino))
+    Ok((about.st_dev == nsfs).then_some((there, about.st_ino)))
 }
 
 /// Opens a namespace by a path; `None` if there is something else. What isn't a namespace is never opened for reading: a pipe
@@ -137,10 +143,7 @@ pub fn inode(path: &Path) -> std::io::Result<Option<u64>> {
 /// # Errors
 /// There is nothing there, or it can't be reached.
 pub fn open_namespace(path: &Path) -> std::io::Result<Option<OwnedFd>> {
-    let at = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if rustix::fs::fstat(&at)?.st_dev != rustix::fs::stat(c"/proc/self/ns/user")?.st_dev {
-        return Ok(None);
-    }
+    let Some((at, _)) = at(path)? else { return Ok(None) };
     let itself = format!("/proc/self/fd/{}", at.as_raw_fd());
     Ok(Some(open(itself, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
 }
