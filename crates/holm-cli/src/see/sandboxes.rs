@@ -5,7 +5,7 @@
 
 use super::screen::Screen;
 use super::table::table;
-use super::target::maker_by;
+use super::target::bare_maker_by;
 use super::{Done, json};
 use crate::{arguments, limits};
 use clap::ArgMatches;
@@ -100,7 +100,7 @@ fn owner<'a>(machine: &'a Machine, init: &Process) -> Option<&'a Process> {
 
 /// Whether a process is pid 1 of a sandbox.
 pub(crate) fn is_init(process: &Process) -> bool {
-    process.name == "holm-init" && maker_by(process).is_some_and(|maker| maker.tool == Tool::Holm)
+    process.name == "holm-init" && bare_maker_by(process).is_some_and(|maker| maker.tool == Tool::Holm)
 }
 
 /// The sandbox with this pid 1.

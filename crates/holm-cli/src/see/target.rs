@@ -54,8 +54,13 @@ pub(crate) fn maker_by(leader: &Process) -> Option<Maker> {
     named(leader, &Names::default())
 }
 
+/// The same, without the name that a container has beside its id: no file of an engine is read.
+pub(crate) fn bare_maker_by(leader: &Process) -> Option<Maker> {
+    maker(&Open::new(leader).ok()?.clues())
+}
+
 fn named(leader: &Process, names: &Names) -> Option<Maker> {
-    let made = maker(&Open::new(leader).ok()?.clues())?;
+    let made = bare_maker_by(leader)?;
     Some(Maker { called: names.of(&made).map(str::to_owned), ..made })
 }
 

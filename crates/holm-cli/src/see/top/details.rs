@@ -24,7 +24,7 @@ fn of_set(screen: &Screen, machine: &Machine, sharing: &Sharing, number: usize) 
     let set = &sharing.sets[number];
     let mut lines = Vec::new();
     let Some(leader) = leader(machine, set) else { return lines };
-    let maker = maker_by(leader).filter(|_| set.namespaces != sharing.host);
+    let maker = (set.namespaces != sharing.host).then(|| maker_by(leader)).flatten();
     let made_by = maker.map(|maker| format!(", made by {}", screen.text(maker.to_string()))).unwrap_or_default();
     let count = match set.processes.len() {
         1 => "1 process".to_owned(),
