@@ -2,6 +2,7 @@
 
 mod container;
 mod exec;
+mod flaws;
 mod limits;
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

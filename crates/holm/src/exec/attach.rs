@@ -5,6 +5,7 @@ use super::beneath;
 use super::mounts::{Prepared, is_directory};
 use super::place::{Inside, Make, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
+use super::within::Within;
 use crate::model::mount::{Attributes, Reach};
 use crate::spec::filesystem::Beneath;
 use crate::sys::mount::{change_attributes, propagate, set_attributes};
@@ -107,7 +108,7 @@ pub(crate) fn terminal(peer: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, 
     super::mounts::attach_inside(tree.as_fd(), inside, place)
 }
 
-/// Makes a node; one that is there stays.
+/// Makes a node. One that is there stays, if it is the same (EEXIST): what an image has there could be anything.
 pub(crate) fn node(
     inside: Inside<'_>,
     place: &Place,
@@ -118,7 +119,11 @@ pub(crate) fn node(
     let parent = inside.directory(place)?;
     let (_, name) = place.last()?;
     match rustix::fs::mknodat(&parent, name, kind, Mode::from_raw_mode(mode), device) {
-        Err(Errno::EXIST) => return Ok(()),
+        Err(Errno::EXIST) => {
+            let found = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let is_same = FileType::from_raw_mode(found.st_mode) == kind && found.st_rdev == device;
+            return if is_same { Ok(()) } else { Err(Errno::EXIST) };
+        }
         made => made?,
     }
     let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
@@ -126,11 +131,8 @@ pub(crate) fn node(
 }
 
 /// Makes what is at `place` read-only with all mounts below: a clone of it is put over it. What is missing needs none.
-pub(crate) fn protect(inside: Inside<'_>, place: &Place) -> Result<()> {
-    let at = match inside.open(place, Make::Nothing) {
-        Err(Errno::NOENT) => return Ok(()),
-        found => found?,
-    };
+pub(crate) fn protect(inside: Inside<'_>, place: &Within) -> Result<()> {
+    let Some(at) = place.open(inside)? else { return Ok(()) };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH

@@ -11,6 +11,7 @@ use super::program::{
     text,
 };
 use super::wall::Wall;
+use super::within::Mounted;
 use super::{Failed, arguments};
 use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
@@ -125,6 +126,7 @@ struct Compiler<'a> {
     /// Attributes of every bind.
     safe: u64,
     wall: Option<Wall>,
+    mounted: Mounted,
     groups: &'a mut Groups,
 }
 
@@ -149,6 +151,7 @@ impl<'a> Compiler<'a> {
             new_user,
             safe: if suid { libc::MOUNT_ATTR_NODEV } else { SAFE },
             wall: None,
+            mounted: Mounted::default(),
             groups,
         }
     }
@@ -298,6 +301,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn operation(&mut self, operation: &Operation, opener: Opener) -> Result<Op> {
+        self.mounted.note(operation);
         let at = Place::new(operation.at());
         Ok(match operation {
             Operation::Bind { source, access, .. } => {
@@ -324,7 +328,7 @@ impl<'a> Compiler<'a> {
             Operation::Dev { .. } => Op::Dev { at },
             Operation::Mqueue { .. } => Op::Mqueue { at },
             Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
-            Operation::Mask { .. } => Op::Mask { at },
+            Operation::Mask { at } => Op::Mask { at: self.mounted.place(at) },
             Operation::Mount { kind, source, options, attributes, propagation, beneath, .. } => {
                 self.own += 1;
                 let option = |(key, value): &(OsString, Option<OsString>)| (text(key), value.as_deref().map(text));
@@ -362,7 +366,7 @@ impl<'a> Compiler<'a> {
                 };
                 Op::Node { at, kind, device, mode: *mode, owner: *owner }
             }
-            Operation::Protect { .. } => Op::Protect { at },
+            Operation::Protect { at } => Op::Protect { at: self.mounted.place(at) },
         })
     }
 

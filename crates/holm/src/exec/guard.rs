@@ -4,6 +4,7 @@
 use super::mounts::{device, tmpfs};
 use super::place::{Inside, Make, Place};
 use super::program::READ_ONLY;
+use super::within::PROC;
 use crate::model::proc::{DIRECTORIES, FILES, SETTINGS};
 use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{Access, AtFlags, accessat, fstatfs};
@@ -11,9 +12,6 @@ use rustix::io::{Errno, Result};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// `PROC_SUPER_MAGIC`, statfs(2).
-const PROC: i64 = 0x9fa0;
 
 /// Guards the /proc at `place`, which must be one: below it names are the kernel's, and can't be changed by anybody.
 pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {

@@ -25,6 +25,7 @@ pub(crate) mod program;
 mod schedule;
 mod wall;
 pub(crate) mod watch;
+mod within;
 
 /// A step that the kernel refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

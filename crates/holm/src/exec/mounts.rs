@@ -2,6 +2,7 @@
 
 use super::place::{Inside, Make, Place, create, write_all};
 use super::program::{READ_ONLY, TmpfsOptions, Tree};
+use super::within::Within;
 use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, Result};
@@ -282,11 +283,8 @@ pub(crate) fn device(name: &CStr) -> Result<OwnedFd> {
 }
 
 /// Hides what is at `place`: a directory by an empty read-only one, a file by the null device.
-pub(crate) fn mask(inside: Inside<'_>, place: &Place) -> Result<()> {
-    let at = match inside.open(place, Make::Nothing) {
-        Err(Errno::NOENT) => return Ok(()),
-        found => found?,
-    };
+pub(crate) fn mask(inside: Inside<'_>, place: &Within) -> Result<()> {
+    let Some(at) = place.open(inside)? else { return Ok(()) };
     if !is_directory(at.as_fd())? {
         return attach(device(c"null")?.as_fd(), at.as_fd());
     }

@@ -111,8 +111,7 @@ impl Inside<'_> {
             }
             (found, _) => found?,
         };
-        let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
-        if kind.is_symlink() { Err(Errno::LOOP) } else { Ok(found) }
+        no_link(Ok(found))
     }
 
     /// The directory that `place` is in, made where it is missing, checked to be one of ours.
@@ -146,6 +145,13 @@ impl Inside<'_> {
     pub(crate) fn own(&self, directory: BorrowedFd<'_>) -> Result<()> {
         if self.made.contains(directory)? { Ok(()) } else { Err(Errno::ROFS) }
     }
+}
+
+/// Refuses a symbolic link (ELOOP).
+pub(crate) fn no_link(found: Result<OwnedFd>) -> Result<OwnedFd> {
+    let found = found?;
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+    if kind.is_symlink() { Err(Errno::LOOP) } else { Ok(found) }
 }
 
 /// Makes a file that isn't there and opens it for writing.

@@ -5,6 +5,7 @@
 use super::outside::Three;
 use super::place::{Own, Place};
 use super::wall::Wall;
+use super::within::Within;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::spec::filesystem::Beneath;
 use crate::spec::policy::{CapabilitySets, NewPrivileges};
@@ -153,11 +154,11 @@ pub(crate) enum Op {
     Dev { at: Place },
     Mqueue { at: Place },
     RemountReadOnly { at: Place },
-    Mask { at: Place },
+    Mask { at: Within },
     Mount { at: Place, file_system: FileSystem },
     Attach { attached: Attached, at: Place },
     Node { at: Place, kind: FileType, device: u64, mode: u32, owner: (u32, u32) },
-    Protect { at: Place },
+    Protect { at: Within },
     Seal,
     Pivot,
     Propagate(Propagation),

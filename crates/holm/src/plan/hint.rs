@@ -171,6 +171,12 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
         (Act::Operate { operation, .. }, Errno::ISDIR) if operation.mounts() => {
             "a file can't be mounted on a directory, and a directory stands there: name the file in it"
         }
+        (Act::Operate { operation: Operation::Node { .. }, .. }, Errno::EXIST) => {
+            "something else stands there in the root; a tmpfs on the directory it is in would hide that"
+        }
+        (Act::Operate { operation: Operation::Mask { .. } | Operation::Protect { .. }, .. }, Errno::STALE) => {
+            "the file system that it is in is covered by another one, or its directory was renamed meanwhile"
+        }
         (Act::Operate { operation: Operation::Overlay { .. }, .. }, Errno::TOOBIG) => "it has too many layers",
         (Act::Operate { operation, .. }, Errno::FBIG) if operation.descriptor().is_some() => {
             "16 MiB are the most that is copied; --bind shows a file of any size"
