@@ -20,11 +20,20 @@ use std::process::ExitCode;
 /// The names under which the program is `holm oci` itself.
 const NAMES: [&str; 3] = ["runc", "crun", "holm-oci"];
 
-/// The name under which this process was started, if it is one of an OCI runtime.
+/// What an engine says first to a runtime, which may have any name; the program itself knows none of it.
+const FIRST: [&str; 9] =
+    ["--root", "--log", "--log-format", "--systemd-cgroup", "create", "start", "state", "kill", "delete"];
+
+/// The name of an OCI runtime, if this process was started as one: by its own name or, unless that is `holm`, by what it is
+/// told.
 pub(crate) fn name() -> Option<&'static str> {
-    let own = std::env::args_os().next()?;
+    let mut arguments = std::env::args_os();
+    let own = arguments.next()?;
     let file = Path::new(&own).file_name()?.to_owned();
-    NAMES.into_iter().find(|name| OsStr::new(name) == file)
+    let named = NAMES.into_iter().find(|name| OsStr::new(name) == file);
+    let first = arguments.next().filter(|_| file != "holm");
+    let first = first.as_ref().and_then(|first| first.to_str()?.split('=').next());
+    named.or_else(|| first.filter(|first| FIRST.contains(first)).map(|_| "holm-oci"))
 }
 
 /// What an option says.

@@ -3,6 +3,7 @@
 mod container;
 mod exec;
 mod flaws;
+mod home;
 mod limits;
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -92,6 +93,14 @@ fn engines_get_the_codes_and_words_that_they_know() {
     assert_eq!((line["level"].as_str(), line["msg"].as_str()), (Some("error"), Some(message)));
     let version = done(oci(&scratch), &["--version"]);
     assert!(text(&version.stdout).starts_with("crun "), "{}", text(&version.stdout));
+    let named = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(holm());
+        command.arg0(name);
+        text(&done(command, arguments).stderr)
+    };
+    let root = format!("--root={}", scratch.join("state").display());
+    assert_eq!(named("/some/other", &[&root, "state", "missing"]), format!("error: {message}\n"));
+    assert!(named("/usr/bin/holm", &[&root, "state", "missing"]).contains("unexpected argument '--root'"));
 }
 
 #[test]

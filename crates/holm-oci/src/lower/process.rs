@@ -8,6 +8,7 @@ use holm::spec::life::{Base, Change, Environment, Terminal};
 use holm::spec::origins::Wish;
 use holm::spec::policy::{CapabilitySets, NewPrivileges};
 use oci_spec::runtime::{Capabilities, PosixRlimitType, Process};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 impl Lowering<'_> {
@@ -66,6 +67,8 @@ impl Lowering<'_> {
                 _ => self.refuse("process.env", format!("cannot set variable {line:?}: it is no NAME=VALUE")),
             }
         }
+        // Engines leave it to the runtime: only inside it is known who is whose user.
+        changes.push(Change::FindHome);
         self.spec.environment = Environment { base: Base::Empty, changes };
         if !process.cwd().is_absolute() {
             self.refuse("process.cwd", format!("cannot start in {:?}: it is not an absolute path", process.cwd()));
@@ -81,7 +84,9 @@ impl Lowering<'_> {
     fn user(&mut self, process: &Process) {
         let user = process.user();
         self.spec.identity.user = User::Ids { uid: user.uid(), gid: user.gid() };
-        self.spec.identity.groups = user.additional_gids().clone().unwrap_or_default();
+        // Engines list the group of an image's user twice.
+        let groups: BTreeSet<u32> = user.additional_gids().iter().flatten().copied().collect();
+        self.spec.identity.groups = groups.into_iter().collect();
         match user.umask() {
             None => {}
             Some(mask) if mask <= 0o777 => self.spec.umask = mask,

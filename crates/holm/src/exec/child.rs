@@ -6,7 +6,7 @@
 use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_at, write_once};
 use super::program::{Op, Program, READ_ONLY};
-use super::{attach, guard, mounts, privileges};
+use super::{attach, guard, home, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, propagate, set_attributes};
@@ -219,6 +219,7 @@ impl<'a> State<'a> {
                 Err(_) if *or_root => rustix::process::chdir(c"/"),
                 done => done,
             },
+            Op::FindHome(uid) => home::find(*uid, self.context.program.home.as_ref().ok_or(Errno::NOMEM)?),
             Op::Seek(paths) => seek(paths),
             Op::Descriptors { kept, gaps } => self.descriptors(kept, gaps),
             Op::Init => self.become_init(step),

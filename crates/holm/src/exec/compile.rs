@@ -12,7 +12,7 @@ use super::program::{
 };
 use super::wall::Wall;
 use super::within::Mounted;
-use super::{Failed, arguments};
+use super::{Failed, arguments, home};
 use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
@@ -99,6 +99,7 @@ pub(crate) fn compile(
         aide: compiler.aide,
         aide_socket,
         environment: arguments::environment(plan),
+        home: plan.steps.iter().any(|step| matches!(step.act, Act::FindHome { .. })).then(home::variable),
         wall: compiler.wall,
         kept: plan.launch.descriptors.clone(),
         steps: compiler.steps,
@@ -283,6 +284,7 @@ impl<'a> Compiler<'a> {
             Act::ChangeDirectory { path, or_root } => {
                 Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
             }
+            Act::FindHome { uid } => Op::FindHome(*uid),
             Act::Seek(paths) => Op::Seek(paths.iter().map(|path| text(path.as_os_str())).collect()),
             Act::Descriptors(kept) => Op::Descriptors { kept: kept.clone(), gaps: gaps(kept, &self.fixed) },
             Act::Init | Act::WaitAtDoor => Op::Init,

@@ -12,6 +12,7 @@ pub(crate) mod cgroup;
 mod child;
 mod compile;
 mod guard;
+mod home;
 mod keep;
 mod maps;
 mod mounts;

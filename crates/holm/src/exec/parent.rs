@@ -62,8 +62,8 @@ pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::R
     let stack = Stack::new().map_err(failed)?;
     let context = Context {
         program: &program,
-        arguments: StringList::new(program.arguments.iter().map(|s| s.as_c_str())),
-        environment: StringList::new(program.environment.iter().map(|s| s.as_c_str())),
+        arguments: StringList::new(program.arguments.iter().map(|s| s.as_c_str()), None),
+        environment: StringList::new(program.environment.iter().map(|s| s.as_c_str()), program.home.as_ref()),
         owner: ours.as_raw_fd(),
         inside: AtomicI32::new(-1),
     };

@@ -11,6 +11,7 @@ use crate::spec::filesystem::Beneath;
 use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use crate::sys::clone::Stack;
 use crate::sys::policy;
+use crate::sys::process::Line;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
 use rustix::process::Gid;
@@ -180,6 +181,7 @@ pub(crate) enum Op {
     Umask(u32),
     ChangeDirectory { path: CString, or_root: bool },
     Seek(Vec<CString>),
+    FindHome(u32),
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
     Init,
 }
@@ -224,6 +226,8 @@ pub(crate) struct Program {
     pub(crate) second_stack: Option<Stack>,
     pub(crate) arguments: Vec<CString>,
     pub(crate) environment: Vec<CString>,
+    /// One more variable, that the child finds.
+    pub(crate) home: Option<Line>,
 }
 
 impl Program {

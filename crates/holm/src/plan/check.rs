@@ -110,7 +110,7 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
         found.add("", "cannot pass an argument: it holds a NUL byte", "");
     }
     for change in &spec.environment.changes {
-        let (Change::Set(name, _) | Change::Pass(name) | Change::Unset(name)) = change;
+        let (Change::Set(name, _) | Change::Pass(name) | Change::Unset(name)) = change else { continue };
         let value_nul = matches!(change, Change::Set(_, value) if has_nul(value));
         if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) || value_nul {
             let shown = name.display();

@@ -15,6 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+const HOME: &str = "HOME";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
@@ -52,9 +53,14 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     push(steps, Actor::Child, Act::Umask(spec.umask), "the caller's habits are not the program's", "");
     let (act, origin) = directory(spec, host);
     push(steps, Actor::Child, act, "where the program starts", origin);
+    let environment = environment(spec, host);
+    if spec.environment.changes.contains(&Change::FindHome) && variable(&environment, HOME).is_none() {
+        let why = "no variable says it, and programs look for it";
+        push(steps, Actor::Child, Act::FindHome { uid }, why, "");
+    }
     if spec.lifetime == Lifetime::Detached {
         let why = "what is missing is told to who makes the sandbox, not later to who starts it";
-        push(steps, Actor::Child, Act::Seek(paths(spec, &environment(spec, host))), why, "");
+        push(steps, Actor::Child, Act::Seek(paths(spec, &environment)), why, "");
     }
     policy::restrict_last(spec, host, steps);
     let why = "an open descriptor is a door that no namespace closes";
@@ -135,12 +141,16 @@ pub(super) fn launch(spec: &Spec, host: &Host) -> Launch {
 
 /// The paths inside that are tried for the program, in order.
 fn paths(spec: &Spec, environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
-    let path = environment.iter().find(|(name, _)| name == "PATH").map_or(OsStr::new(PATH), |(_, value)| value);
+    let path = variable(environment, "PATH").map_or(OsStr::new(PATH), |value| value);
     let name = &spec.program.name;
     match name.as_bytes().contains(&b'/') {
         true => vec![PathBuf::from(name)],
         false => path.as_bytes().split(|&b| b == b':').map(|d| Path::new(OsStr::from_bytes(d)).join(name)).collect(),
     }
+}
+
+fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsString> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
 /// The name, home and shell of the program's user inside.
@@ -172,7 +182,7 @@ fn environment(spec: &Spec, host: &Host) -> Vec<(OsString, OsString)> {
             let passed = |name: &str| Some((name.into(), caller(host, OsStr::new(name))?.clone()));
             let own: [(OsString, OsString); 4] = [
                 ("PATH".into(), PATH.into()),
-                ("HOME".into(), home.into()),
+                (HOME.into(), home.into()),
                 ("USER".into(), name.into()),
                 ("SHELL".into(), shell.into()),
             ];
@@ -184,6 +194,10 @@ fn environment(spec: &Spec, host: &Host) -> Vec<(OsString, OsString)> {
             Change::Set(name, value) => (name, Some(value)),
             Change::Pass(name) => (name, caller(host, name)),
             Change::Unset(name) => (name, None),
+            Change::FindHome => {
+                variables.retain(|(name, value)| name != HOME || !value.is_empty());
+                continue;
+            }
         };
         if value.is_some() || matches!(change, Change::Unset(_)) {
             variables.retain(|(n, _)| n != name);

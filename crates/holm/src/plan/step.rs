@@ -300,6 +300,11 @@ pub enum Act {
         /// Whether `/` does if it doesn't exist inside.
         or_root: bool,
     },
+    /// Sets HOME as the user's line in `/etc/passwd` says.
+    FindHome {
+        /// The user.
+        uid: u32,
+    },
     /// Looks for the program, by whose user it is run: what is missing is known before anything waits for it.
     Seek(Vec<PathBuf>),
     /// Enters a directory that is open, or `/` if that is not below the root.
@@ -446,6 +451,7 @@ impl fmt::Display for Act {
                     if *or_root { " (/ if it is not there)" } else { "" }
                 )
             }
+            Act::FindHome { uid } => write!(f, "set HOME to that of user {uid} in /etc/passwd, or to /"),
             Act::Seek(paths) => {
                 let shown = |path: &PathBuf| Shown(path).to_string();
                 write!(f, "find the program at {}", paths.iter().map(shown).collect::<Vec<_>>().join(" or "))

@@ -50,6 +50,9 @@ pub enum Change {
     Pass(OsString),
     /// Removes a variable.
     Unset(OsString),
+    /// Sets HOME, unless something but nothing is in it by now, to what the line of the program's user in `/etc/passwd` inside
+    /// says; `/` if no line does (passwd(5)).
+    FindHome,
 }
 
 /// One of the three standard descriptors.

@@ -4,6 +4,7 @@ use super::{check, raw};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A NULL-terminated list of C strings that owns what it points to.
 pub(crate) struct StringList<'a> {
@@ -11,13 +12,33 @@ pub(crate) struct StringList<'a> {
     _strings: std::marker::PhantomData<&'a CStr>,
 }
 
-// SAFETY: the pointers lead to immutable strings that live for 'a.
+// SAFETY: the pointers lead to strings that live for 'a, and are immutable or made of atomic bytes.
 unsafe impl Sync for StringList<'_> {}
 
+/// A string that is written after it was listed.
+pub(crate) struct Line(Box<[AtomicU8]>);
+
+impl Line {
+    /// Room for `length` bytes; it is `text`, which is no longer.
+    pub(crate) fn new(text: &str, length: usize) -> Line {
+        let line = Line((0..=length).map(|_| AtomicU8::new(0)).collect());
+        line.write(0, text.as_bytes());
+        line
+    }
+
+    /// Writes `bytes`, without NUL, from `at` on, and ends it there. False, and nothing is written, if there is no room.
+    pub(crate) fn write(&self, at: usize, bytes: &[u8]) -> bool {
+        let Some(room) = self.0.get(at..).filter(|room| room.len() > bytes.len()) else { return false };
+        room.iter().zip(bytes.iter().chain(&[0])).for_each(|(place, byte)| place.store(*byte, Ordering::Relaxed));
+        true
+    }
+}
+
 impl<'a> StringList<'a> {
-    /// Lists `strings` in order.
-    pub(crate) fn new(strings: impl IntoIterator<Item = &'a CStr>) -> StringList<'a> {
-        let mut pointers: Vec<*const c_char> = strings.into_iter().map(CStr::as_ptr).collect();
+    /// Lists `strings` in order, and then `line`.
+    pub(crate) fn new(strings: impl IntoIterator<Item = &'a CStr>, line: Option<&'a Line>) -> StringList<'a> {
+        let line = line.map(|line| line.0.as_ptr().cast::<c_char>());
+        let mut pointers: Vec<*const c_char> = strings.into_iter().map(CStr::as_ptr).chain(line).collect();
         pointers.push(std::ptr::null());
         StringList { pointers, _strings: std::marker::PhantomData }
     }
@@ -137,7 +158,7 @@ mod tests {
     #[test]
     fn an_execution_that_fails_returns_the_errno() {
         let file = std::fs::File::open("/").expect("/ opens");
-        let nothing = super::StringList::new([]);
+        let nothing = super::StringList::new([], None);
         let errno = super::execute(std::os::fd::AsFd::as_fd(&file), &nothing, &nothing);
         assert_eq!(errno, rustix::io::Errno::ACCESS);
     }

@@ -69,6 +69,7 @@ impl Script<'_> {
             | Act::Domain(_)
             | Act::Setting { .. }
             | Act::TakeGroups(_)
+            | Act::FindHome { .. }
             | Act::Seek(_)
             | Act::SetCapabilities { .. }
             | Act::Operate {
