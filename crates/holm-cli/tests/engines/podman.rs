@@ -4,8 +4,9 @@ use crate::site::{Done, Site};
 use std::process::Command;
 
 /// podman with storage of its own. Limits are said, since it asks for more than a container may have that runs the tests.
-struct Podman {
-    site: Site,
+pub(crate) struct Podman {
+    pub(crate) site: Site,
+    parent: String,
 }
 
 impl Podman {
@@ -18,12 +19,12 @@ impl Podman {
         let text = format!("[containers]\n{limits}\n[engine]\n{engine}\n");
         std::fs::write(site.path("containers.conf"), text).expect("it can be written");
         std::fs::create_dir(site.path("user")).expect("it is new");
-        let podman = Podman { site };
+        let podman = Podman { parent: format!("/{}", site.group()), site };
         podman.done(&["import", "-q", "tiny.tar", "tiny"]).expect_code(0);
         Some(podman)
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("podman");
         command
             .env("CONTAINERS_CONF", self.site.path("containers.conf"))
@@ -38,25 +39,28 @@ impl Podman {
         command
     }
 
-    fn done(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn done(&self, arguments: &[&str]) -> Done {
         let mut command = self.command();
         command.args(arguments);
         self.site.done(command)
     }
 
     /// `podman run` without a network, as root in a control group of this test.
-    fn run(&self, options: &[&str], arguments: &[&str]) -> Done {
-        let parent = format!("--cgroup-parent=/{}", self.site.group());
-        let parent = if testkit::is_root() { vec![parent.as_str()] } else { Vec::new() };
-        self.done(&[&["run", "--network", "none"], &parent[..], options, arguments].concat())
+    pub(crate) fn run(&self, options: &[&str], arguments: &[&str]) -> Done {
+        self.done(&[&["run", "--network", "none"], &self.parent()[..], options, arguments].concat())
     }
 
-    fn once(&self, arguments: &[&str]) -> Done {
+    /// The option that puts what root makes below this test's control group.
+    pub(crate) fn parent(&self) -> Vec<&str> {
+        if testkit::is_root() { vec!["--cgroup-parent", &self.parent] } else { Vec::new() }
+    }
+
+    pub(crate) fn once(&self, arguments: &[&str]) -> Done {
         self.run(&["--rm"], arguments)
     }
 
     /// What a shell says in a container.
-    fn says(&self, options: &[&str], script: &str) -> String {
+    pub(crate) fn says(&self, options: &[&str], script: &str) -> String {
         self.once(&[options, &["tiny", "sh", "-c", script]].concat()).text()
     }
 
@@ -75,7 +79,7 @@ fn podman_runs_containers_as_root() {
     if !testkit::is_root() {
         return;
     }
-    let Some(podman) = Podman::new("podman", &["podman", "conmon", "buildah", "unshare"]) else { return };
+    let Some(podman) = Podman::new("podman", &["podman", "conmon", "buildah", "unshare", "busybox"]) else { return };
     programs_end_as_podman_knows_it(&podman);
     a_container_lives_stops_and_starts_again(&podman);
     volumes_and_file_systems_are_as_wished(&podman);
@@ -84,6 +88,7 @@ fn podman_runs_containers_as_root() {
     an_image_is_built(&podman);
     a_bridge_joins_containers(&podman);
     buildah_runs_commands(&podman);
+    crate::pods::run(&podman);
     podman.end();
 }
 
@@ -102,6 +107,8 @@ fn podman_runs_containers_as_an_ordinary_user() {
     what_a_process_has_is_as_wished(&podman);
     ids_are_mapped(&podman);
     assert_eq!(podman.says(&["--cgroups", "disabled"], "id -u"), "0\n");
+    crate::pods::run(&podman);
+    crate::pods::a_pod_of_kubernetes_is_played(&podman);
     podman.end();
 }
 
@@ -135,8 +142,20 @@ fn a_container_lives_stops_and_starts_again(podman: &Podman) {
     assert_eq!(state("Status"), "running\n");
     let exec = |arguments: &[&str]| podman.done(&[&["exec"], arguments].concat());
     assert_eq!(
-        exec(&["--user", "5:6", "-e", "A=b", "-w", "/usr", "one", "sh", "-c", "id -u; id -g; echo $A; pwd"]).text(),
-        "5\n6\nb\n/usr\n"
+        exec(&[
+            "--user",
+            "5:6",
+            "-e",
+            "A=b",
+            "-w",
+            "/usr",
+            "one",
+            "sh",
+            "-c",
+            "id -u; id -g; echo $A; pwd; echo $HOME"
+        ])
+        .text(),
+        "5\n6\nb\n/usr\n/\n"
     );
     exec(&["one", "sh", "-c", "exit 9"]).expect_code(9);
     exec(&["one", "nosuch"]).expect_code(127);

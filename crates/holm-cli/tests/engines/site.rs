@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use testkit::{Scratch, holm};
 
 /// Programs of the image.
-const PROGRAMS: &str = "bins:sh,cat,chmod,env,grep,id,ls,mkdir,mount,ps,rm,sleep,stat,touch,true,uname";
+const PROGRAMS: &str = "bins:sh,busybox,cat,chmod,env,grep,id,ls,mkdir,mount,ps,rm,sleep,stat,touch,true,uname";
 
 /// A place for one engine.
 pub(crate) struct Site {

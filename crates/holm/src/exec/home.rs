@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_first_good_line_of_the_user_tells_the_home() {
-        let text = "root:x:0:0:root:/root:/bin/sh\n\n# 7\nshort:x:7:7:/a\nbad:x:7x:7::/b:\nempty:x:7:7::/c\nno:x:7:7:::\nrelative:x:7:7::d:\n\
+        let text = "root:x:0:0:root:/root:/bin/sh\n\n# 7\nshort:x:7:7:/a\nbad:x:7x:7::/b:\nno:x:7:7:::\nrelative:x:7:7::d:\n\
             one:x:7:7:a b,c:/home/one:/bin/sh\ntwo:x:7:7::/home/two";
         assert_eq!(home(text, 7).as_deref(), Some("/home/one"));
         assert_eq!(home(text, 0).as_deref(), Some("/root"));
