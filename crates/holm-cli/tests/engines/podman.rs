@@ -216,6 +216,10 @@ fn what_a_process_has_is_as_wished(podman: &Podman) {
     assert_eq!(status(&[], "Seccomp:"), "Seccomp:\t2\n");
     let terminal = "stat -c %t:%T /dev/console; stat -c %t:%T /dev/pts/0; echo seen >/dev/console";
     assert_eq!(podman.says(&["-t", "--user", "5:5"], terminal), "88:0\r\n88:0\r\nseen\r\n");
+    let whole = "stat -c %t:%T /dev/fuse; stat -L -c %t:%T /dev/ptmx; mkdir /made; mount -t tmpfs none /made && stat -f -c %T /made";
+    if testkit::is_root() && std::path::Path::new("/dev/fuse").exists() {
+        assert_eq!(podman.says(&["--privileged"], whole), "a:e5\n5:2\ntmpfs\n");
+    }
     assert_eq!(podman.says(&["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward"), "1\n");
     assert_eq!(podman.says(&["--device", "/dev/full:/dev/mine"], "stat -c %t:%T /dev/mine"), "1:7\n");
 }

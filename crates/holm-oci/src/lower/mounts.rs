@@ -231,7 +231,8 @@ impl Lowering<'_> {
 
     fn devices(&mut self) {
         let bound = |entry: &Entry| matches!(&entry.operation, Operation::Attach { at, .. } if at == Path::new("/dev"));
-        let listed = self.bundle.config.linux().as_ref().and_then(|linux| linux.devices().clone()).unwrap_or_default();
+        let mut listed =
+            self.bundle.config.linux().as_ref().and_then(|linux| linux.devices().clone()).unwrap_or_default();
         if !self.spec.filesystem.iter().any(bound) {
             if self.spec.terminal == Terminal::Own {
                 self.spec.terminal = Terminal::Console;
@@ -245,6 +246,9 @@ impl Lowering<'_> {
             for (name, target) in LINKS {
                 self.add("mounts", Operation::Symlink { target: target.into(), at: Path::new("/dev").join(name) });
             }
+            // Engines list it among all devices of the host; the one that is meant is the container's own, where the link leads.
+            let is_own = |one: &LinuxDevice| one.path() == "/dev/ptmx" && (one.major(), one.minor()) == (5, 2);
+            listed.retain(|one| !is_own(one));
         }
         listed.iter().for_each(|device| self.device(device));
     }
