@@ -28,11 +28,7 @@ impl Bundle {
         let found = directory.canonicalize().map_err(|e| Error::io(format!("use bundle {}", shown(directory)), e))?;
         let path = found.join("config.json");
         let failed = |error: std::io::Error| Error::io(format!("read {}", shown(&path)), error);
-        let mut text = String::new();
-        std::fs::File::open(&path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text)).map_err(failed)?;
-        if text.len() as u64 > MOST {
-            return Err(failed(rustix::io::Errno::FBIG.into()));
-        }
+        let text = std::fs::File::open(&path).and_then(bounded).map_err(failed)?;
         parse(&text, found).map_err(|cause| Error::refused(format!("cannot use this bundle: {cause}"), shown(&path)))
     }
 
@@ -40,6 +36,16 @@ impl Bundle {
     pub fn path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
+}
+
+/// The text of a configuration, or of a part of one.
+///
+/// # Errors
+/// It can't be read, is no text, or is longer than any is (EFBIG).
+pub fn bounded(source: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    source.take(MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST { Err(rustix::io::Errno::FBIG.into()) } else { Ok(text) }
 }
 
 /// The bundle of a configuration's text.

@@ -9,12 +9,15 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long it may take until everybody in a group has stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many processes are held open at once.
+const AT_ONCE: usize = 256;
 /// How long whoever has ended may still be counted.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -28,6 +31,9 @@ pub struct Group {
     pub unified: bool,
     /// Whose it is.
     pub origin: Origin,
+    /// The kernel's number of the program that says which devices may be used in it, in version 2.
+    #[serde(default)]
+    pub devices: Option<u32>,
 }
 
 /// Where a control group comes from.
@@ -45,7 +51,7 @@ impl Group {
     pub(crate) fn of(group: &NamedGroup) -> Group {
         let directory = group.directory.clone();
         let origin = if directory.exists() { Origin::Found } else { Origin::Made };
-        Group { directory, unified: group.version == Version::Two, origin }
+        Group { directory, unified: group.version == Version::Two, origin, devices: None }
     }
 
     /// The one of these that it is in.
@@ -81,16 +87,21 @@ impl Group {
         let above: Vec<&Path> =
             self.directory.ancestors().skip(1).filter(|path| path.join("cgroup.procs").exists()).collect();
         for directory in above.into_iter().rev() {
-            let group = Group { directory: directory.to_owned(), unified: true, origin: Origin::Found };
+            let group = Group { directory: directory.to_owned(), unified: true, origin: Origin::Found, devices: None };
             let _ = group.write("cgroup.subtree_control", &format!("+{controller}"));
         }
     }
 
     /// Sends a signal to everybody in it and below, each by a descriptor that means no other; but not to who got it already.
     pub(crate) fn signal(&self, number: i32, already: Option<Process>) {
-        for pid in self.processes().into_iter().filter(|pid| already.is_none_or(|process| process.pid != *pid)) {
-            let opened = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-            if let Some(process) = opened.filter(|_| self.processes().contains(&pid)) {
+        let mut all = self.processes();
+        all.retain(|pid| already.is_none_or(|process| process.pid != *pid));
+        for some in all.chunks(AT_ONCE) {
+            let open = |pid: &i32| Some((*pid, pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?));
+            let opened: Vec<(i32, OwnedFd)> = some.iter().filter_map(open).collect();
+            // Who is in it still has had its number when that was opened.
+            let now: HashSet<i32> = self.processes().into_iter().collect();
+            for (_, process) in opened.iter().filter(|(pid, _)| now.contains(pid)) {
                 // One that has ended needs none.
                 let _ = holm::signal::send(process.as_fd(), number);
             }
@@ -171,6 +182,15 @@ pub(crate) fn clear(id: &str, groups: &[Group]) -> Result<()> {
             return Err(Error::Failed(format!("cannot delete container {id}: {cause}; kill --all ends them")));
         }
         std::thread::sleep(Duration::from_millis(1));
+    }
+    for (group, program) in found.iter().filter_map(|group| Some((group, group.devices?))) {
+        let freed = holm::run::free_devices(&group.directory, program);
+        let what = || format!("let control group {} use devices as before", shown(&group.directory));
+        match freed {
+            // It was removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            done => done.map_err(|error| Error::io(what(), error))?,
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub mod lower;
 pub mod seccomp;
 pub mod state;
 mod stats;
+mod systemd;
 pub mod verbs;
 
 use holm::plan::{Reason, Refusal};

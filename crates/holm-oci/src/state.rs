@@ -56,6 +56,9 @@ pub struct Record {
     pub seccomp: Option<serde_json::Value>,
     /// Its control groups.
     pub groups: Vec<Group>,
+    /// The unit of systemd's that they belong to.
+    #[serde(default)]
+    pub unit: Option<String>,
     /// Its first process, once there is one.
     pub process: Option<Process>,
     /// How far it has come.
@@ -92,6 +95,9 @@ pub struct Holds {
     pub process: Option<Process>,
     /// Its control groups.
     pub groups: Vec<Group>,
+    /// The unit of systemd's that they belong to.
+    #[serde(default)]
+    pub unit: Option<String>,
 }
 
 /// What a container does.
@@ -119,6 +125,11 @@ impl Status {
             Status::Paused => "paused",
             Status::Stopped => "stopped",
         }
+    }
+
+    /// Whether it has been made and hasn't ended.
+    pub(crate) fn lives(self) -> bool {
+        matches!(self, Status::Created | Status::Running | Status::Paused)
     }
 }
 
@@ -299,7 +310,7 @@ impl Place {
     /// # Errors
     /// The directory can't be written; the record before stays.
     pub fn write(&self, record: &Record) -> Result<()> {
-        let holds = Holds { process: record.process, groups: record.groups.clone() };
+        let holds = Holds { process: record.process, groups: record.groups.clone(), unit: record.unit.clone() };
         let noted = self.note(HOLDS, &holds).and_then(|()| self.note(RECORD, record));
         noted.map_err(|error| Error::io(format!("note the state of container {}", self.id), error))
     }
@@ -417,6 +428,7 @@ impl Record {
             own: config.process().clone().unwrap_or_default(),
             seccomp: bundle.seccomp.clone(),
             groups: Vec::new(),
+            unit: None,
             process: None,
             stage: Stage::Making,
         }

@@ -1,7 +1,10 @@
 //! What a container uses, by its control groups, in the shape that engines know from runc: `{"cpu": …, "memory": …}`, times in
-//! nanoseconds, sizes in bytes. What a machine doesn't count is left out.
+//! nanoseconds, sizes in bytes. What a machine doesn't count is left out. On a hybrid machine each controller is of one version, and
+//! files of the other that have its names are of no use: every group of version 2 has a `cpu.stat`.
 
 use crate::group::Group;
+use holm::model::group::Version;
+use holm::model::limit::CpuList;
 use serde_json::{Map, Value, json};
 
 /// What a unit of cpuacct.stat is (time(7), "USER_HZ").
@@ -9,21 +12,25 @@ const TICK: u64 = 10_000_000;
 
 /// What the groups of a container have counted.
 pub(crate) fn stats(groups: &[Group]) -> Value {
-    let files = Files(groups);
+    let of = |mark: &str| Files::of(groups, mark);
     json!({
-        "cpu": files.cpu(),
-        "cpuset": files.cpuset(),
-        "memory": files.memory(),
-        "pids": present([("current", files.number("pids.current")), ("limit", files.number("pids.max"))]),
-        "blkio": files.disks(),
-        "hugetlb": files.huge_pages(),
+        "cpu": of("cpu.shares").cpu(&of("cpuacct.usage")),
+        "cpuset": of("cpuset.mems").cpuset(),
+        "memory": of("memory.limit_in_bytes").memory(),
+        "pids": of("pids.max").pids(),
+        "blkio": of("blkio.reset_stats").disks(),
+        "hugetlb": of("hugetlb.2MB.limit_in_bytes").huge_pages(),
         "intel_rdt": {},
         "network_interfaces": null,
     })
 }
 
-/// The files of all groups together: each has its name once.
-struct Files<'a>(&'a [Group]);
+/// The files of a controller.
+struct Files<'a> {
+    version: Version,
+    /// The groups of that version.
+    groups: Vec<&'a Group>,
+}
 
 /// An object of those that are there.
 fn present<const N: usize>(values: [(&str, Option<u64>); N]) -> Value {
@@ -31,12 +38,17 @@ fn present<const N: usize>(values: [(&str, Option<u64>); N]) -> Value {
 }
 
 impl Files<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.iter().find_map(|group| group.text(name))
+    /// Those of the controller that has a file `mark` in version 1.
+    fn of<'a>(groups: &'a [Group], mark: &str) -> Files<'a> {
+        let legacy = groups.iter().find(|group| !group.unified && group.directory.join(mark).exists());
+        match legacy {
+            Some(group) => Files { version: Version::One, groups: vec![group] },
+            None => Files { version: Version::Two, groups: groups.iter().filter(|group| group.unified).collect() },
+        }
     }
 
-    fn is_unified(&self) -> bool {
-        self.0.iter().any(|group| group.unified)
+    fn text(&self, name: &str) -> Option<String> {
+        self.groups.iter().find_map(|group| group.text(name))
     }
 
     /// A file that is one number; there is none of a limit that is `max`.
@@ -70,24 +82,34 @@ impl Files<'_> {
         Some(self.text(name)?.lines().filter_map(line).collect::<Map<_, _>>().into())
     }
 
-    fn cpu(&self) -> Value {
+    fn pids(&self) -> Value {
+        present([("current", self.number("pids.current")), ("limit", self.number("pids.max"))])
+    }
+
+    /// `times` are those of the controller that counts time, a second one in version 1.
+    fn cpu(&self, times: &Files<'_>) -> Value {
         let of = |map: &Map<String, Value>, name: &str, unit: u64| {
             map.get(name).and_then(Value::as_u64).map(|number| number.saturating_mul(unit))
         };
         let stat = self.numbers("cpu.stat");
-        let (usage, waited, unit) = if self.is_unified() {
-            let times = [("total", "usage_usec"), ("kernel", "system_usec"), ("user", "user_usec")];
-            (present(times.map(|(name, file)| (name, of(&stat, file, 1000)))), "throttled_usec", 1000)
-        } else {
-            let times = self.numbers("cpuacct.stat");
-            let total = self.number("cpuacct.usage");
-            let mut usage =
-                present([("total", total), ("kernel", of(&times, "system", TICK)), ("user", of(&times, "user", TICK))]);
-            if let Some(each) = self.text("cpuacct.usage_percpu") {
-                usage["percpu"] = each.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
+        let usage = match times.version {
+            Version::Two => {
+                let (stat, names) = (times.numbers("cpu.stat"), ["usage_usec", "system_usec", "user_usec"]);
+                let [total, kernel, user] = names.map(|name| of(&stat, name, 1000));
+                present([("total", total), ("kernel", kernel), ("user", user)])
             }
-            (usage, "throttled_time", 1)
+            Version::One => {
+                let stat = times.numbers("cpuacct.stat");
+                let (kernel, user) = (of(&stat, "system", TICK), of(&stat, "user", TICK));
+                let mut usage = present([("total", times.number("cpuacct.usage")), ("kernel", kernel), ("user", user)]);
+                if let Some(each) = times.text("cpuacct.usage_percpu") {
+                    usage["percpu"] = each.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
+                }
+                usage
+            }
         };
+        let (waited, unit) =
+            if self.version == Version::Two { ("throttled_usec", 1000) } else { ("throttled_time", 1) };
         let throttling = present([
             ("periods", of(&stat, "nr_periods", 1)),
             ("throttledPeriods", of(&stat, "nr_throttled", 1)),
@@ -116,7 +138,7 @@ impl Files<'_> {
         );
         for (name, file) in [("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")] {
             if let Some(text) = self.text(file) {
-                set[name] = members(text.trim()).into();
+                set[name] = text.trim().parse::<CpuList>().unwrap_or_default().0.into();
             }
         }
         set
@@ -125,7 +147,7 @@ impl Files<'_> {
     fn memory(&self) -> Value {
         let stat = self.numbers("memory.stat");
         let counted = |name: &str| stat.get(name).and_then(Value::as_u64);
-        let mut memory = if self.is_unified() {
+        let mut memory = if self.version == Version::Two {
             let events = self.numbers("memory.events");
             let (usage, limit) = (self.number("memory.current"), self.number("memory.max").unwrap_or(u64::MAX));
             // Engines know both together, from version 1.
@@ -168,7 +190,7 @@ impl Files<'_> {
 
     fn disks(&self) -> Value {
         let list = |name: &str| served(&self.text(name).unwrap_or_default());
-        let mut disks = if self.is_unified() {
+        let mut disks = if self.version == Version::Two {
             let text = self.text("io.stat").unwrap_or_default();
             json!({
                 "ioServiceBytesRecursive": counted(&text, [("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard")]),
@@ -189,15 +211,16 @@ impl Files<'_> {
     /// By the size of a page, which is part of the files' names.
     fn huge_pages(&self) -> Value {
         let mut all = Map::new();
-        let (end, most) = if self.is_unified() { (".current", "") } else { (".usage_in_bytes", ".max_usage_in_bytes") };
-        for entry in self.0.iter().flat_map(|group| std::fs::read_dir(&group.directory)).flatten().flatten() {
+        let (end, most) =
+            if self.version == Version::Two { (".current", "") } else { (".usage_in_bytes", ".max_usage_in_bytes") };
+        for entry in self.groups.iter().flat_map(|group| std::fs::read_dir(&group.directory)).flatten().flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
             let Some(size) = name.strip_prefix("hugetlb.").and_then(|rest| rest.strip_suffix(end)) else { continue };
             if size.contains("rsvd") {
                 continue;
             }
             let file = |part: &str| self.number(&format!("hugetlb.{size}{part}"));
-            let failed = match self.is_unified() {
+            let failed = match self.version == Version::Two {
                 true => self.numbers(&format!("hugetlb.{size}.events")).get("max").and_then(Value::as_u64),
                 false => file(".failcnt"),
             };
@@ -206,15 +229,6 @@ impl Files<'_> {
         }
         all.into()
     }
-}
-
-/// The numbers of a list such as `0-2,7`.
-fn members(list: &str) -> Vec<u32> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
-    };
-    list.split(',').filter_map(range).flatten().collect()
 }
 
 /// What disks have served, of a text of version 1: lines `MAJOR:MINOR OPERATION NUMBER`.
@@ -253,7 +267,34 @@ mod tests {
         assert_eq!(served("254:0 Read 4096\n254:0 Write 8\nTotal 4104\n"), [read.clone(), write.clone()]);
         let names = [("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard")];
         assert_eq!(counted("254:0 rbytes=4096 wbytes=8 rios=1 wios=2\n7:0\n", names), [read, write]);
-        assert_eq!(members("0-2,7"), [0, 1, 2, 7]);
-        assert!(members("").is_empty());
+    }
+
+    /// As on a machine with the controller cpu in version 1 and memory in version 2.
+    #[test]
+    fn each_controller_is_asked_in_its_own_version() {
+        let place = testkit::Scratch::new("stats");
+        let group = |name: &str, unified: bool, files: &[(&str, &str)]| {
+            let directory = place.join(name);
+            std::fs::create_dir(&directory).expect("the scratch directory can be written");
+            for (file, text) in files {
+                std::fs::write(directory.join(file), text).expect("the scratch directory can be written");
+            }
+            Group { directory, unified, origin: crate::group::Origin::Made, devices: None }
+        };
+        let two = [("cpu.stat", "usage_usec 5\nnr_periods 9\n"), ("memory.current", "7\n"), ("cpuset.cpus", "0-2,7\n")];
+        let groups = [
+            group("two", true, &two),
+            group("cpu", false, &[("cpu.shares", "2\n"), ("cpu.stat", "nr_periods 3\nthrottled_time 4\n")]),
+            group("times", false, &[("cpuacct.usage", "8\n"), ("cpuacct.stat", "user 1\n")]),
+        ];
+        let told = stats(&groups);
+        assert_eq!(told["cpu"]["usage"], json!({ "total": 8, "user": TICK }));
+        assert_eq!(told["cpu"]["throttling"], json!({ "periods": 3, "throttledTime": 4 }));
+        assert_eq!((&told["memory"]["usage"]["usage"], &told["cpuset"]["cpus"]), (&json!(7), &json!([0, 1, 2, 7])));
+        let told = stats(&groups[..1]);
+        assert_eq!(
+            (&told["cpu"]["usage"], &told["cpu"]["throttling"]),
+            (&json!({ "total": 5000 }), &json!({ "periods": 9 }))
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! Floor 7: the running thing, in the shape of `std::process`.
 
 mod held;
+mod keeper;
 mod ranges;
 mod usage;
 
-pub use held::{Door, Held, NotStarted, remove_group};
+pub use held::{Door, Held, NotStarted, free_devices, remove_group};
+pub use keeper::Keeper;
 pub use ranges::enter_ranges;
 pub use usage::{Counted, Usage};
 

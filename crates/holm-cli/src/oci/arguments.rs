@@ -80,8 +80,12 @@ fn global() -> [Arg; 7] {
         file("log", "FILE", "Errors and warnings go there, too"),
         word("log-format", &["text", "json"], "Their form").default_value("text"),
         flag("debug", "Taken from engines; there is nothing more to tell"),
-        flag("systemd-cgroup", "Refused: holm makes control groups itself"),
-        word("cgroup-manager", &["cgroupfs", "systemd", "disabled"], "Who makes control groups"),
+        flag("systemd-cgroup", "As --cgroup-manager systemd"),
+        word(
+            "cgroup-manager",
+            &["cgroupfs", "systemd", "disabled"],
+            "Who makes control groups [default: cgroupfs, that is holm itself]",
+        ),
         word("rootless", &["true", "false", "auto"], "Taken from engines; holm sees it for itself"),
     ]
 }

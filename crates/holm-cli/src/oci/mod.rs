@@ -58,10 +58,6 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 
 fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     let (verb, options) = matches.subcommand().unwrap_or(("", matches));
-    if matches.get_flag("systemd-cgroup") || matches.get_one::<String>("cgroup-manager").is_some_and(|m| m == "systemd")
-    {
-        return log.failed(&failed("cannot use systemd for control groups: holm makes them itself"));
-    }
     let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
     let done = match verb {
         "create" => create(options, root, Console::Nobody).map(|made| made.warnings),
@@ -111,9 +107,11 @@ fn preserved(options: &ArgMatches) -> i32 {
 
 /// Who makes control groups.
 fn group_maker(options: &ArgMatches) -> GroupMaker {
-    match options.get_one::<String>("cgroup-manager").is_some_and(|manager| manager == "disabled") {
-        true => GroupMaker::Nobody,
-        false => GroupMaker::Holm,
+    match options.get_one::<String>("cgroup-manager").map(String::as_str) {
+        Some("disabled") => GroupMaker::Nobody,
+        Some("systemd") => GroupMaker::Systemd,
+        _ if options.get_flag("systemd-cgroup") => GroupMaker::Systemd,
+        _ => GroupMaker::Holm,
     }
 }
 

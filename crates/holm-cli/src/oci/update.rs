@@ -3,9 +3,9 @@
 use super::{failed, path};
 use clap::ArgMatches;
 use holm_oci::Result;
+use holm_oci::bundle::bounded;
 use holm_oci::verbs;
 use serde_json::{Map, Value, json};
-use std::io::Read;
 use std::path::Path;
 
 /// How an option's value is read.
@@ -51,12 +51,11 @@ pub(super) fn update(options: &ArgMatches, root: &Path, id: &str) -> Result<Vec<
 
 fn read(file: &Path) -> Result<Value> {
     let wrong = |cause: &str| failed(&format!("cannot use {}: {cause}", crate::report::plain(file)));
-    let mut text = String::new();
-    let read = match file == Path::new("-") {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    let text = match file == Path::new("-") {
+        true => bounded(std::io::stdin()),
+        false => std::fs::File::open(file).and_then(bounded),
     };
-    read.map_err(|error| wrong(&holm::model::text::cause(&error)))?;
+    let text = text.map_err(|error| wrong(&holm::model::text::cause(&error)))?;
     serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))
 }
 

@@ -254,6 +254,60 @@ fn without_a_pid_namespace_everybody_ends_with_the_container() {
     assert!(!groups.is_empty() && groups.iter().all(|group| !group.exists()));
 }
 
+#[test]
+fn where_a_pid_namespace_is_joined_everybody_ends_by_a_kill() {
+    if !is_root() {
+        // Nobody knows who is in there but by control groups.
+        return;
+    }
+    let owner = Container::new("pid-owner", SLEEP);
+    let guest = Container::with("pid-guest", "sleep 1001 & exec sleep 1000", |config| {
+        let path = format!("/proc/{}/ns/pid", owner.pid());
+        config["linux"]["namespaces"] = json!([{ "type": "mount" }, { "type": "pid", "path": path }]);
+    });
+    let pids =
+        || serde_json::from_str::<Vec<i32>>(&guest.succeeds(&["ps", "-f", "json", &guest.id])).expect("it is JSON");
+    within(20, "all have begun", || pids().len() == 2);
+    guest.succeeds(&["kill", &guest.id, "KILL"]);
+    assert!(pids().is_empty());
+    assert_eq!(owner.state()["status"], "running");
+}
+
+/// In version 1 they are files, as all limits that stay in such a group.
+#[test]
+fn a_group_of_version_2_that_stays_uses_devices_as_before() {
+    let Some(container) = limited("devices-before") else { return };
+    if !container.groups()[0].join("cgroup.controllers").exists() {
+        return;
+    }
+    let found = Groups::beside(&container, "found-devices");
+    let name = found.0[0].file_name().and_then(|name| name.to_str()).expect("it is text").to_owned();
+    let place = container.scratch.join(".").display().to_string();
+    let other = format!("{name}-c");
+    let opens = || {
+        let script = format!("echo $$ >{}/cgroup.procs && : </dev/kmsg", found.0[0].display());
+        std::process::Command::new("sh").args(["-c", &script]).status().expect("sh starts").success()
+    };
+    assert!(opens());
+    container.change(|config| config["linux"]["cgroupsPath"] = json!(name));
+    let mut make = container.command(&["create", "-b", &place, &other]);
+    assert!(make.stdout(Stdio::null()).status().expect("holm starts").success());
+    container.succeeds(&["kill", &other, "KILL"]);
+    within(20, "it has ended", || !holds_somebody(&found.0[0]));
+    assert!(!opens(), "the container's rules hold");
+    container.succeeds(&["delete", "--force", &other]);
+    assert!(opens(), "they went with it");
+    // What fails half-way leaves none either.
+    container.change(|config| config["process"]["args"] = json!(["/no/such"]));
+    container.fails(1, &["create", "-b", &place, &other]);
+    assert!(opens());
+}
+
+/// Whether somebody is in a group.
+fn holds_somebody(group: &std::path::Path) -> bool {
+    std::fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|text| !text.is_empty())
+}
+
 /// Whoever makes nodes opens none but those that the rules allow.
 #[test]
 fn devices_that_no_rule_allows_cannot_be_opened() {

@@ -34,6 +34,44 @@ impl Lowering<'_> {
     }
 }
 
+/// The devices that a container may use, each rule of which allows something, as systemd lists them; what no such list says is
+/// `None`.
+#[derive(Debug, Default)]
+pub(crate) struct AllowList(Option<Vec<DeviceRule>>);
+
+impl AllowList {
+    /// That of a configuration; a rule that is none is refused elsewhere.
+    pub(crate) fn of(listed: &[LinuxDeviceCgroup]) -> AllowList {
+        let rules = listed.iter().map(rule).collect::<Result<Vec<_>, _>>().ok();
+        let exceptions = rules.and_then(|rules| Exceptions::of(&completed(rules)).ok());
+        AllowList(exceptions.filter(|made| made.usual == Verdict::Refuse).map(|made| made.rules))
+    }
+
+    /// Devices in systemd's words, and what for (systemd.resource-control(5), `DeviceAllow`). `majors` is a text of /proc/devices,
+    /// by whose names it knows all devices of a driver.
+    pub(crate) fn named(&self, majors: &str) -> Option<Vec<(String, String)>> {
+        self.0.as_ref()?.iter().map(|rule| Some((device(rule, majors)?, rule.access.to_string()))).collect()
+    }
+}
+
+fn device(rule: &DeviceRule, majors: &str) -> Option<String> {
+    let (kind, title) = match rule.kind? {
+        DeviceKind::Character => ("char", "Character devices:"),
+        DeviceKind::Block => ("block", "Block devices:"),
+    };
+    match (rule.major, rule.minor) {
+        (Some(major), Some(minor)) => Some(format!("/dev/{kind}/{major}:{minor}")),
+        (None, None) => Some(format!("{kind}-*")),
+        (Some(major), None) => {
+            let mut listed =
+                majors.lines().skip_while(|line| *line != title).skip(1).take_while(|line| !line.is_empty());
+            let name = listed.find_map(|line| line.trim().strip_prefix(&major.to_string())?.strip_prefix(' '))?;
+            Some(format!("{kind}-{name}"))
+        }
+        (None, Some(_)) => None,
+    }
+}
+
 /// What a rule of the configuration says.
 fn rule(wished: &LinuxDeviceCgroup) -> Result<DeviceRule, String> {
     let kind = match wished.typ() {
@@ -214,6 +252,28 @@ mod tests {
         let (_, rules) = lowered(console, Version::Two).devices.expect("there are rules");
         let last = rules.iter().rfind(|rule| (rule.major, rule.minor) == (Some(5), Some(1)));
         assert_eq!(last.map(|rule| rule.verdict), Some(Verdict::Refuse));
+    }
+
+    #[test]
+    fn systemd_is_told_what_may_be_used() {
+        let majors = "Character devices:\n  1 mem\n 10 misc\n136 pts\n\nBlock devices:\n  8 sd\n 10 other\n";
+        let named = |rules: Value| {
+            let listed: Vec<LinuxDeviceCgroup> = serde_json::from_value(rules).expect("it is right");
+            AllowList::of(&listed).named(majors)
+        };
+        let usual = named(json!([])).expect("it is a list");
+        assert_eq!(usual[0], ("/dev/char/1:3".to_owned(), "rwm".to_owned()));
+        let rest = [("char-pts", "rwm"), ("char-*", "m"), ("block-*", "m")];
+        assert_eq!(usual[8..], rest.map(|(name, access)| (name.to_owned(), access.to_owned())));
+        let disks = named(json!([{ "allow": true, "type": "b", "major": 8, "access": "r" }])).expect("it is a list");
+        assert!(disks.contains(&("block-sd".to_owned(), "r".to_owned())), "{disks:?}");
+        for other in [
+            json!([{ "allow": true }]),
+            json!([{ "allow": true, "type": "c", "major": 77, "access": "r" }]),
+            json!([{ "allow": true, "type": "c", "minor": 7, "access": "r" }]),
+        ] {
+            assert_eq!(named(other), None);
+        }
     }
 
     #[test]

@@ -23,7 +23,12 @@ pub fn used(mut found: Vec<Hierarchy>) -> Vec<Hierarchy> {
 fn unfit(path: &Path) -> Option<&'static str> {
     let climbs = path.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)));
     let names = path.components().any(|part| matches!(part, Component::Normal(_)));
-    if climbs { Some("it climbs") } else { (!names).then_some("it is everybody's") }
+    let systemds = path.to_str().is_some_and(|text| !text.contains('/') && text.split(':').count() == 3);
+    match names {
+        _ if climbs => Some("it climbs"),
+        false => Some("it is everybody's"),
+        true => systemds.then_some("it has systemd's form, which --systemd-cgroup takes"),
+    }
 }
 
 impl Lowering<'_> {
@@ -31,6 +36,7 @@ impl Lowering<'_> {
         let linux = self.bundle.config.linux().as_ref();
         let path = linux.and_then(|linux| linux.cgroups_path().clone()).filter(|path| !path.as_os_str().is_empty());
         let mut resources = linux.and_then(|linux| linux.resources().clone()).unwrap_or_default();
+        let path = self.around.scope.clone().or(path);
         if let Some((path, cause)) = path.as_ref().and_then(|path| Some((path, unfit(path)?))) {
             let message = format!("cannot use control group {}: {cause}", crate::shown(path));
             return self.refuse("linux.cgroupsPath", message);
@@ -72,6 +78,7 @@ mod tests {
         let found = ["/", "//", "/../a", "a/../..", "."].map(|path| unfit(Path::new(path)));
         let (climbs, all) = (Some("it climbs"), Some("it is everybody's"));
         assert_eq!(found, [all, all, climbs, climbs, climbs]);
+        assert!(unfit(Path::new("a.slice:b:c")).is_some_and(|cause| cause.contains("--systemd-cgroup")));
         assert_eq!(["/a", "a/b"].map(|path| unfit(Path::new(path))), [None, None]);
     }
 

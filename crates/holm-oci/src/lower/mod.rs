@@ -10,6 +10,7 @@ mod refuse;
 pub mod resources;
 mod schedule;
 
+pub(crate) use devices::AllowList;
 pub use groups::used;
 
 use crate::bundle::Bundle;
@@ -38,6 +39,8 @@ pub struct Lowered {
 pub struct Surroundings {
     /// The hierarchies of control groups in which it gets a group ([`used`]).
     pub hierarchies: Vec<Hierarchy>,
+    /// The control group that systemd makes for it, from the top of a hierarchy; what the configuration names is systemd's affair.
+    pub scope: Option<PathBuf>,
     /// The control group of a configuration that names none: relative to the caller's; none where it can't make one.
     pub group: Option<PathBuf>,
     /// Capabilities that can be granted here, as bits.

@@ -37,6 +37,22 @@ pub fn writes(wished: &LinuxResources, hierarchies: &[Hierarchy]) -> Writes {
     lowering.writes
 }
 
+/// From shares of 2 to 262144 to a weight of 1 to 10000, as the engines have it.
+pub(crate) fn cpu_weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+}
+
+/// From 10 to 1000 to 1 to 10000.
+pub(crate) fn disk_weight(weight: u16) -> u32 {
+    1 + (u32::from(weight.clamp(10, 1000)) - 10) * 9999 / 990
+}
+
+/// What `both` leaves for swap, which version 1, and the specification, count together with memory: that is a limit of swap only
+/// beside one of memory.
+pub(crate) fn swap_alone(limit: Option<i64>, both: i64) -> Option<i64> {
+    limit.filter(|limit| (1..=both).contains(limit)).map(|limit| both - limit)
+}
+
 pub(super) struct Lowering<'a> {
     pub(super) hierarchies: &'a [Hierarchy],
     pub(super) writes: Writes,
@@ -85,10 +101,15 @@ impl Lowering<'_> {
             self.set("memory.limit", "memory", Some(one), Some(two));
         }
         if let Some(swap) = wished(memory.swap()) {
-            // Version 1, and the specification, count both together.
-            let alone = memory.limit().filter(|_| swap > 0).map_or(swap, |limit| swap.saturating_sub(limit).max(0));
-            let (one, two) = (("memory.memsw.limit_in_bytes", number(swap)), ("memory.swap.max", or_max(alone)));
-            self.set("memory.swap", "memory", Some(one), Some(two));
+            let max = (swap < 0).then(|| "max".to_owned());
+            let alone = max.or_else(|| swap_alone(memory.limit(), swap).map(number));
+            let one = ("memory.memsw.limit_in_bytes", number(swap));
+            match alone.is_none() && self.of("memory").is_some_and(|(_, version)| version == Version::Two) {
+                true => {
+                    self.refuse("memory.swap", "cannot set memory.swap: it needs a memory.limit that is not above it")
+                }
+                false => self.set("memory.swap", "memory", Some(one), alone.map(|alone| ("memory.swap.max", alone))),
+            }
         }
         if let Some(low) = wished(memory.reservation()) {
             let (one, two) = (("memory.soft_limit_in_bytes", number(low)), ("memory.low", or_max(low)));
@@ -111,9 +132,7 @@ impl Lowering<'_> {
 
     fn cpu(&mut self, cpu: &LinuxCpu) {
         if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
-            // From 2..262144 to 1..10000, as the engines have it.
-            let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142;
-            let (one, two) = (("cpu.shares", shares.to_string()), ("cpu.weight", weight.to_string()));
+            let (one, two) = (("cpu.shares", shares.to_string()), ("cpu.weight", cpu_weight(shares).to_string()));
             self.set("cpu.shares", "cpu", Some(one), Some(two));
         }
         let (quota, period) = (cpu.quota().filter(|quota| *quota != 0), cpu.period().filter(|period| *period != 0));
@@ -154,10 +173,9 @@ impl Lowering<'_> {
     fn block_io(&mut self, io: &LinuxBlockIo) {
         let (one, two) = ("blkio", "io");
         let controller = if self.of(two).is_some() { two } else { one };
-        let weight = |weight: u16| 1 + (u32::from(weight.clamp(10, 1000)) - 10) * 9999 / 990;
         if let Some(wished) = io.weight().filter(|wished| *wished != 0) {
             let files =
-                (("blkio.bfq.weight", wished.to_string()), ("io.weight", format!("default {}", weight(wished))));
+                (("blkio.bfq.weight", wished.to_string()), ("io.weight", format!("default {}", disk_weight(wished))));
             self.set("blockIO.weight", controller, Some(files.0), Some(files.1));
         }
         let leaf =
@@ -172,7 +190,7 @@ impl Lowering<'_> {
             if let Some(wished) = device.weight().filter(|wished| *wished != 0) {
                 let disk = format!("{}:{}", device.major(), device.minor());
                 let one = ("blkio.bfq.weight_device", format!("{disk} {wished}"));
-                let two = ("io.weight", format!("{disk} {}", weight(wished)));
+                let two = ("io.weight", format!("{disk} {}", disk_weight(wished)));
                 self.set("blockIO.weightDevice", controller, Some(one), Some(two));
             }
         }
@@ -313,6 +331,20 @@ mod tests {
                 "rdma.max=mlx5 hca_handle=3 hca_object=max",
             ]
         );
+    }
+
+    #[test]
+    fn swap_is_what_both_limits_leave() {
+        let two = [hierarchy(Version::Two, &["memory"])];
+        let swap = |limit: i64, swap: i64| lowered(json!({ "memory": { "limit": limit, "swap": swap } }), &two);
+        assert_eq!(shown(&swap(1000, 1000)), ["memory.max=1000", "memory.swap.max=0"]);
+        assert_eq!(shown(&swap(-1, -1)), ["memory.max=max", "memory.swap.max=max"]);
+        assert_eq!(shown(&swap(1000, -1)), ["memory.max=1000", "memory.swap.max=max"]);
+        for (limit, both) in [(-1, 1000), (0, 1000), (1001, 1000)] {
+            let refused = swap(limit, both).refused;
+            let cause = "cannot set memory.swap: it needs a memory.limit that is not above it";
+            assert_eq!(refused, [("linux.resources.memory.swap".to_owned(), cause.to_owned())]);
+        }
     }
 
     #[test]

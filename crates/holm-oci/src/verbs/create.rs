@@ -4,9 +4,9 @@ use super::terminal::Console;
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
-use crate::lower::{Lowered, Surroundings, lower, used};
+use crate::lower::{AllowList, Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record, Stage};
-use crate::{Error, Result, shown};
+use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
 use holm::host::limits::in_first_user_namespace;
 use holm::plan::Plan;
@@ -41,6 +41,8 @@ pub enum GroupMaker {
     /// This program.
     #[default]
     Holm,
+    /// systemd: a scope for each (systemd.scope(5)).
+    Systemd,
     /// Nobody: it stays in those of the caller, and nothing of it is limited as a whole.
     Nobody,
 }
@@ -62,20 +64,25 @@ pub struct Created {
 /// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
 pub fn create(wish: &Create) -> Result<Created> {
     let bundle = Bundle::read(&wish.bundle)?;
-    let Lowered { spec, warnings } = lowered(wish, &bundle)?;
+    let (Lowered { spec, warnings }, scope) = lowered(wish, &bundle)?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
+    record.unit = scope.as_ref().map(|scope| scope.unit().to_owned());
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
         empty(&record)?;
         place.write(&record)?;
+        let scope = scope.map(systemd::Wish::start).transpose()?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
         let mut held = plan.hold(Some(door)).map_err(|error| unstarted(error, record.program()))?;
-        alone(&record, held.groups_found())?;
+        if scope.is_none() {
+            alone(&record, held.groups_found())?;
+        }
         record.process = Process::of(held.id());
+        note_devices(&mut record, held.device_programs());
         let terminal = taker.take(&mut held, record.own.console_size())?;
         place.write(&record)?;
         if let Some(listed) = bundle.config.hooks() {
@@ -95,6 +102,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         record.stage = Stage::Waits;
         place.write(&record)?;
         let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
+        scope.into_iter().for_each(systemd::Scope::keep);
         plan.give_descriptors_away();
         Ok(Created { process, terminal, warnings })
     })();
@@ -120,23 +128,40 @@ fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Resu
     Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
 }
 
+fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item = (&'a Path, u32)>) {
+    for (directory, number) in programs {
+        let group = record.groups.iter_mut().find(|group| group.directory == directory);
+        group.into_iter().for_each(|group| group.devices = Some(number));
+    }
+}
+
 /// What making a container would do; nothing is done. What would be done otherwise than asked is returned beside.
 ///
 /// # Errors
 /// The configuration is refused.
 pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
     let bundle = Bundle::read(&wish.bundle)?;
-    let Lowered { spec, warnings } = lowered(wish, &bundle)?;
+    let (Lowered { spec, warnings }, _) = lowered(wish, &bundle)?;
     Ok((spec.plan().map_err(|refusal| Error::Start(refusal.into()))?, warnings))
 }
 
-fn lowered(wish: &Create, bundle: &Bundle) -> Result<Lowered> {
+/// What is wished, and the scope that it is to be in.
+fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
     let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
-    if wish.groups == GroupMaker::Holm {
+    if wish.groups != GroupMaker::Nobody {
         around.hierarchies = used(holm::host::groups::hierarchies());
     }
-    lower(bundle, &around)
+    let mut scope = None;
+    if wish.groups == GroupMaker::Systemd {
+        let resources = bundle.config.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let listed = resources.and_then(|resources| resources.devices().as_deref()).unwrap_or_default();
+        let devices = around.makes_nodes.then(|| AllowList::of(listed));
+        let wished = systemd::Wish::new(bundle, &wish.id, devices.as_ref())?;
+        around.scope = Some(wished.group.clone());
+        scope = Some(wished);
+    }
+    Ok((lower(bundle, &around)?, scope))
 }
 
 /// A program that can't be executed has words of its own.
@@ -167,6 +192,7 @@ impl Surroundings {
         let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         Surroundings {
             hierarchies: Vec::new(),
+            scope: None,
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),

@@ -3,7 +3,7 @@
 use super::{ends_within, found, hooks};
 use crate::group::{self, Freezer, Group};
 use crate::state::{Place, Process, Status};
-use crate::{Error, Result};
+use crate::{Error, Result, systemd};
 use rustix::process::Signal;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -49,7 +49,7 @@ const SIGNALS: [&str; 31] = [
 /// Who in a container gets a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
-    /// Its first process. Where that is in the caller's pid namespace its kill is everybody's, as it is in one of its own.
+    /// Its first process. Where that has no pid namespace of its own its kill is everybody's, as it is in one.
     First,
     /// Everybody in its control groups, even if the first one has ended.
     All,
@@ -64,7 +64,7 @@ pub fn kill(root: &Path, id: &str, number: i32, whom: Whom) -> Result<()> {
     let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
     let record = record.ok_or_else(ended)?;
     let kills = number == Signal::KILL.as_raw();
-    let everybody = whom == Whom::All || kills && is_beside(record.process);
+    let everybody = whom == Whom::All || kills && record.process.is_some_and(is_beside);
     let got = send(id, record.process, &record.groups, number)?;
     match everybody {
         true if kills => group::end(&record.groups),
@@ -74,11 +74,15 @@ pub fn kill(root: &Path, id: &str, number: i32, whom: Whom) -> Result<()> {
     if got || whom == Whom::All { Ok(()) } else { Err(ended()) }
 }
 
-/// Whether a process is in the caller's pid namespace: its end is then nobody else's.
-fn is_beside(process: Option<Process>) -> bool {
-    let of = |name: &str| std::fs::read_link(format!("/proc/{name}/ns/pid")).ok();
-    let theirs = process.filter(|process| process.open().is_some()).and_then(|process| of(&process.pid.to_string()));
-    theirs.is_some() && theirs == of("self")
+/// Whether a process isn't the first of its pid namespace: its end is then nobody else's.
+fn is_beside(process: Process) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
+    process.open().is_some() && number_inside(&text).is_some_and(|number| number != 1)
+}
+
+/// A process's pid in its own pid namespace, of a text of proc(5), `status`.
+fn number_inside(status: &str) -> Option<i32> {
+    status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
 }
 
 /// Whether there was somebody to get it.
@@ -127,7 +131,8 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         let holds = place.holds()?;
         end(id, holds.process, &holds.groups)?;
         group::clear(id, &holds.groups)?;
-        return place.remove().map(|()| Vec::new());
+        let warnings = stop(holds.unit.as_deref());
+        return place.remove().map(|()| warnings);
     };
     match (record.status(), force) {
         (status @ (Status::Creating | Status::Running | Status::Paused), Force::No) if record.process.is_some() => {
@@ -139,9 +144,16 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     }
     let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
     group::clear(id, &record.groups)?;
+    let mut warnings = stop(record.unit.as_deref());
     place.remove()?;
     // The specification has their failures logged, and the container gone.
-    Ok(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()).into_iter().collect())
+    warnings.extend(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()));
+    Ok(warnings)
+}
+
+/// Stops a unit in which nobody is any more. systemd that is gone keeps none.
+fn stop(unit: Option<&str>) -> Vec<String> {
+    unit.and_then(|unit| systemd::stop(unit).err()).map(|error| error.to_string()).into_iter().collect()
 }
 
 /// Kills a container's first process and waits until it has ended.
@@ -158,6 +170,13 @@ fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_inside_is_the_last_one() {
+        assert_eq!(number_inside("Name:\tx\nNSpid:\t812\t7\t1\n"), Some(1));
+        assert_eq!(number_inside("NSpid:\t812\n"), Some(812));
+        assert_eq!(number_inside("Name:\tx\n"), None);
+    }
 
     #[test]
     fn signals_have_names_and_numbers() {

@@ -1,7 +1,7 @@
 //! `events`: what a container uses, and when it runs out of memory.
 
 use crate::group::Group;
-use crate::state::{Place, Process, Status};
+use crate::state::{Place, Process};
 use crate::stats::stats;
 use crate::{Error, Result};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -39,8 +39,7 @@ impl Watch {
     pub fn new(root: &Path, id: &str) -> Result<Watch> {
         let refused = || Error::Failed(format!("cannot watch container {id}: container not running"));
         let record = Place::look(root, id)?.ok_or_else(refused)?;
-        let lives = matches!(record.status(), Status::Created | Status::Running | Status::Paused);
-        let process = record.process.filter(|_| lives).and_then(Process::open).ok_or_else(refused)?;
+        let process = record.process.filter(|_| record.status().lives()).and_then(Process::open).ok_or_else(refused)?;
         let alarm = record.groups.iter().find_map(alarm);
         Ok(Watch { id: id.to_owned(), groups: record.groups, process, alarm })
     }

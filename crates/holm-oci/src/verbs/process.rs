@@ -2,7 +2,6 @@
 
 use crate::{Error, Result, shown};
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What `exec` runs.
@@ -54,12 +53,7 @@ impl What {
 
 fn read(path: &Path) -> Result<Process> {
     let failed = |error: std::io::Error| Error::io(format!("read {}", shown(path)), error);
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(crate::bundle::MOST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > crate::bundle::MOST {
-        return Err(failed(rustix::io::Errno::FBIG.into()));
-    }
+    let text = std::fs::File::open(path).and_then(crate::bundle::bounded).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| Error::Failed(format!("cannot use {}: {error}", shown(path))))
 }
 

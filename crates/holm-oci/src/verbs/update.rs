@@ -3,7 +3,6 @@
 use super::found;
 use crate::group::Group;
 use crate::lower;
-use crate::state::{Record, Status};
 use crate::{Error, Result};
 use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
 use std::path::Path;
@@ -15,8 +14,7 @@ use std::path::Path;
 pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<String>> {
     let (_place, record) = found(root, id)?;
     let refused = |cause: &str| Error::Failed(format!("cannot update container {id}: {cause}"));
-    let lives = |record: &Record| matches!(record.status(), Status::Created | Status::Running | Status::Paused);
-    let record = record.filter(lives).ok_or_else(|| refused("container not running"))?;
+    let record = record.filter(|record| record.status().lives()).ok_or_else(|| refused("container not running"))?;
     if record.groups.is_empty() {
         return Err(refused("it has no control groups"));
     }
@@ -25,7 +23,13 @@ pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<Stri
     let writes: Vec<Write<'_>> =
         files.iter().map(|(place, name, value)| (&record.groups[*place], name.as_str(), value.as_str())).collect();
     writes.iter().filter(|(group, ..)| group.unified).for_each(|(group, name, _)| group.enable(name));
-    write(&writes)?;
+    let before = now(&writes);
+    write(&writes, &before)?;
+    if let Some(unit) = &record.unit {
+        // Later it sets by itself what it knows of, and now it sets that roughly.
+        let told = crate::systemd::update(unit, &wished).and_then(|()| write(&writes, &before));
+        told.inspect_err(|_| restore(&writes, &before))?;
+    }
     let devices = wished.devices().iter().flatten().next();
     Ok(devices.map(|_| "which devices it may use stays as it is".to_owned()).into_iter().collect())
 }
@@ -33,19 +37,24 @@ pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<Stri
 /// A group, a file of it, and what is written there.
 type Write<'a> = (&'a Group, &'a str, &'a str);
 
-/// Writes all. One limit may have to be raised before another can be: what is refused is tried once more after all others.
-fn write(all: &[Write<'_>]) -> Result<()> {
-    let before: Vec<Option<String>> = all.iter().map(|(group, name, _)| group.text(name)).collect();
+fn now(all: &[Write<'_>]) -> Vec<Option<String>> {
+    all.iter().map(|(group, name, _)| group.text(name)).collect()
+}
+
+/// Writes all, or leaves what was before. One limit may have to be raised before another can be: what is refused is tried once more
+/// after all others.
+fn write(all: &[Write<'_>], before: &[Option<String>]) -> Result<()> {
     let set = |(group, name, value): &Write<'_>| group.write(name, value);
     let late: Vec<&Write<'_>> = all.iter().filter(|one| set(one).is_err()).collect();
     let done = late.into_iter().try_for_each(set);
-    if done.is_err() {
-        for ((group, name, _), value) in all.iter().zip(before).rev() {
-            // What can't be set back is told by the error that is returned.
-            let _ = value.map(|value| group.write(name, value.trim()));
-        }
+    done.inspect_err(|_| restore(all, before))
+}
+
+fn restore(all: &[Write<'_>], before: &[Option<String>]) {
+    for ((group, name, _), value) in all.iter().zip(before).rev() {
+        // What can't be set back is told by the error that is returned.
+        let _ = value.as_ref().map(|value| group.write(name, value.trim()));
     }
-    done
 }
 
 /// In version 2 some limits share a file, and the half that isn't wished stays as it is; 0 is what engines write for it.

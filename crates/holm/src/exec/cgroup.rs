@@ -9,7 +9,7 @@ use crate::model::device::{DeviceRule, program};
 use crate::plan::limits::{Limit, Version};
 use rustix::io::{Errno, Result};
 use std::borrow::Cow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,8 @@ struct Made {
     stays: bool,
     /// Groups above it that were made for it, the nearest first.
     above: Vec<PathBuf>,
+    /// The program that says which devices may be used in it.
+    devices: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl Groups {
         let owner = this_process().ok_or(Errno::NOENT)?;
         let path = directory.join(owner.name(NEXT.fetch_add(1, Ordering::Relaxed)));
         rustix::fs::mkdir(&path, rustix::fs::Mode::from_raw_mode(0o755))?;
-        self.made.push(Made { path, version, stays: false, above: Vec::new() });
+        self.made.push(Made { path, version, stays: false, above: Vec::new(), devices: None });
         Ok(())
     }
 
@@ -103,7 +105,7 @@ impl Groups {
         // Before anything is made: what fails half-way is removed, too.
         let owned = |path: &&Path| path.to_path_buf();
         let (stays, above) = (missing.is_empty(), missing.iter().skip(1).map(owned).collect());
-        self.made.push(Made { path: directory.to_owned(), version, stays, above });
+        self.made.push(Made { path: directory.to_owned(), version, stays, above, devices: None });
         for &path in missing.iter().rev() {
             match rustix::fs::mkdir(path, rustix::fs::Mode::from_raw_mode(0o755)) {
                 // Those above may be made for another one, too.
@@ -134,12 +136,10 @@ impl Groups {
         files.iter().try_for_each(|(name, value)| write(&made.path.join(&**name), value))
     }
 
-    fn restrict_devices(&self, group: usize, rules: &[DeviceRule]) -> Result<()> {
-        use rustix::fs::{Mode, OFlags, open};
-        let made = self.made.get(group).ok_or(Errno::NOENT)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = open(&made.path, flags, Mode::empty())?;
-        crate::sys::device::restrict(directory.as_fd(), &program(rules))
+    fn restrict_devices(&mut self, group: usize, rules: &[DeviceRule]) -> Result<()> {
+        let made = self.made.get_mut(group).ok_or(Errno::NOENT)?;
+        made.devices = Some(crate::sys::device::restrict(open_directory(&made.path)?.as_fd(), &program(rules))?);
+        Ok(())
     }
 
     /// Puts a process into all of them.
@@ -181,6 +181,12 @@ impl Groups {
         usage
     }
 
+    /// Programs that say which devices may be used in them, by their numbers.
+    pub(crate) fn device_programs(&self) -> impl Iterator<Item = (&Path, u32)> {
+        let program = |made: &Made| made.devices.as_ref().and_then(|one| crate::sys::device::number(one.as_fd()).ok());
+        self.made.iter().filter_map(move |made| Some((made.path.as_path(), program(made)?)))
+    }
+
     /// Those that were there before.
     pub(crate) fn found(&self) -> impl Iterator<Item = &Path> {
         self.made.iter().filter(|made| made.stays).map(|made| made.path.as_path())
@@ -216,7 +222,14 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for made in self.made.drain(..).filter(|made| !made.stays) {
+        for made in self.made.drain(..) {
+            if made.stays {
+                // What stays there refuses more, not less.
+                let directory =
+                    made.devices.as_ref().and_then(|program| Some((program, open_directory(&made.path).ok()?)));
+                let _ = directory.map(|(program, group)| crate::sys::device::release(group.as_fd(), program.as_fd()));
+                continue;
+            }
             remove(&made.path, made.version);
             for above in &made.above {
                 // One that others use by now stays.
@@ -225,6 +238,18 @@ impl Drop for Groups {
         }
         self.undo();
     }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Has a group of version 2 that stays ask no more about devices what a sandbox had it ask, by the number of that program.
+pub(crate) fn free_devices(path: &Path, program: u32) -> Result<()> {
+    use crate::sys::device::{find, release};
+    let directory = open_directory(path)?;
+    find(directory.as_fd(), program)?.map_or(Ok(()), |program| release(directory.as_fd(), program.as_fd()))
 }
 
 fn is_group(path: &Path) -> bool {

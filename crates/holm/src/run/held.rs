@@ -60,6 +60,11 @@ impl Held {
         self.groups.found()
     }
 
+    /// The programs, by their numbers, that its control groups ask which devices may be used, in version 2.
+    pub fn device_programs(&self) -> impl Iterator<Item = (&Path, u32)> {
+        self.groups.device_programs()
+    }
+
     /// When it ends its control groups are left alone: they are another one's by now.
     pub fn leave_groups(&mut self) {
         std::mem::take(&mut self.groups).keep();
@@ -182,6 +187,15 @@ fn hear_of_start(waiting: &OwnedFd) -> Result<(), NotStarted> {
 /// it has ended. What still runs in it is killed where the kernel can do that at once; else the group stays.
 pub fn remove_group(directory: &Path, version: Version) {
     crate::exec::cgroup::remove(directory, version);
+}
+
+/// Lets a control group of version 2 that stays use devices as before its sandbox, which has ended, by the number of the program
+/// that the sandbox had it ask ([`Held::device_programs`]).
+///
+/// # Errors
+/// The kernel's: there is no such group, or the caller may not (EPERM).
+pub fn free_devices(directory: &Path, program: u32) -> io::Result<()> {
+    Ok(crate::exec::cgroup::free_devices(directory, program)?)
 }
 
 fn socket() -> Result<OwnedFd, Errno> {

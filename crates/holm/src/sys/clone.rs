@@ -56,6 +56,7 @@ impl Drop for Stack {
 }
 
 /// A child that shares the caller's memory.
+#[derive(Debug)]
 pub(crate) struct Cloned {
     /// The child's pid in the caller's pid namespace.
     pub(crate) pid: i32,

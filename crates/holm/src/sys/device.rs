@@ -2,7 +2,7 @@
 
 use super::{check, raw};
 use rustix::io::Result;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// One instruction of the kernel's machine, `struct bpf_insn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ struct Load {
     attached_by: u32,
 }
 
-/// The same for BPF_PROG_ATTACH.
+/// The same for BPF_PROG_ATTACH and BPF_PROG_DETACH.
 #[repr(C)]
 struct Attach {
     target: u32,
@@ -48,34 +48,141 @@ struct Attach {
     flags: u32,
 }
 
-/// Has `group`, a directory of version 2, ask `program` about every use of a device, beside the programs of the groups above. It
-/// needs CAP_SYS_ADMIN, or CAP_BPF with CAP_NET_ADMIN, in the first user namespace.
-pub(crate) fn restrict(group: BorrowedFd<'_>, program: &[Instruction]) -> Result<()> {
-    const CGROUP_DEVICE_PROGRAM: u32 = 15;
-    const CGROUP_DEVICE: u32 = 6;
-    const ALLOW_MULTI: u32 = 1 << 1;
-    let load = Load {
+/// The same for BPF_PROG_QUERY: all of it, since Linux 6.17 writes into the last field whatever length it is told.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    target: u32,
+    attached_by: u32,
+    query: u32,
+    flags: u32,
+    numbers: u64,
+    count: u32,
+    unused: u32,
+    further: [u64; 3],
+    revision: u64,
+}
+
+/// The same for BPF_PROG_GET_FD_BY_ID.
+#[repr(C)]
+struct Number {
+    number: u32,
+    next: u32,
+    flags: u32,
+}
+
+/// The same for BPF_OBJ_GET_INFO_BY_FD.
+#[repr(C)]
+struct Ask {
+    object: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The kernel's `struct bpf_prog_info`, up to the name.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    kind: u32,
+    number: u32,
+    tag: [u8; 8],
+    lengths: [u32; 2],
+    instructions: [u64; 2],
+    loaded: u64,
+    user: u32,
+    maps: u32,
+    map_numbers: u64,
+    name: [u8; 16],
+}
+
+const CGROUP_DEVICE_PROGRAM: u32 = 15;
+const CGROUP_DEVICE: u32 = 6;
+const ALLOW_MULTI: u32 = 1 << 1;
+/// How holm's own are known.
+const NAME: [u8; 16] = *b"holm_devices\0\0\0\0";
+/// So many programs a group can have (the kernel's `BPF_CGROUP_MAX_PROGS`).
+const MOST: usize = 64;
+
+/// Has `group`, a directory of version 2, ask `program` about every use of a device, beside the programs of the groups above and
+/// those that it asks already; all have to allow it. It needs CAP_SYS_ADMIN, or CAP_BPF with CAP_NET_ADMIN, in the first user
+/// namespace. The program that the kernel has made of it is returned.
+pub(crate) fn restrict(group: BorrowedFd<'_>, program: &[Instruction]) -> Result<OwnedFd> {
+    let mut load = Load {
         kind: CGROUP_DEVICE_PROGRAM,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
         licence: c"MIT".as_ptr() as u64,
+        name: NAME,
         attached_by: CGROUP_DEVICE,
         ..Load::default()
     };
-    let arguments = [5, &raw const load as usize, size_of::<Load>(), 0, 0, 0];
-    // SAFETY: BPF_PROG_LOAD with a struct of the length given, which names `count` instructions and a C string, all alive for
-    // the call; the kernel only reads them.
-    let loaded = check(unsafe { raw::syscall(libc::SYS_bpf as usize, arguments) })?;
+    // SAFETY: BPF_PROG_LOAD names `count` instructions and a C string, all alive for the call; the kernel only reads them.
+    let loaded = unsafe { call(5, &mut load) }?;
     // SAFETY: the kernel has just made this descriptor for us, close-on-exec.
     let loaded = unsafe { OwnedFd::from_raw_fd(loaded as i32) };
-    let attach = Attach {
+    let mut attach = Attach { flags: ALLOW_MULTI, ..Attach::of(group, loaded.as_fd()) };
+    // SAFETY: BPF_PROG_ATTACH names two open descriptors.
+    unsafe { call(8, &mut attach) }?;
+    Ok(loaded)
+}
+
+impl Attach {
+    fn of(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Attach {
+        let (target, program) = (group.as_raw_fd() as u32, program.as_raw_fd() as u32);
+        Attach { target, program, attached_by: CGROUP_DEVICE, flags: 0 }
+    }
+}
+
+/// Has `group` ask `program` no more.
+pub(crate) fn release(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: BPF_PROG_DETACH names two open descriptors.
+    unsafe { call(9, &mut Attach::of(group, program)) }.map(drop)
+}
+
+/// The number of a program, which the kernel gives to no other while it counts on.
+pub(crate) fn number(program: BorrowedFd<'_>) -> Result<u32> {
+    Ok(info(program)?.number)
+}
+
+/// The program of this number, if holm has made it and `group` asks it by itself; that needs CAP_SYS_ADMIN in the first user
+/// namespace.
+pub(crate) fn find(group: BorrowedFd<'_>, number: u32) -> Result<Option<OwnedFd>> {
+    let mut numbers = [0u32; MOST];
+    let mut query = Query {
         target: group.as_raw_fd() as u32,
-        program: loaded.as_raw_fd() as u32,
         attached_by: CGROUP_DEVICE,
-        flags: ALLOW_MULTI,
+        numbers: numbers.as_mut_ptr() as u64,
+        count: MOST as u32,
+        ..Query::default()
     };
-    let arguments = [8, &raw const attach as usize, size_of::<Attach>(), 0, 0, 0];
-    // SAFETY: BPF_PROG_ATTACH with a struct of the length given, which names two open descriptors.
-    check(unsafe { raw::syscall(libc::SYS_bpf as usize, arguments) })?;
-    Ok(())
+    // SAFETY: BPF_PROG_QUERY writes at most `count` numbers there, and how many it has into the struct.
+    unsafe { call(16, &mut query) }?;
+    if !numbers.iter().take(query.count as usize).any(|one| *one == number) {
+        return Ok(None);
+    }
+    // SAFETY: BPF_PROG_GET_FD_BY_ID names a number.
+    let program = unsafe { call(13, &mut Number { number, next: 0, flags: 0 }) }?;
+    // SAFETY: the kernel has just made this descriptor for us, close-on-exec.
+    let program = unsafe { OwnedFd::from_raw_fd(program as i32) };
+    Ok((info(program.as_fd())?.name == NAME).then_some(program))
+}
+
+fn info(program: BorrowedFd<'_>) -> Result<Info> {
+    let mut info = Info::default();
+    let mut ask =
+        Ask { object: program.as_raw_fd() as u32, length: size_of::<Info>() as u32, info: (&raw mut info) as u64 };
+    // SAFETY: BPF_OBJ_GET_INFO_BY_FD writes at most `length` bytes to `info`, which is ours alone and made of numbers.
+    unsafe { call(15, &mut ask) }?;
+    Ok(info)
+}
+
+/// bpf(2).
+///
+/// # Safety
+/// `attributes` is the kernel's struct for the command, or as much of it as that command reads and writes, and what it names is
+/// alive.
+unsafe fn call<T>(command: usize, attributes: &mut T) -> Result<usize> {
+    let arguments = [command, (&raw mut *attributes) as usize, size_of::<T>(), 0, 0, 0];
+    // SAFETY: the struct has this length and is ours alone; what it names is the caller's word.
+    check(unsafe { raw::syscall(libc::SYS_bpf as usize, arguments) })
 }

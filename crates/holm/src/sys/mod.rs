@@ -21,6 +21,7 @@ mod raw;
 pub(crate) mod schedule;
 pub mod signal;
 pub(crate) mod socket;
+pub(crate) mod still;
 pub(crate) mod trial;
 
 use rustix::io::{Errno, Result};

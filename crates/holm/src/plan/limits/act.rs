@@ -146,6 +146,9 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
         (Limit::Devices { .. }, Errno::PERM) => {
             "it takes CAP_SYS_ADMIN in the first user namespace, where devices can be made; leave linux.resources.devices out"
         }
+        (Limit::Enter, Errno::ACCESS) => {
+            "a user moves a process only below a group of the user's own that it is in already: systemd-run --user --scope -p Delegate=yes"
+        }
         (Limit::Make { .. }, Errno::AGAIN) => "an outer group's cgroup.max.descendants or cgroup.max.depth is reached",
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
