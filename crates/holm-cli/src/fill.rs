@@ -53,14 +53,7 @@ fn begin(matches: &ArgMatches, help: &'static str) -> (Fill, Option<String>) {
     let given = |name| matches.try_contains_id(name).is_ok_and(|given| given);
     let intent = if given("explain") || given("diagram") { Intent::Explain } else { Intent::Run };
     let mut program = matches.get_many::<OsString>("program").into_iter().flatten().cloned();
-    let mut fill = Fill {
-        spec: Spec::new(program.next().unwrap_or_default()),
-        faults: Vec::new(),
-        root: root::Meant::Host,
-        changes: None,
-        intent,
-        help,
-    };
+    let mut fill = Fill::new(Spec::new(program.next().unwrap_or_default()), intent, help);
     fill.spec.program.arguments = program.collect();
     fill.spec.inherited_only = true;
     let mut tty = None;
@@ -105,6 +98,11 @@ pub(crate) struct Meant {
 }
 
 impl Fill {
+    /// Nothing is typed yet. `help` is the command that lists what may be.
+    fn new(spec: Spec, intent: Intent, help: &'static str) -> Fill {
+        Fill { spec, faults: Vec::new(), root: root::Meant::Host, changes: None, intent, help }
+    }
+
     /// Whatever has an effect comes last: a wrong option must not cost a download.
     fn finish(mut self) -> Result<Meant, Vec<Fault>> {
         if !self.faults.is_empty() {

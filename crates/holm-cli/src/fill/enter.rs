@@ -1,6 +1,6 @@
 //! From options of `holm enter` to a wish: what the place itself says counts less.
 
-use super::{Fill, Intent, Typed, root};
+use super::{Fill, Intent, Typed};
 use crate::policy;
 use crate::report::Fault;
 use clap::ArgMatches;
@@ -11,14 +11,7 @@ use std::ffi::OsString;
 pub(crate) fn wish_to_enter(spec: Spec, matches: &ArgMatches) -> Result<Spec, Vec<Fault>> {
     let one = |name: &str| matches.get_one::<OsString>(name).cloned();
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let mut fill = Fill {
-        spec,
-        faults: Vec::new(),
-        root: root::Meant::Host,
-        changes: None,
-        intent: Intent::Explain,
-        help: "holm enter --help",
-    };
+    let mut fill = Fill::new(spec, Intent::Explain, "holm enter --help");
     fill.take(Typed {
         place: "--".to_owned(),
         user: text("user"),
