@@ -7,7 +7,7 @@ use super::svg::{self, Place, escape};
 const STYLE: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
 /// SHA-256 of the script, in base 64.
-pub(super) const SCRIPT_HASH: &str = "5Cc+omgHEyEtKEhKSYrU/d58iHolDa6ZNmaM19aUsK0=";
+pub(super) const SCRIPT_HASH: &str = "cLh3xR0PB/YI30luHkCJPtQ45ubrmKSFnWBDPSrWIBY=";
 
 /// The page.
 pub(crate) fn write(picture: &Picture) -> String {

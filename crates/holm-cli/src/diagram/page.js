@@ -67,11 +67,10 @@ function widen(area, width) {
 
 // Where an interface is, and the way out of the areas that it is in, as lines.rs has it: the middle of its lower border, or that of
 // the outermost box that is collapsed around it, the one that is shown.
-function end(item) {
+function end(item, box) {
   let one = item;
   for (let closed = item.closest(".closed"); closed; closed = closed.parentElement.closest(".closed")) one = closed;
   const whole = part("areas").getBoundingClientRect();
-  const box = (group) => frame(group).getBoundingClientRect();
   const own = box(one), floors = [];
   const at = [own.left + own.width / 2 - whole.left, own.bottom - whole.top];
   for (let area = one.parentElement.closest(".area"); area; one = area, area = area.parentElement.closest(".area")) {
@@ -115,9 +114,13 @@ function all() {
   width = Math.max(width, notes.getBBox().width) + 2 * MARGIN;
   const height = MARGIN + y - GAP + notes.children.length * 18 + MARGIN;
   for (const [name, value] of [["width", width], ["height", height], ["viewBox", `0 0 ${width} ${height}`]]) svg.setAttribute(name, value);
-  [...part("lines").children].forEach((line, number) => {
-    const [one, other] = line.dataset.ends.split(" ").map((name) => end(svg.querySelector(`[data-end="${name}"]`)));
-    line.lastElementChild.setAttribute("d", "M" + corners(one, other, number).map((point) => point.join(" ")).join("L"));
+  // Each box is measured once, and all before any line is changed: a measure after a change lays the page out anew.
+  const boxes = new Map();
+  const box = (group) => boxes.get(group) ?? boxes.set(group, frame(group).getBoundingClientRect()).get(group);
+  const lines = [...part("lines").children];
+  const ends = lines.map((line) => line.dataset.ends.split(" ").map((name) => end(svg.querySelector(`[data-end="${name}"]`), box)));
+  ends.forEach(([one, other], number) => {
+    lines[number].lastElementChild.setAttribute("d", "M" + corners(one, other, number).map((point) => point.join(" ")).join("L"));
   });
 }
 
