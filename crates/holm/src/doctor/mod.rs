@@ -12,6 +12,7 @@
 //! }
 //! ```
 
+mod aside;
 pub mod facts;
 mod judge;
 mod needs;
@@ -209,13 +210,15 @@ pub fn look(asked: &Asked) -> Facts {
     let mut trials = tries::Trials::new();
     trials.all((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
     // What kills a child that tries it would kill this process: it makes only what is known by now not to.
-    let mut facts = read::facts(std::mem::take(&mut trials.done));
-    let groups = read::groups(facts.caller.privileged);
-    let controllers = sandboxes::controllers(&groups, &facts);
+    let tried = Facts { tries: std::mem::take(&mut trials.done), ..Facts::default() };
+    let limits = sandboxes::limits();
+    let host = read::host(&tried, limits.clone());
+    let mut facts = read::facts(tried, &host);
+    let controllers = sandboxes::controllers(&host, limits);
     for (name, directory) in sandboxes::places(&controllers) {
         trials.group(name, directory);
     }
-    trials.group_file("cgroup.kill", &groups);
+    trials.group_file("cgroup.kill", &host.limits.groups);
     facts.controllers = controllers.into_iter().map(|(controller, _)| controller).collect();
     facts.tries.extend(trials.done);
     if facts.kills_starts().is_empty() {

@@ -67,8 +67,6 @@ pub(super) const CALLS: &[Need] = &[
     call("name_to_handle_at", (2, 6), Use::Instead("namespaces are opened to be told apart")),
     call("listmount", (6, 8), Use::Lost(SEES)),
     call("statmount", (6, 8), Use::Lost(SEES)),
-    call("open_tree_attr", (6, 15), Use::Instead("mount_setattr does the same in two calls")),
-    call("listns", (6, 19), Use::Instead("namespaces are found through /proc")),
 ];
 
 /// Those that holm's own process makes when it looks at processes.
@@ -80,6 +78,5 @@ pub(super) const DENIALS: &str = "process_vm_readv";
 pub(super) const INTERFACES: &[Need] = &[
     call("cgroup.kill", (5, 14), Use::Instead("what is left in a control group ends with its init")),
     call("PIDFD_GET_USER_NAMESPACE", (6, 11), Use::Instead("namespaces are opened through /proc")),
-    call("PIDFD_GET_INFO", (6, 13), Use::Instead("/proc tells as much")),
     call("NS_GET_ID", (6, 18), Use::Instead("inodes tell namespaces apart")),
 ];

@@ -2,30 +2,34 @@
 //! others. What can't be read is a fact, too.
 
 use super::Asked;
-use super::facts::{
-    Caller, Container, Facts, Gauge, Given, Helper, Ids, Layout, Measure, Outcome, Security, Sight, Spot, Try,
-};
-use crate::host::groups::{Groups, may_write};
+use super::aside::{Alone, aside};
+use super::facts::{Caller, Container, Facts, Gauge, Given, Helper, Ids, Layout, Measure, Security, Sight, Spot};
+use crate::host::groups::may_write;
+use crate::host::limits::number;
 use crate::host::ranges::{self, Ranges};
 use crate::host::{self, Host};
 use crate::inspect::live::Live;
 use crate::inspect::machine::{Link, Machine};
 use crate::inspect::maker::{Clues, Tool, maker};
 use crate::model::limit::Resource;
-use crate::model::namespace::Namespace;
+use crate::model::namespace::{FIRST_PID, Namespace};
 use crate::spec::Spec;
+use crate::spec::limits::Limits;
 use rustix::fs::StatVfsMountFlags;
 use rustix::process::Rlimit;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
-/// The facts that are read, beside those that were tried.
-pub(super) fn facts(tries: Vec<(Try, Outcome)>) -> Facts {
-    let tried = Facts { tries, ..Facts::default() };
+/// What is looked at for a plan, read by what plans: that of a sandbox with these limits.
+pub(super) fn host(tried: &Facts, limits: Limits) -> Host {
     let landlock = if tried.kills_for("landlock_create_ruleset") { 0 } else { crate::sys::landlock::version() };
-    // Whatever is looked at for a plan is read by what plans.
-    let host = Host::with_landlock(&Spec::new("true"), landlock);
+    let mut spec = Spec::new("true");
+    spec.limits = limits;
+    Host::with_landlock(&spec, landlock)
+}
+
+/// The facts that are read, beside those that were tried.
+pub(super) fn facts(tried: Facts, host: &Host) -> Facts {
     let name = host.user.as_ref().map(|account| account.name.clone());
     let mounts = text("/proc/self/mountinfo");
     let (sight, machine) = sight(&tried.kills_sight());
@@ -39,9 +43,9 @@ pub(super) fn facts(tries: Vec<(Try, Outcome)>) -> Facts {
     Facts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         container: container(),
-        ids: ids(&host),
+        ids: ids(host),
         gauges: gauges(&caller, machine.as_ref(), &mounts),
-        security: security(&host),
+        security: security(host),
         layout: layout(&mounts),
         sight,
         covered: covered(&mounts),
@@ -51,18 +55,9 @@ pub(super) fn facts(tries: Vec<(Try, Outcome)>) -> Facts {
     }
 }
 
-/// Where control groups can be made.
-pub(super) fn groups(privileged: bool) -> Groups {
-    Groups::probe(privileged)
-}
-
 fn text(path: &str) -> String {
     // Bytes of others, such as paths of mounts, need not be UTF-8.
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-fn number(path: &str) -> Option<u64> {
-    text(path).trim().parse().ok()
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -179,7 +174,7 @@ fn security(host: &Host) -> Security {
         userns_clone: causes.userns_clone,
         apparmor_restrict: causes.apparmor,
         apparmor_profile: Some(confined).filter(|profile| !profile.is_empty() && profile != "unconfined"),
-        selinux_enforcing: number("/sys/fs/selinux/enforce").map(|value| value == 1),
+        selinux_enforcing: number("/sys/fs/selinux/enforce").map(|value: u64| value == 1),
         memfd_noexec: causes.memfd_noexec,
         no_new_privileges: field("NoNewPrivs:") == Some(1),
         filtered: field("Seccomp:") == Some(2),
@@ -228,12 +223,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The places, each asked by a thread: a file system on a network may never answer, and whoever asks it is left behind then.
 pub(super) fn spots(asked: &Asked) -> Vec<Spot> {
     let ask = |(name, path): &(&'static str, PathBuf)| {
-        let (tell, told) = mpsc::channel();
         let (name, place) = (*name, path.clone());
-        let started = std::thread::Builder::new().spawn(move || drop(tell.send(spot(name, &place))));
-        let silent = |_| Spot { name, directory: path.clone(), file_system: "no answer".to_owned(), writable: false };
-        // Where no thread can be made there is none to wait for.
-        started.map_or_else(|_| spot(name, path), |_| told.recv_timeout(PATIENCE).unwrap_or_else(silent))
+        match aside(PATIENCE, move || spot(name, &place)) {
+            Ok(spot) => spot,
+            Err(Alone::Silent) => {
+                Spot { name, directory: path.clone(), file_system: "no answer".to_owned(), writable: false }
+            }
+            Err(Alone::NoThread) => spot(name, path),
+        }
     };
     asked.places.iter().map(ask).collect()
 }
@@ -301,9 +298,7 @@ fn container() -> Option<Container> {
 /// Whether the processes seen here are all of the machine's.
 fn is_first_pid_namespace() -> bool {
     use std::os::unix::fs::MetadataExt;
-    /// Its inode (linux/proc_ns.h, `PROC_PID_INIT_INO`).
-    const FIRST: u64 = 0xEFFF_FFFC;
-    std::fs::metadata("/proc/self/ns/pid").is_ok_and(|found| found.ino() == FIRST)
+    std::fs::metadata("/proc/self/ns/pid").is_ok_and(|found| found.ino() == FIRST_PID)
 }
 
 /// What a control group tells; whatever isn't a container is left out.

@@ -2,11 +2,12 @@
 //! that one that hangs is left to its end with this process.
 
 use super::Asked;
+use super::aside::{Alone, aside};
 use super::facts::{Controller, Facts, Helper, Sandbox, Started, Try};
 use super::needs;
 use crate::error::Error;
 use crate::host::Host;
-use crate::host::groups::{Groups, left_behind, this_process};
+use crate::host::groups::{left_behind, this_process};
 use crate::model::group::Owner;
 use crate::model::limit::{Cpus, Rates};
 use crate::model::namespace::Namespace;
@@ -24,27 +25,30 @@ use crate::spec::policy::{Calls, Denials, Nesting, ProcView, SysView};
 use crate::sys::signal::Blocked;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where the caller's controllers are, by the plan of a sandbox that needs one: each with the group that would be made.
-pub(super) fn controllers(groups: &Groups, facts: &Facts) -> Vec<(Controller, Option<PathBuf>)> {
-    let disk = whole_disk();
+/// A limit for each controller.
+pub(super) fn limits() -> Limits {
+    let io = whole_disk().into_iter().collect();
+    Limits { memory: Some(64 << 20), pids: Some(64), cpus: Some(Cpus(500)), io, ..Limits::default() }
+}
+
+/// Where the caller's controllers are, by the plan of a sandbox that needs one: each with the group that would be made. `host` is
+/// read for `all` of the limits.
+pub(super) fn controllers(host: &Host, all: Limits) -> Vec<(Controller, Option<PathBuf>)> {
     let limits = [
-        ("--memory", "memory", Limits { memory: Some(64 << 20), ..Limits::default() }),
-        ("--pids", "pids", Limits { pids: Some(64), ..Limits::default() }),
-        ("--cpus", "cpu", Limits { cpus: Some(Cpus(500)), ..Limits::default() }),
-        ("--io", "io", Limits { io: disk.iter().cloned().collect(), ..Limits::default() }),
+        ("--memory", "memory", Limits { memory: all.memory, ..Limits::default() }),
+        ("--pids", "pids", Limits { pids: all.pids, ..Limits::default() }),
+        ("--cpus", "cpu", Limits { cpus: all.cpus, ..Limits::default() }),
+        ("--io", "io", Limits { io: all.io, ..Limits::default() }),
     ];
     let look = |(option, name, limits): (&'static str, &'static str, Limits)| {
         let mut spec = Spec::new("true");
         spec.limits = limits;
-        let mut host = Host::with_landlock(&spec, facts.security.landlock);
-        host.limits.groups = groups.clone();
-        match Plan::new(&spec, &host) {
+        match Plan::new(&spec, host) {
             Ok(plan) => (Controller { option, name, refused: None }, made(&plan)),
             Err(refusal) => (Controller { option, name, refused: Some(said(&refusal)) }, None),
         }
@@ -303,13 +307,10 @@ impl Drop for Scratch {
 
 /// Starts one and waits for its end.
 fn attempt(spec: Spec) -> Started {
-    let (tell, told) = mpsc::channel();
-    // Where no thread can be made, no sandbox was tried.
-    let run = move || drop(tell.send(run(&spec)));
-    if std::thread::Builder::new().spawn(run).is_err() {
-        return Started::Untried;
-    }
-    told.recv_timeout(PATIENCE).unwrap_or(Started::Hung)
+    aside(PATIENCE, move || run(&spec)).unwrap_or_else(|alone| match alone {
+        Alone::Silent => Started::Hung,
+        Alone::NoThread => Started::Untried,
+    })
 }
 
 fn run(spec: &Spec) -> Started {

@@ -5,13 +5,13 @@ use super::facts::{Facts, Outcome, Try};
 use super::needs;
 use crate::host::groups::Groups;
 use crate::model::namespace::Namespace;
-use crate::sys::trial::{self, Call, End, Question};
+use crate::sys::trial::{self, Call, End};
 use crate::sys::{clone, namespace};
 use rustix::fs::{CWD, Mode, OFlags, open, openat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use std::ffi::{CStr, CString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ impl Trials {
         }
         self.attempt(Try::Notify, &notify);
         self.attempt(Try::Keyring, &crate::sys::policy::join_session_keyring);
-        for name in ["PIDFD_GET_INFO", "PIDFD_GET_USER_NAMESPACE", "NS_GET_ID"] {
+        for name in ["PIDFD_GET_USER_NAMESPACE", "NS_GET_ID"] {
             self.attempt(Try::Interface(name), &|| interface(name));
         }
         for device in ["/dev/fuse", "/dev/net/tun"] {
@@ -224,15 +224,12 @@ fn notify() -> Result<()> {
 }
 
 fn interface(name: &str) -> Result<()> {
-    let this = || rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
-    match name {
-        "PIDFD_GET_INFO" => trial::ask(&this()?, Question::Process),
-        "PIDFD_GET_USER_NAMESPACE" => trial::ask(&this()?, Question::NamespaceOfProcess),
-        _ => {
-            let own = openat(CWD, c"/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-            trial::ask(&own, Question::NamespaceNumber)
-        }
+    if name == "NS_GET_ID" {
+        let own = openat(CWD, c"/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        return namespace::id(own.as_fd()).map(drop);
     }
+    let this = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())?;
+    namespace::of_process(this.as_fd(), Namespace::User.flag()).map(drop)
 }
 
 fn write(path: &CStr, bytes: &[u8]) -> Result<()> {

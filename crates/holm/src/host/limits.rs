@@ -3,6 +3,7 @@
 
 use super::groups::Groups;
 use crate::model::limit::{CpuList, Resource};
+use crate::model::namespace::FIRST_USER;
 use crate::spec::limits::{Disk, Limits};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -59,7 +60,8 @@ impl LimitFacts {
     }
 }
 
-fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
+/// What a file holds, if it is a number.
+pub(crate) fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
@@ -73,9 +75,7 @@ fn memory(line: &str) -> u64 {
 /// Whether the caller is in the machine's first user namespace, where capabilities count for the machine itself.
 pub fn in_first_user_namespace() -> bool {
     use std::os::unix::fs::MetadataExt;
-    /// The inode of the first user namespace (linux/proc_ns.h, `PROC_USER_INIT_INO`).
-    const FIRST: u64 = 0xEFFF_FFFD;
-    std::fs::metadata("/proc/self/ns/user").is_ok_and(|found| found.ino() == FIRST)
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|found| found.ino() == FIRST_USER)
 }
 
 /// Whether the caller has a capability that counts outside of new user namespaces.

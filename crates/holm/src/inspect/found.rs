@@ -4,8 +4,8 @@
 //! never end, and nothing is held open; else each is, until the end.
 
 use super::descriptors::Told;
-use super::machine::{FIRST_USER, Found, Holder, Link, Machine, Place, Process, Unread};
-use crate::model::namespace::Namespace;
+use super::machine::{Found, Holder, Link, Machine, Place, Process, Unread};
+use crate::model::namespace::{FIRST_PID, FIRST_USER, Namespace};
 use crate::sys::namespace as ask;
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
@@ -222,9 +222,6 @@ impl Finds {
         Machine { namespaces, processes, unread }
     }
 }
-
-/// The first pid namespace's inode on every kernel (proc_ns.h, `PROC_PID_INIT_INO`).
-const FIRST_PID: u64 = 0xefff_fffc;
 
 pub(super) fn ask_kind(file: BorrowedFd<'_>) -> Result<Namespace> {
     let flag = ask::kind(file)?;

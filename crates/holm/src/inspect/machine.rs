@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The user namespace in which the machine started has this inode on every kernel (proc_ns.h, `PROC_USER_INIT_INO`).
-pub(super) const FIRST_USER: u64 = 0xeffffffd;
 /// Inodes from here on are given to namespaces as they are made; below are those with which the machine started.
 const DYNAMIC: u64 = 0xf000_0000;
 /// Below these are no namespaces at all.
@@ -243,6 +241,7 @@ mod tests {
     use super::*;
 
     fn found(kind: Namespace, inode: u64, processes: &[u32]) -> Found {
+    use crate::model::namespace::FIRST_USER;
         let (owner, parent) = (Link::None, Link::None);
         let (id, uid, holders) = (Some(inode % 1000), None, Vec::new());
         Found { kind, inode, id, owner, parent, uid, processes: processes.to_vec(), holders }

@@ -26,6 +26,11 @@ pub enum Namespace {
     Mount,
 }
 
+/// The inode of the user namespace with which the machine started, on every kernel (linux/proc_ns.h, `PROC_USER_INIT_INO`).
+pub(crate) const FIRST_USER: u64 = 0xefff_fffd;
+/// The same of the pid namespace (`PROC_PID_INIT_INO`).
+pub(crate) const FIRST_PID: u64 = 0xefff_fffc;
+
 impl Namespace {
     /// All kinds, in joining order.
     pub const ALL: [Namespace; 8] = [

@@ -86,9 +86,6 @@ pub(crate) struct Call {
 
 const NO_FILE: usize = -1isize as usize;
 const NO_FLAGS: usize = 0x7fff_ffff;
-/// Numbers that libc doesn't have.
-const SYS_OPEN_TREE_ATTR: i64 = 467;
-const SYS_LISTNS: i64 = 470;
 
 /// The calls that can be tried, by name. Descriptors are no descriptors, addresses are null, flags are none that exist.
 const CALLS: &[(&str, Call)] = &[
@@ -117,8 +114,6 @@ const CALLS: &[(&str, Call)] = &[
     ("name_to_handle_at", call(libc::SYS_name_to_handle_at, [NO_FILE, 0, 0, 0, NO_FLAGS, 0])),
     ("statmount", call(457, [0, 0, 0, 0, 0, 0])),
     ("listmount", call(458, [0, 0, 0, 0, 0, 0])),
-    ("open_tree_attr", call(SYS_OPEN_TREE_ATTR, [NO_FILE, 0, NO_FLAGS, 0, 0, 0])),
-    ("listns", call(SYS_LISTNS, [0, 0, 0, NO_FLAGS, 0, 0])),
 ];
 
 const fn call(number: i64, arguments: [usize; 6]) -> Call {
@@ -139,42 +134,6 @@ impl Call {
         // SAFETY: the arguments name no memory and no descriptor (the table above), so nothing is read, written or closed.
         check(unsafe { raw::syscall(self.number as usize, self.arguments) })
     }
-}
-
-/// Asks by a request of ioctl(2) that has a number for its answer, of at most 64 bytes; such requests change nothing.
-pub(crate) fn ask(file: &OwnedFd, request: Question) -> Result<()> {
-    use std::os::fd::AsRawFd;
-    let mut answer = [0u64; 8];
-    answer[0] = match request {
-        // Which parts are asked for: pid and credentials.
-        Question::Process => 0b11,
-        Question::NamespaceNumber | Question::NamespaceOfProcess => 0,
-    };
-    let (number, argument) = match request {
-        Question::Process => (0xc040_ff0b_usize, answer.as_mut_ptr() as usize),
-        Question::NamespaceNumber => (0x8008_b70d, answer.as_mut_ptr() as usize),
-        Question::NamespaceOfProcess => (0xff09, 0),
-    };
-    // SAFETY: a struct of at least the size in the request to write to, alive for the call; the last one takes none.
-    let made = check(unsafe {
-        raw::syscall(libc::SYS_ioctl as usize, [file.as_raw_fd() as usize, number, argument, 0, 0, 0])
-    })?;
-    if request == Question::NamespaceOfProcess {
-        // SAFETY: the kernel has just made this descriptor for us.
-        drop(unsafe { OwnedFd::from_raw_fd(made as i32) });
-    }
-    Ok(())
-}
-
-/// What newer kernels answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// `PIDFD_GET_INFO` of a pidfd (Linux 6.13).
-    Process,
-    /// `PIDFD_GET_USER_NAMESPACE` of a pidfd (Linux 6.11).
-    NamespaceOfProcess,
-    /// `NS_GET_ID` of a namespace (Linux 6.18).
-    NamespaceNumber,
 }
 
 #[cfg(test)]
@@ -205,7 +164,7 @@ mod tests {
     fn calls_with_such_arguments_do_nothing_and_are_known() {
         for (name, call) in CALLS {
             let answer = call.make();
-            let missing = matches!(*name, "open_tree_attr" | "listns" | "statmount" | "listmount");
+            let missing = matches!(*name, "statmount" | "listmount");
             assert!(missing || !matches!(answer, Err(Errno::NOSYS)), "{name}: {answer:?}");
             assert!(
                 answer.is_ok() == matches!(*name, "unshare" | "landlock_create_ruleset") || answer.is_err(),

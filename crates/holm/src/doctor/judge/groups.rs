@@ -25,28 +25,34 @@ pub(super) fn judge(found: &mut Found<'_>) {
     if !usable.is_empty() {
         found.works("control-groups", Area::Groups, format!("control groups: {}", usable.join(", ")), layout);
     }
-    let mut told: Vec<(String, Vec<&Controller>)> = Vec::new();
+    // What has one way out is one finding, with all its causes.
+    let mut told: Vec<(String, Vec<String>, Vec<&Controller>)> = Vec::new();
     for one in &facts.controllers {
-        let Some((_, hint)) = tried(one) else { continue };
-        match told.iter_mut().find(|(other, _)| *other == hint) {
-            Some((_, those)) => those.push(one),
-            None => told.push((hint, vec![one])),
+        let Some((cause, hint)) = tried(one) else { continue };
+        let place = told.iter().position(|(other, ..)| *other == hint).unwrap_or_else(|| {
+            told.push((hint, Vec::new(), Vec::new()));
+            told.len() - 1
+        });
+        let (_, causes, those) = &mut told[place];
+        those.push(one);
+        if !causes.contains(&cause) {
+            causes.push(cause);
         }
     }
-    for (hint, those) in told {
+    for (hint, causes, those) in told {
         let options: Vec<&str> = those.iter().map(|one| one.option).collect();
         let names: Vec<&str> = those.iter().map(|one| one.name).collect();
         let title = format!("the caller can't limit by control groups: {}", names.join(", "));
         let mut fault = finding("controllers", Area::Groups, Status::Lost, title);
         fault.value = format!("control groups: {layout}");
-        fault.cause = those.first().and_then(|one| tried(one)).map(|(message, _)| message).unwrap_or_default();
+        fault.cause = causes.join("; ");
         fault.lost = format!("holm run {}", options.join(", "));
-        fault.remedies = remedies(facts, &names, hint);
+        fault.remedies = remedies(facts, hint);
         found.add(fault);
     }
 }
 
-fn remedies(facts: &Facts, names: &[&str], hint: String) -> Vec<Remedy> {
+fn remedies(facts: &Facts, hint: String) -> Vec<Remedy> {
     let is_root = facts.caller.is_root_of_machine();
     match facts.layout {
         // What is mounted in a container nobody outside need follow.
@@ -66,9 +72,7 @@ fn remedies(facts: &Facts, names: &[&str], hint: String) -> Vec<Remedy> {
         ],
         Layout::Unified if !is_root => {
             let file = "/etc/systemd/system/user@.service.d/delegate.conf".to_owned();
-            let mut wanted: Vec<&str> = vec!["cpu", "io", "memory", "pids"];
-            wanted.extend(names.iter().filter(|name| !["cpu", "io", "memory", "pids"].contains(name)));
-            let text = format!("[Service]\nDelegate={}\n", wanted.join(" "));
+            let text = "[Service]\nDelegate=cpu io memory pids\n".to_owned();
             let scope = Remedy {
                 deeds: vec![Deed::Command(remedy::DELEGATE.to_owned())],
                 by: By::Caller,
