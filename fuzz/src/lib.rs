@@ -25,6 +25,11 @@ pub fn profile(bytes: &[u8]) {
     let _ = parsers::profile(bytes);
 }
 
+/// Files of /proc.
+pub fn proc(bytes: &[u8]) {
+    let _ = holm::inspect::parsers::of_process(bytes) + holm::doctor::parsers::of_machine(bytes);
+}
+
 /// What engines keep about containers.
 pub fn containers(bytes: &[u8]) {
     let _ = parsers::containers(bytes);

@@ -75,6 +75,44 @@ fn files_of_engines_name_containers_or_are_not_believed() {
 }
 
 #[test]
+fn files_of_proc_of_any_bytes_are_read_without_harm() {
+    let seeds: [&[u8]; 8] = [
+        b"42 (a) R 1 (\n) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 12345 0 0\n",
+        b"Name:\tx\nUid:\t1000\t1001\t1000\t1000\nGid:\t5\t6\t5\t5\nNSpid:\t5709\t72\nCapPrm:\t00000000000000c0\nCapEff:\t0000000000000040\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+        b"36 35 98:0 / / rw - ext4 /dev/root rw\n90 36 0:4 net:[4026532000] /run/netns/a\\040b rw shared:2 - nsfs nsfs rw\n91 36 0:5 / /proc/kcore ro - tmpfs tmpfs rw\n",
+        b"38 31 0:37 /a /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n1:name=systemd:/a/b\n0::/user.slice\n",
+        b"3:cpu,cpuacct:/docker/4f5e0c9a7b3d21e8f60a9c4b5d7e8f1023456789abcdef0123456789abcdef01\n0::/kubepods/pod0d5f4a3e-1111-2222-3333-444455556666/x\n",
+        b"         0       1000          1\n         1     100000      65536\n",
+        b"Limit                     Soft Limit           Hard Limit           Units     \nMax cpu time              10                   unlimited            seconds   \n",
+        b"    0:     9 8/8 3/1000000 40/25000000\n 1000:     4 4/4 190/200 40/20000\n",
+    ];
+    let words = [
+        "(",
+        ")",
+        " ",
+        "\n",
+        ":",
+        "/..",
+        "../",
+        "\\040",
+        "\\777",
+        " - ",
+        "nsfs",
+        "cgroup2",
+        "4294967295",
+        "-1",
+        "\0",
+        "net:[18446744073709551615]",
+        "--type=renderer",
+        "pod",
+        ".scope",
+        "libpod-",
+        "\u{e9}",
+    ];
+    feed(&seeds, &words, 2000, entries::proc);
+}
+
+#[test]
 fn recipes_of_any_bytes_are_taken_or_refused() {
     let seed = b"source = \"debian:s\"\nvariant = \"minbase\"\npackages = [\"a=1\"]\nrun = ['''a''']\nuser = \"a:b\"\n[env]\nA = \"b\"\n\
         [[files]]\nat = \"/a\"\nfrom = \"b\"\nmode = \"644\"\n";

@@ -16,6 +16,8 @@ mod aside;
 pub mod facts;
 mod judge;
 mod needs;
+#[doc(hidden)]
+pub mod parsers;
 mod read;
 mod sandboxes;
 mod tries;

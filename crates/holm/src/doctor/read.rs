@@ -148,7 +148,7 @@ fn made_by(machine: &Machine, kind: Namespace, uid: u32) -> u64 {
 
 /// Which limit of keys holds for the caller, and how many count: lines are `UID: USAGE KEYS/INSTANTIATED COUNTED/MOST BYTES/MOST`
 /// (keyrings(7)). Root of a user namespace may be the machine's, which its own line tells by the limit of the machine's root.
-fn keys(text: &str, caller: &Caller, of_root: Option<u64>) -> (Measure, Option<u64>) {
+pub(super) fn keys(text: &str, caller: &Caller, of_root: Option<u64>) -> (Measure, Option<u64>) {
     let uid = caller.uid.to_string();
     let line = text.lines().find(|line| line.trim_start().split(':').next() == Some(&*uid));
     let counted = line.and_then(|line| line.split_whitespace().nth(3)?.split_once('/'));
@@ -184,7 +184,7 @@ fn security(host: &Host) -> Security {
     }
 }
 
-fn layout(mounts: &str) -> Layout {
+pub(super) fn layout(mounts: &str) -> Layout {
     let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
     match (has("cgroup"), has("cgroup2")) {
         (true, true) => Layout::Hybrid,
@@ -195,7 +195,7 @@ fn layout(mounts: &str) -> Layout {
 }
 
 /// The mounts below /proc, where a whole one has but binfmt_misc's, which the kernel puts on an empty directory.
-fn covered(mounts: &str) -> Vec<String> {
+pub(super) fn covered(mounts: &str) -> Vec<String> {
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     let below = points.filter(|point| point.starts_with("/proc/") && *point != "/proc/sys/fs/binfmt_misc");
     below.map(str::to_owned).collect()

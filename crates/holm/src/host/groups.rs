@@ -164,6 +164,13 @@ pub(crate) fn left_behind(directory: &Path) -> Vec<PathBuf> {
     entries.filter(is_left).map(|entry| entry.path()).collect()
 }
 
+/// Each mount in a text of `mountinfo` with each group in a text of `cgroup` that it shows, whether or not there is anything.
+pub(crate) fn located(mountinfo: &str, groups: &str) -> Vec<(PathBuf, PathBuf)> {
+    let (mounts, groups) = (mounts(mountinfo), own(groups));
+    let below = |mount: &Mount, group: &Path| Some((mount.point.clone(), locate(mount, group)?));
+    mounts.iter().flat_map(|mount| groups.iter().filter_map(|(_, group)| below(mount, group))).collect()
+}
+
 struct Mount {
     kind: String,
     root: PathBuf,
@@ -198,10 +205,10 @@ fn own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
 /// Where a group is below a mount; `None` if it is outside of what the mount or the cgroup namespace shows.
 fn locate(mount: &Mount, group: &Path) -> Option<PathBuf> {
     let below = group.strip_prefix(&mount.root).ok()?;
-    let climbs = below.components().any(|part| part == std::path::Component::ParentDir);
+    let leads_out = below.components().any(|part| !matches!(part, std::path::Component::Normal(_)));
     // Joined with nothing, a path would get a slash at its end.
     let here = if below == Path::new("") { mount.point.clone() } else { mount.point.join(below) };
-    (!climbs).then_some(here)
+    (!leads_out).then_some(here)
 }
 
 pub(crate) fn may_write(path: &Path) -> bool {
@@ -255,6 +262,8 @@ mod tests {
         assert_eq!(locate(&mounts[1], Path::new("/a/b")), Some("/sys/fs/cgroup/b".into()));
         assert_eq!(locate(&mounts[1], Path::new("/c")), None);
         assert_eq!(locate(&mounts[0], Path::new("/../c")), None);
+        let rootless = Mount { root: PathBuf::new(), ..self::mounts(text).remove(0) };
+        assert_eq!(locate(&rootless, Path::new("/c")), None);
     }
 
     #[test]

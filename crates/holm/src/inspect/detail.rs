@@ -73,10 +73,7 @@ impl Open {
 
     /// Its pids, from the caller's pid namespace down to its own (proc_pid_status(5), "NSpid").
     pub fn pids(&self) -> Vec<u32> {
-        let text = self.text(c"status").unwrap_or_default();
-        field(&text, "NSpid")
-            .map(|pids| pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
-            .unwrap_or_default()
+        pids(&self.text(c"status").unwrap_or_default())
     }
 
     /// Bytes of memory that are in use (proc_pid_statm(5), "resident"); what it shares counts, too.
@@ -221,7 +218,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    fn parse(status: &str) -> Option<Credentials> {
+    pub(super) fn parse(status: &str) -> Option<Credentials> {
         let bits = |name| u64::from_str_radix(field(status, name)?, 16).ok();
         let id = |name| field(status, name)?.split_whitespace().nth(1)?.parse().ok();
         Some(Credentials {
@@ -239,7 +236,14 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-fn map(line: &str) -> Option<IdMap> {
+/// The pids in the text of a `status`.
+pub(super) fn pids(status: &str) -> Vec<u32> {
+    let all = field(status, "NSpid").unwrap_or_default();
+    all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// A line of a map of ids.
+pub(super) fn map(line: &str) -> Option<IdMap> {
     let numbers: Vec<u32> = line.split_whitespace().map_while(|number| number.parse().ok()).collect();
     let [inside, outside, count] = numbers.try_into().ok()?;
     Some(IdMap { inside, outside, count })

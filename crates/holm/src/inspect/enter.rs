@@ -4,7 +4,7 @@
 //! /proc, and if the process still runs then, that is its directory and stays so: everything else is opened by it. A process
 //! that changed namespaces meanwhile is noticed at the end. What is entered is what was opened here, whatever happens later.
 
-mod about;
+pub(super) mod about;
 mod groups;
 mod order;
 mod wish;

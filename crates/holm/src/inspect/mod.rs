@@ -25,6 +25,8 @@ pub mod machine;
 pub mod maker;
 mod mounts;
 pub mod network;
+#[doc(hidden)]
+pub mod parsers;
 mod process;
 pub mod read;
 pub mod reopen;

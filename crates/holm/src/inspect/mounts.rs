@@ -22,7 +22,7 @@ use std::path::PathBuf;
 const NSFS: u64 = 0x6e73_6673;
 
 /// A bind mount of a namespace: its text, `net:[4026532000]`, and where it is.
-struct Bound {
+pub(super) struct Bound {
     kind: Namespace,
     inode: u64,
     path: PathBuf,
@@ -104,7 +104,7 @@ fn parse(process: BorrowedFd<'_>) -> Result<Vec<Bound>> {
 }
 
 /// The bind mounts of namespaces in the text of a mountinfo (proc_pid_mountinfo(5)).
-fn bound_in(text: &[u8]) -> Vec<Bound> {
+pub(super) fn bound_in(text: &[u8]) -> Vec<Bound> {
     let of_line = |line: &[u8]| {
         let mut fields = line.split(|&byte| byte == b' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);

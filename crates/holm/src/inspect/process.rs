@@ -261,7 +261,7 @@ impl Stat {
         Stat::parse(&text[..length]).ok_or(Errno::INVAL)
     }
 
-    fn parse(text: &[u8]) -> Option<Stat> {
+    pub(super) fn parse(text: &[u8]) -> Option<Stat> {
         /// Set for threads of the kernel (linux/sched.h, `PF_KTHREAD`).
         const KERNEL: u32 = 0x0020_0000;
         // The name may hold anything, parentheses and spaces included; nothing after it does.

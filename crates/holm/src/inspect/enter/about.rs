@@ -40,10 +40,6 @@ impl About {
             User::Callers => [(); 2].map(|()| vec![IdMap { inside: 0, outside: 0, count: u32::MAX }]),
             User::Others => open.maps(),
         };
-        let inside = |maps: &[IdMap], id: u32| {
-            let map = maps.iter().find(|map| id >= map.outside && id - map.outside < map.count)?;
-            Some(map.inside + (id - map.outside))
-        };
         Some(About {
             ids: inside(&maps[0], credentials.uid).zip(inside(&maps[1], credentials.gid)),
             capabilities: credentials.permitted,
@@ -54,9 +50,15 @@ impl About {
     }
 }
 
+/// An id inside of a user namespace, by its id outside.
+pub(in super::super) fn inside(maps: &[IdMap], id: u32) -> Option<u32> {
+    let map = maps.iter().find(|map| id >= map.outside && id - map.outside < map.count)?;
+    map.inside.checked_add(id - map.outside)
+}
+
 /// The limits of a text of `/proc/PID/limits` (proc_pid_limits(5)): a line for each resource, in the kernel's order, with soft
 /// and hard limit behind a name of 26 bytes.
-pub(super) fn limits(text: &str) -> Vec<ResourceLimit> {
+pub(in super::super) fn limits(text: &str) -> Vec<ResourceLimit> {
     let amount = |word: &str| if word == "unlimited" { Some(None) } else { word.parse().ok().map(Some) };
     let line = |(resource, line): (Resource, &str)| {
         let mut words = line.get(26..)?.split_whitespace();
