@@ -8,6 +8,7 @@ mod caps;
 mod compare;
 pub(crate) mod containers;
 pub(crate) mod doctor;
+mod halves;
 mod json;
 mod list;
 pub(crate) mod matrix;

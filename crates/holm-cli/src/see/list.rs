@@ -1,5 +1,6 @@
 //! `holm ls`.
 
+use super::halves::halves;
 use super::json;
 use super::places::summary;
 use super::screen::Screen;
@@ -41,7 +42,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         return json::document(machine, &places, &makers);
     }
     let row = |place: &Place| columns.iter().map(|column| cell(screen, machine, *place, column, &makers)).collect();
-    let rows: Vec<Vec<String>> = places.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = halves(&places, ALONE, |places| places.iter().map(row).collect());
     let heading: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
     let heading: Vec<&str> = heading.iter().map(String::as_str).collect();
     Ok(table(screen, &heading, &rows))
@@ -51,6 +52,9 @@ fn columns(text: Option<&str>) -> values::Parsed<Vec<&'static str>> {
     let Some(text) = text else { return Ok(COLUMNS[..BY_DEFAULT].to_vec()) };
     let find = |name| {
         let known = COLUMNS.iter().copied().find(|column| *column == name);
+/// So many rows one thread makes alone.
+const ALONE: usize = 512;
+
         known.ok_or_else(|| format!("unknown column {name:?}: the columns are {}", COLUMNS.join(", ")))
     };
     text.split(',').map(find).collect()

@@ -10,58 +10,78 @@ const LEAST: usize = 16;
 
 /// A table with a heading above its columns. What a line has no room for goes on in the next, moved to the right.
 pub(crate) fn table(screen: &Screen, heading: &[&str], rows: &[Vec<String>]) -> String {
-    let widest = |column: usize| rows.iter().map(|row| columns(&row[column])).chain([columns(heading[column])]).max();
-    let widths: Vec<usize> = (0..heading.len()).map(|column| widest(column).unwrap_or(0)).collect();
+    let mut widths: Vec<usize> = heading.iter().map(|word| columns(word)).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = columns(cell).max(*width);
+        }
+    }
     let heading: Vec<String> = heading.iter().map(|&word| word.to_owned()).collect();
-    let mut text = String::new();
-    for line in lines(screen, &widths, &heading) {
-        text += &screen.ink(Ink::Bold, &line);
+    let (mut above, mut text) = (String::new(), String::new());
+    write(&mut above, screen, &widths, &heading);
+    for line in above.lines() {
+        text += &screen.ink(Ink::Bold, line);
         text.push('\n');
     }
-    for line in rows.iter().flat_map(|row| lines(screen, &widths, row)) {
-        text += &line;
-        text.push('\n');
+    for row in rows {
+        write(&mut text, screen, &widths, row);
     }
     text
 }
 
-/// The lines of one row.
-fn lines(screen: &Screen, widths: &[usize], row: &[String]) -> Vec<String> {
+/// Writes the lines of one row.
+fn write(text: &mut String, screen: &Screen, widths: &[usize], row: &[String]) {
     let width = screen.width.unwrap_or(usize::MAX).max(LEAST + INDENT);
-    let (mut done, mut line, mut used) = (Vec::new(), String::new(), 0);
+    let (mut start, mut used) = (text.len(), 0);
     for (place, (cell, &room)) in row.iter().zip(widths).enumerate() {
         let last = place + 1 == row.len();
         let gap = if place == 0 { 0 } else { 2 };
-        let wanted = if last { columns(cell).min(LEAST) } else { room };
+        let taken = columns(cell);
+        let wanted = if last { taken.min(LEAST) } else { room };
         // The others stand below each other in each row.
-        if used > 0 && used + gap + wanted > width {
-            done.push(line.trim_end().to_owned());
-            (line, used) = (" ".repeat(INDENT), INDENT);
+        let before = if used > 0 && used + gap + wanted > width {
+            (start, used) = (end(text, start), 0);
+            INDENT
         } else {
-            line += &" ".repeat(gap);
-            used += gap;
-        }
+            gap
+        };
+        spaces(text, before);
+        used += before;
         if !last {
-            line += cell;
-            line += &" ".repeat(room - columns(cell));
+            *text += cell;
+            spaces(text, room - taken);
             used += room;
             continue;
         }
         let mut parts = fold(cell, width.saturating_sub(used)).into_iter();
-        line += &parts.next().unwrap_or_default();
+        *text += &parts.next().unwrap_or_default();
         for part in parts {
-            done.push(line.trim_end().to_owned());
-            line = " ".repeat(used) + &part;
+            start = end(text, start);
+            spaces(text, used);
+            *text += &part;
         }
     }
-    done.push(line.trim_end().to_owned());
-    done
+    end(text, start);
+}
+
+/// Ends the line that begins at `start`; where the next one does.
+fn end(text: &mut String, start: usize) -> usize {
+    text.truncate(start + text[start..].trim_end().len());
+    text.push('\n');
+    text.len()
+}
+
+fn spaces(text: &mut String, count: usize) {
+    text.extend(std::iter::repeat_n(' ', count));
 }
 
 /// `text` in parts of at most `width` columns, at spaces where there are any.
 pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
     // There is room for one letter at least, which may be wide.
     let width = width.max(2);
+    if columns(text) <= width {
+        return vec![text.to_owned()];
+    }
     let (mut parts, mut part) = (Vec::new(), String::new());
     for word in text.split(' ') {
         let used = columns(&part);

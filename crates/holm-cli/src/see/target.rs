@@ -2,6 +2,7 @@
 
 use super::containers::Names;
 use super::fault;
+use super::halves::halves;
 use super::screen::Screen;
 use crate::report::Fault;
 use holm::inspect::detail::Open;
@@ -28,25 +29,14 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
     let leaders: BTreeMap<u32, &Process> = led.iter().map(|(_, leader)| (leader.pid, *leader)).collect();
     let leaders: Vec<&Process> = leaders.into_values().collect();
     let names = Names::default();
-    let ask = |leaders: &[&Process]| -> HashMap<u32, Maker> {
+    let ask = |leaders: &[&Process]| {
         leaders.iter().filter_map(|leader| Some((leader.pid, named(leader, &names)?))).collect()
     };
-    // Two at a time, as they were read.
-    let (first, second) = leaders.split_at(leaders.len() / 2);
-    let makers = if leaders.len() < ALONE {
-        ask(&leaders)
-    } else {
-        std::thread::scope(|scope| {
-            let second = scope.spawn(|| ask(second));
-            let mut makers = ask(first);
-            makers.extend(second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            makers
-        })
-    };
+    let makers: HashMap<u32, Maker> = halves(&leaders, ALONE, ask).into_iter().collect();
     led.into_iter().filter_map(|(place, leader)| Some((place, makers.get(&leader.pid)?.clone()))).collect()
 }
 
-/// So many processes take less time than starting a thread and waiting for it.
+/// So many processes one thread asks alone.
 const ALONE: usize = 16;
 
 /// Who made the namespaces of a process.

@@ -144,30 +144,48 @@ fn unescape(text: &[u8]) -> OsString {
     OsString::from_vec(plain)
 }
 
-/// Finds the mount namespaces in which no process is.
-pub(super) fn without_process(proc: &Proc, finds: &mut Finds) {
-    let own = openat(proc, c"self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let walked = own.and_then(|own| {
-        [Direction::Next, Direction::Previous].into_iter().try_for_each(|direction| walk(own.as_fd(), direction, finds))
+/// The numbers of all mount namespaces but the caller's own.
+pub(super) fn numbers(proc: &Proc) -> Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    walk(proc, &mut |number, _| {
+        numbers.push(number);
+        Ok(())
+    })?;
+    Ok(numbers)
+}
+
+/// Finds the mount namespaces in which no process is: those of `numbers` that aren't known.
+pub(super) fn without_process(proc: &Proc, numbers: Result<Vec<u64>>, finds: &mut Finds) {
+    let walked = numbers.and_then(|numbers| {
+        if numbers.iter().all(|&number| finds.by_id(number).is_some()) {
+            return Ok(());
+        }
+        walk(proc, &mut |number, file| match finds.by_id(number) {
+            Some(_) => Ok(()),
+            None => finds.take(file, Some(Namespace::Mount)).map(drop),
+        })
     });
     finds.machine.unread.without_process = walked.is_err();
     list_new(proc, None, finds);
 }
 
-fn walk(from: BorrowedFd<'_>, direction: Direction, finds: &mut Finds) -> Result<()> {
-    let mut at = from.try_clone_to_owned().map_err(|_| Errno::MFILE)?;
-    loop {
-        match beside(at.as_fd(), direction) {
-            Ok((id, file)) => {
-                if finds.by_id(id).is_none() {
-                    finds.take(file.as_fd(), Some(Namespace::Mount))?;
+/// Shows each mount namespace but the caller's own.
+fn walk(proc: &Proc, see: &mut dyn FnMut(u64, BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+    let own = openat(proc, c"self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    for direction in [Direction::Next, Direction::Previous] {
+        let mut at = own.try_clone().map_err(|_| Errno::MFILE)?;
+        loop {
+            match beside(at.as_fd(), direction) {
+                Ok((number, file)) => {
+                    see(number, file.as_fd())?;
+                    at = file;
                 }
-                at = file;
+                Err(Errno::NOENT) => break,
+                Err(errno) => return Err(errno),
             }
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(errno),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

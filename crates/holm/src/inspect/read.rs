@@ -99,17 +99,19 @@ pub fn read() -> Result<Machine, Error> {
         }
         finds
     };
-    let mut finds = if pids.len() <= PART {
-        work()
+    // The list of mount namespaces is walked by one of the threads while the other begins with processes.
+    let (mut finds, numbers) = if pids.len() <= PART {
+        (work(), mounts::numbers(&proc))
     } else {
         std::thread::scope(|scope| {
             let other = scope.spawn(work);
+            let numbers = mounts::numbers(&proc);
             let mut own = work();
             own.join(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            own
+            (own, numbers)
         })
     };
-    mounts::without_process(&proc, &mut finds);
+    mounts::without_process(&proc, numbers, &mut finds);
     finds.machine.unread.hidden = proc.hides();
     Ok(finds.finish())
 }
