@@ -55,18 +55,15 @@ fn process_or_sandbox(machine: &Machine, process: &Process) -> Result<Opened, Er
 
 fn sandbox(known: &Known<'_>) -> Result<Opened, Error> {
     let opened = Opened::process(known.init.pid, Some(known.init.start))?;
-    let called = known
-        .name
-        .as_ref()
-        .map_or_else(|| format!("the sandbox of {}", known.owner.pid), |name| format!("sandbox {name}"));
+    let called =
+        known.name().map_or_else(|| format!("the sandbox of {}", known.owner.pid), |name| format!("sandbox {name}"));
     Ok(opened.called(called))
 }
 
 /// The sandbox or the container of this name. The caller's own sandboxes hide those of other users.
 fn named(machine: &Machine, target: &OsStr) -> Result<Opened, Vec<Fault>> {
     let text = target.to_string_lossy();
-    let sandboxes: Vec<Known<'_>> =
-        known(machine).into_iter().filter(|known| known.name.as_deref() == Some(&*text)).collect();
+    let sandboxes: Vec<Known<'_>> = known(machine).into_iter().filter(|known| known.is_named(&text)).collect();
     let uid = rustix::process::geteuid().as_raw();
     let own = |known: &&Known<'_>| known.owner.uid == uid;
     let meant: Vec<&Known<'_>> = match sandboxes.iter().any(|known| own(&known)) {

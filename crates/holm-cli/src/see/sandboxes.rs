@@ -14,6 +14,7 @@ use holm::inspect::machine::{Machine, Process};
 use holm::inspect::maker::Tool;
 use holm::model::limit::Bytes;
 use holm::model::namespace::Namespace;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 /// A sandbox.
@@ -39,7 +40,11 @@ pub(crate) struct Asked {
 
 /// The sandboxes, as a table or as JSON.
 pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) -> Done {
-    let sandboxes: Vec<Sandbox<'_>> = inits(machine).map(|init| sandbox(machine, init)).collect();
+    let mut below: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
+    for process in &machine.processes {
+        below.entry(process.parent).or_default().push(process);
+    }
+    let sandboxes: Vec<Sandbox<'_>> = inits(machine).map(|init| sandbox(machine, init, &below)).collect();
     if matches.get_flag("json") {
         return document(&sandboxes);
     }
@@ -74,8 +79,20 @@ pub(crate) struct Known<'a> {
     pub(crate) init: &'a Process,
     /// Who started it.
     pub(crate) owner: &'a Process,
+}
+
+impl Known<'_> {
     /// What `holm run --name` gave it.
-    pub(crate) name: Option<String>,
+    pub(crate) fn name(&self) -> Option<String> {
+        asked(&arguments_of(self.owner)?)?.name
+    }
+
+    /// Whether that is its name. Only a command line in which it stands is taken apart.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let words = arguments_of(self.owner).unwrap_or_default();
+        words.iter().any(|word| word.ends_with(name))
+            && asked(&words).is_some_and(|asked| asked.name.as_deref() == Some(name))
+    }
 }
 
 /// The sandboxes whose owners are where the caller is: in its user, pid and mount namespace. What only looks like an owner, in a
@@ -88,8 +105,7 @@ pub(crate) fn known(machine: &Machine) -> Vec<Known<'_>> {
     let Some(here) = machine.process(std::process::id()).and_then(place) else { return Vec::new() };
     let one = |init| {
         let owner = owner(machine, init).filter(|owner| place(owner) == Some(here))?;
-        let name = asked_of(machine, init).and_then(|asked| asked.name);
-        Some(Known { init, owner, name })
+        Some(Known { init, owner })
     };
     inits(machine).filter_map(one).collect()
 }
@@ -103,19 +119,28 @@ pub(crate) fn is_init(process: &Process) -> bool {
     process.name == "holm-init" && bare_maker_by(process).is_some_and(|maker| maker.tool == Tool::Holm)
 }
 
-/// The sandbox with this pid 1.
-fn sandbox<'a>(machine: &'a Machine, init: &'a Process) -> Sandbox<'a> {
-    let inside = |process: &&Process| descends(machine, process, init.pid);
-    let processes: Vec<&Process> = machine.processes.iter().filter(inside).collect();
-    let memory = processes.iter().filter_map(|process| Open::new(process).ok()?.memory()).sum();
+/// The sandbox with this pid 1, where these are the processes below each other by pid.
+fn sandbox<'a>(machine: &'a Machine, init: &'a Process, below: &BTreeMap<u32, Vec<&'a Process>>) -> Sandbox<'a> {
+    let (mut processes, mut memory, mut found) = (BTreeSet::new(), 0, vec![init]);
+    while let Some(process) = found.pop() {
+        // What was read at different times may be a circle.
+        if processes.insert(process.pid) {
+            memory += Open::new(process).ok().and_then(|open| open.memory()).unwrap_or_default();
+            found.extend(below.get(&process.pid).into_iter().flatten());
+        }
+    }
     let uid = owner(machine, init).unwrap_or(init).uid;
     let asked = asked_of(machine, init);
-    Sandbox { init, uid, processes: processes.iter().map(|process| process.pid).collect(), memory, asked }
+    Sandbox { init, uid, processes: processes.into_iter().collect(), memory, asked }
 }
 
 /// What the owner of the sandbox with this pid 1 asked for.
 pub(crate) fn asked_of(machine: &Machine, init: &Process) -> Option<Asked> {
-    asked(&Open::new(owner(machine, init)?).ok()?.arguments())
+    asked(&arguments_of(owner(machine, init)?)?)
+}
+
+fn arguments_of(process: &Process) -> Option<Vec<String>> {
+    Some(Open::new(process).ok()?.arguments())
 }
 
 /// For how long the sandbox with this pid 1 has run.
@@ -134,20 +159,6 @@ const TICKS: u64 = 100;
 fn uptime() -> u64 {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default()
-}
-
-/// Whether a process is `above` or below it.
-fn descends(machine: &Machine, process: &Process, above: u32) -> bool {
-    let mut at = Some(process);
-    // As many steps as there are processes at most: what was read at different times may be a circle.
-    for _ in 0..machine.processes.len() {
-        match at {
-            Some(process) if process.pid == above => return true,
-            Some(process) => at = machine.process(process.parent),
-            None => return false,
-        }
-    }
-    false
 }
 
 /// What the arguments of `holm run` ask for.

@@ -30,7 +30,7 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
     let leaders: Vec<&Process> = leaders.into_values().collect();
     let names = Names::default();
     let ask = |leaders: &[&Process]| {
-        leaders.iter().filter_map(|leader| Some((leader.pid, named(leader, &names)?))).collect()
+        leaders.iter().filter_map(|leader| Some((leader.pid, maker_by(leader, &names)?))).collect()
     };
     let makers: HashMap<u32, Maker> = halves(&leaders, ALONE, ask).into_iter().collect();
     led.into_iter().filter_map(|(place, leader)| Some((place, makers.get(&leader.pid)?.clone()))).collect()
@@ -40,18 +40,14 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
 const ALONE: usize = 16;
 
 /// Who made the namespaces of a process.
-pub(crate) fn maker_by(leader: &Process) -> Option<Maker> {
-    named(leader, &Names::default())
+pub(crate) fn maker_by(leader: &Process, names: &Names) -> Option<Maker> {
+    let made = bare_maker_by(leader)?;
+    Some(Maker { called: names.of(&made).map(str::to_owned), ..made })
 }
 
 /// The same, without the name that a container has beside its id: no file of an engine is read.
 pub(crate) fn bare_maker_by(leader: &Process) -> Option<Maker> {
     maker(&Open::new(leader).ok()?.clues())
-}
-
-fn named(leader: &Process, names: &Names) -> Option<Maker> {
-    let made = bare_maker_by(leader)?;
-    Some(Maker { called: names.of(&made).map(str::to_owned), ..made })
 }
 
 /// A process as `5709/72 sleep`: its pid as the caller's pid namespace shows it, then as those further down do.

@@ -1,6 +1,7 @@
 //! `holm why`: all that keeps a namespace alive.
 
 use super::Done;
+use super::containers::Names;
 use super::screen::Screen;
 use super::target::{label, maker_by, namespace};
 use clap::ArgMatches;
@@ -23,7 +24,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         Link::Unread => ", whose owner couldn't be asked for\n".to_owned(),
     };
     let leader = machine.leader(place).filter(|_| !machine.hosts().contains(&Some(place)));
-    if let Some(maker) = leader.and_then(maker_by) {
+    if let Some(maker) = leader.and_then(|leader| maker_by(leader, &Names::default())) {
         text += &format!("made by {}\n", screen.text(maker.to_string()));
     }
     text += &match found.processes.len() {

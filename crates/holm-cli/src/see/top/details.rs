@@ -1,6 +1,7 @@
 //! What is told of the chosen row, in lines; more of it is read than of the others.
 
 use super::rows::Of;
+use crate::see::containers::Names;
 use crate::see::matrix::{Sharing, With, leader, letters};
 use crate::see::sandboxes::{age, asked_of, is_init};
 use crate::see::screen::Screen;
@@ -12,19 +13,19 @@ use holm::model::limit::Bytes;
 use holm::model::namespace::Namespace;
 
 /// Lines of any length.
-pub(super) fn lines(screen: &Screen, machine: &Machine, sharing: &Sharing, of: Of) -> Vec<String> {
+pub(super) fn lines(screen: &Screen, machine: &Machine, sharing: &Sharing, names: &Names, of: Of) -> Vec<String> {
     match of {
-        Of::Set(number) => of_set(screen, machine, sharing, number),
+        Of::Set(number) => of_set(screen, machine, sharing, names, number),
         Of::User(place) => of_user(screen, machine, place),
         Of::Process(pid) => machine.process(pid).map(|process| of_process(screen, process)).unwrap_or_default(),
     }
 }
 
-fn of_set(screen: &Screen, machine: &Machine, sharing: &Sharing, number: usize) -> Vec<String> {
+fn of_set(screen: &Screen, machine: &Machine, sharing: &Sharing, names: &Names, number: usize) -> Vec<String> {
     let set = &sharing.sets[number];
     let mut lines = Vec::new();
     let Some(leader) = leader(machine, set) else { return lines };
-    let maker = (set.namespaces != sharing.host).then(|| maker_by(leader)).flatten();
+    let maker = (set.namespaces != sharing.host).then(|| maker_by(leader, names)).flatten();
     let made_by = maker.map(|maker| format!(", made by {}", screen.text(maker.to_string()))).unwrap_or_default();
     let count = match set.processes.len() {
         1 => "1 process".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::details;
 use super::rows::{Key, Of, Row, Sort, Source, View};
+use crate::see::containers::Names;
 use crate::see::matrix::Sharing;
 use crate::see::screen::Screen;
 use crate::see::target::label;
@@ -10,6 +11,7 @@ use holm::inspect::machine::{Machine, Process};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// Whether the view goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,9 @@ pub(super) struct Question {
 /// Longest text that is looked for.
 const LONGEST: usize = 64;
 
+/// For so long the files of engines are believed as they were read.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// Everything that is drawn.
 pub(super) struct State {
     pub(super) screen: Screen,
@@ -55,6 +60,8 @@ pub(super) struct State {
     pub(super) rows: Vec<Row>,
     pub(super) chosen: usize,
     pub(super) details: Vec<String>,
+    /// Names of containers, and since when these are known.
+    names: (Names, Instant),
     pub(super) filter: String,
     pub(super) sort: Sort,
     pub(super) mode: Mode,
@@ -77,6 +84,7 @@ impl State {
             rows: Vec::new(),
             chosen: 0,
             details: Vec::new(),
+            names: (Names::default(), Instant::now()),
             filter: String::new(),
             sort: Sort::Pid,
             mode: Mode::Look,
@@ -90,6 +98,9 @@ impl State {
     /// Shows another reading; the same row stays chosen, if it is still there.
     pub(super) fn take(&mut self, machine: Machine) {
         let key = self.key_of_row();
+        if self.names.1.elapsed() > FRESH {
+            self.names = (Names::default(), Instant::now());
+        }
         self.sharing = Sharing::of(&machine);
         self.machine = machine;
         self.list(key);
@@ -116,7 +127,7 @@ impl State {
 
     fn choose(&mut self, row: usize) {
         self.chosen = row.min(self.rows.len().saturating_sub(1));
-        let lines = |of| details::lines(&self.screen, &self.machine, &self.sharing, of);
+        let lines = |of| details::lines(&self.screen, &self.machine, &self.sharing, &self.names.0, of);
         self.details = self.chosen().map(lines).unwrap_or_default();
     }
 
