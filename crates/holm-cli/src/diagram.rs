@@ -115,7 +115,11 @@ fn wanted<'a>(
     let (mut these, mut any) = (HashSet::new(), false);
     for name in names {
         any = true;
-        let pid = name.to_str().and_then(|name| name.parse().ok()).filter(|&pid| machine.process(pid).is_some());
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        let pid = number.filter(|&number| u64::from(number) <= target::PIDS);
+        if let Some(pid) = pid {
+            target::process(machine, pid)?;
+        }
         let place = if pid.is_none() { Some(target::namespace(machine, name)?) } else { None };
         let has = |set: &Set| match (pid, place) {
             (Some(pid), _) => set.processes.binary_search(&pid).is_ok(),
@@ -123,8 +127,7 @@ fn wanted<'a>(
         };
         let found: Vec<usize> = sets.iter().enumerate().filter(|(_, set)| has(set)).map(|(number, _)| number).collect();
         if found.is_empty() {
-            let cause = if pid.is_some() { "its namespaces are closed to you" } else { "no process is in it" };
-            let message = format!("cannot draw {}: {cause}", holm::model::text::name(name));
+            let message = format!("cannot draw {}: no process is in it", holm::model::text::name(name));
             return Err(vec![fault(message, "holm ls lists namespaces; holm why shows what keeps one alive")]);
         }
         these.extend(found);

@@ -197,8 +197,8 @@ fn what_is_no_place_is_refused_in_words() {
     let (pipe, own) = (pipe.display().to_string(), std::process::id().to_string());
     for (arguments, cause) in [
         (&["no-such-thing", "true"][..], "there is no sandbox or container of this name"),
-        (&["4194304", "true"], "there is no such process or namespace"),
-        (&["net:[1]", "true"], "there is no such process or namespace"),
+        (&["4194304", "true"], "there is no such process"),
+        (&["net:[1]", "true"], "there is no such namespace"),
         (&["/etc/passwd", "true"], "it is no namespace"),
         (&["/no/such/file", "true"], "no such file or directory"),
         (&[&pipe, "true"], "it is no namespace"),
@@ -215,6 +215,18 @@ fn what_is_no_place_is_refused_in_words() {
         let (_, errors, code) = entered(&["1", "true"]);
         assert!(code == Some(125) && errors.contains("permission denied"), "{errors}");
     }
+}
+
+#[test]
+fn the_pid_of_who_is_gone_is_no_number_of_a_namespace() {
+    let done = Command::new(testkit::holm()).args(["ls", "--json"]).output().expect("holm starts");
+    let document: serde_json::Value = serde_json::from_slice(&done.stdout).expect("it is JSON");
+    let numbers = document["namespaces"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_u64());
+    let is_free = |number: &u64| *number <= 1 << 22 && !std::path::Path::new(&format!("/proc/{number}")).exists();
+    // Kernels before Linux 6.18 have no numbers.
+    let Some(number) = numbers.filter(is_free).max() else { return };
+    let (_, errors, code) = entered(&[&number.to_string(), "true"]);
+    assert!(code == Some(125) && errors.contains("there is no such process"), "{errors}");
 }
 
 #[test]

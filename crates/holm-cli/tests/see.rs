@@ -3,7 +3,7 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod patience;
 
-use patience::Running;
+use patience::{Running, within};
 use std::process::Command;
 use testkit::{children_of, holm, is_root};
 
@@ -85,10 +85,51 @@ fn wrong_options_are_refused_with_what_would_do() {
         (&["ls", "--kind", "net,disk"][..], "unknown namespace \"disk\""),
         (&["ls", "--columns", "kind,size"], "unknown column \"size\""),
         (&["ls", "--pid", "0"], "cannot show process 0"),
+        (&["ls", "--made-by", "nobody"], "unknown tool \"nobody\": the tools are holm, "),
         (&["ls", "--pid", "4294967296"], "invalid value"),
     ] {
         let (text, errors, code) = see(arguments);
         assert!(errors.contains(message) && text.is_empty() && code == Some(125), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn who_has_ended_is_in_no_set_and_said_to_have() {
+    let mut child = Command::new("true").spawn().expect("it starts");
+    let pid = child.id().to_string();
+    // In the state of a zombie, which nobody but this process ends (proc_pid_stat(5)).
+    within(20, "it ends", || {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| text.contains(") Z "))
+    });
+    for arguments in [
+        &["ls", "--pid", &pid][..],
+        &["caps", &pid, "/proc/self/ns/net"],
+        &["diff", "1", &pid],
+        &["diff", &pid, "1"],
+        &["diagram", &pid],
+    ] {
+        let (text, errors, code) = see(arguments);
+        let cause = format!("cannot show process {pid}: it has ended and is only waited for");
+        // The other one may be closed.
+        assert!(errors.contains(&cause) || arguments[1] == "1" && errors.contains("closed"), "{arguments:?}: {errors}");
+        assert!(text.is_empty() && code == Some(125), "{arguments:?}: {text}");
+    }
+    let (text, ..) = see(&["matrix"]);
+    assert!(!text.contains(&format!(" {pid} true")), "{text}");
+    let (text, ..) = see(&["why", "/proc/self/ns/user"]);
+    assert!(text.contains(&format!("  {pid} true (ended)\n")), "{text}");
+    child.wait().expect("it is ours");
+}
+
+#[test]
+fn what_is_closed_is_not_taken_for_nothing() {
+    if is_root() {
+        return;
+    }
+    for arguments in [&["ls", "--pid", "1"][..], &["caps", "1", "/proc/self/ns/net"], &["diagram", "1"]] {
+        let (text, errors, code) = see(arguments);
+        assert!(errors.contains("cannot show process 1: its namespaces are closed to you"), "{arguments:?}: {errors}");
+        assert!(text.is_empty() && code == Some(125), "{arguments:?}: {text}");
     }
 }
 

@@ -70,7 +70,16 @@ impl Made {
 
     fn process(&mut self, pid: u32, name: &str, namespaces: [Option<Place>; 8]) {
         let name = OsString::from(name);
-        self.machine.processes.push(Process { pid, parent: 1, name, uid: 0, start: pid.into(), entry: 0, namespaces });
+        self.machine.processes.push(Process {
+            pid,
+            parent: 1,
+            name,
+            uid: 0,
+            start: pid.into(),
+            ended: false,
+            entry: 0,
+            namespaces,
+        });
         for place in namespaces.into_iter().flatten() {
             self.machine.namespaces[place].processes.push(pid);
         }

@@ -5,6 +5,7 @@ use super::refused;
 use crate::report::Fault;
 use crate::see::containers::{Names, is_container};
 use crate::see::sandboxes::{Known, known};
+use crate::see::target::PIDS;
 use crate::see::{self, fault};
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
@@ -16,9 +17,6 @@ use holm::model::namespace::Namespace;
 use holm::model::text::{cause, name};
 use std::ffi::OsStr;
 use std::path::Path;
-
-/// No pid is larger (proc(5), `pid_max`): such a number can only be a namespace's, for which all is read.
-const PIDS: u64 = 1 << 22;
 
 /// Opens what `target` names. Whoever knows when a process started means that one, by its pid, and no sandbox of it.
 pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<Fault>> {
@@ -39,7 +37,10 @@ pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<F
     match text.parse::<u64>() {
         Ok(number) => match u32::try_from(number).ok().and_then(|pid| machine.process(pid)) {
             Some(process) => process_or_sandbox(&machine, process).map_err(|error| vec![refused(target, &error)]),
-            None => namespace(target, None, number),
+            None => {
+                let message = format!("cannot enter {number}: there is no such process, or you may not see it");
+                Err(vec![fault(message, "holm ps lists sandboxes, holm ls namespaces with a process in each")])
+            }
         },
         Err(_) => named(&machine, target),
     }
@@ -168,7 +169,7 @@ fn namespace(target: &OsStr, kind: Option<Namespace>, number: u64) -> Result<Ope
     };
     let of_kind = |place: &Place| kind.is_none_or(|kind| kind == machine.namespaces[*place].kind);
     let Some(place) = machine.find(number).filter(of_kind) else {
-        return Err(none("there is no such process or namespace, or you may not see it"));
+        return Err(none("there is no such namespace, or you may not see it"));
     };
     let opened = reopen(&machine, place).map_err(|_| none("nothing that keeps it alive can be opened"))?;
     let Found { kind, inode, .. } = machine.namespaces[place];

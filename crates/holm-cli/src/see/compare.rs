@@ -42,7 +42,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
                 text += &format!("{}\n", screen.ink(Ink::Own, &parts[0]));
                 parts[1..].iter().for_each(|part| text += &format!("    {part}\n"));
             }
-            _ => text += &format!("{kind} can't be told: it is closed to you\n"),
+            _ => text += &format!("{kind} can't be told\n"),
         }
     }
     let shared = if shared.is_empty() { "none".to_owned() } else { shared.join(", ") };

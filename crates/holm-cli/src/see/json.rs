@@ -77,6 +77,7 @@ fn process(machine: &Machine, process: &Process) -> Value {
         "name": process.name.to_string_lossy(),
         "uid": process.uid,
         "start": process.start,
+        "ended": process.ended,
         "namespaces": namespaces,
     })
 }

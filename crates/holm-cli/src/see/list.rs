@@ -5,12 +5,12 @@ use super::json;
 use super::places::summary;
 use super::screen::Screen;
 use super::table::table;
-use super::target::{makers, process};
+use super::target::{makers, name, process};
 use super::{Done, fault};
 use crate::values;
 use clap::ArgMatches;
 use holm::inspect::machine::{Found, Link, Machine, Place};
-use holm::inspect::maker::Maker;
+use holm::inspect::maker::{Maker, Tool};
 use std::collections::HashMap;
 
 /// The columns in the order in which they are shown, those by default first.
@@ -28,6 +28,10 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     let kinds = text("kind").map(values::namespaces).transpose().map_err(|cause| wrong("--kind", cause))?;
     let of = matches.get_one::<u32>("pid").map(|&pid| process(machine, pid)).transpose()?;
     let made_by = text("made-by");
+    if let Some(unknown) = made_by.filter(|name| Tool::ALL.iter().all(|tool| tool.name() != *name)) {
+        let known = Tool::ALL.map(Tool::name).join(", ");
+        return Err(wrong("--made-by", format!("unknown tool {unknown:?}: the tools are {known}")));
+    }
     let asked = matches.get_flag("json") || made_by.is_some() || columns.contains(&"made-by");
     let makers = if asked { makers(machine) } else { HashMap::new() };
     let wanted = |place: &Place| {
@@ -48,13 +52,13 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
     Ok(table(screen, &heading, &rows))
 }
 
+/// So many rows one thread makes alone.
+const ALONE: usize = 512;
+
 fn columns(text: Option<&str>) -> values::Parsed<Vec<&'static str>> {
     let Some(text) = text else { return Ok(COLUMNS[..BY_DEFAULT].to_vec()) };
     let find = |name| {
         let known = COLUMNS.iter().copied().find(|column| *column == name);
-/// So many rows one thread makes alone.
-const ALONE: usize = 512;
-
         known.ok_or_else(|| format!("unknown column {name:?}: the columns are {}", COLUMNS.join(", ")))
     };
     text.split(',').map(find).collect()
@@ -81,7 +85,7 @@ fn cell(screen: &Screen, machine: &Machine, place: Place, column: &str, makers: 
         "user" => number(user(machine, found).map(|uid| uid.to_string())),
         "procs" => found.processes.len().to_string(),
         "leader" => number(leader().map(|leader| leader.pid.to_string())),
-        "name" => leader().map(|leader| screen.text(&leader.name)).unwrap_or_default(),
+        "name" => leader().map(|leader| name(screen, leader)).unwrap_or_default(),
         "made-by" => makers.get(&place).map(|maker| screen.text(maker.to_string())).unwrap_or_default(),
         "held-by" => summary(screen, machine, place),
         "owner" => link(found.owner),

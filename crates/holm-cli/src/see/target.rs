@@ -14,12 +14,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// The process with this pid.
+/// The process with this pid, if its namespaces are to be seen.
 pub(crate) fn process(machine: &Machine, pid: u32) -> Result<&Process, Vec<Fault>> {
-    machine.process(pid).ok_or_else(|| {
-        vec![fault(format!("cannot show process {pid}: there is none, or you may not see it"), "holm ls lists leaders")]
-    })
+    let (cause, hint) = match machine.process(pid) {
+        None => ("there is none, or you may not see it", "holm ls lists leaders"),
+        Some(process) if process.ended => ("it has ended and is only waited for", "holm ls lists leaders"),
+        Some(process) if process.namespaces == [None; 8] => {
+            ("its namespaces are closed to you", "only its owner and root may look at a process (ptrace(2))")
+        }
+        Some(process) => return Ok(process),
+    };
+    Err(vec![fault(format!("cannot show process {pid}: {cause}"), hint)])
 }
+
+/// No pid is larger (proc(5), `pid_max`): such a number can only be a namespace's. A smaller one is a pid and nothing else, or
+/// that of a process that ended would be the number of some namespace.
+pub(crate) const PIDS: u64 = 1 << 22;
 
 /// Who made each namespace that isn't the host's: who made those of its leader.
 pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
@@ -55,20 +65,26 @@ pub(crate) fn label(screen: &Screen, process: &Process) -> String {
     let pids = Open::new(process).map(|open| open.pids()).unwrap_or_default();
     let pids = if pids.first() == Some(&process.pid) { pids } else { vec![process.pid] };
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
-    format!("{} {}", pids.join("/"), screen.text(&process.name))
+    format!("{} {}", pids.join("/"), name(screen, process))
+}
+
+/// The name of a process, as it can be shown.
+pub(crate) fn name(screen: &Screen, process: &Process) -> String {
+    let ended = if process.ended { " (ended)" } else { "" };
+    screen.text(&process.name) + ended
 }
 
 /// The namespace that is named by its inode or number, by the text of a link (`net:[4026531840]`), or by a path.
-pub(crate) fn namespace(machine: &Machine, name: &OsStr) -> Result<Place, Vec<Fault>> {
-    let text = name.to_string_lossy();
+pub(crate) fn namespace(machine: &Machine, wanted: &OsStr) -> Result<Place, Vec<Fault>> {
+    let text = wanted.to_string_lossy();
     let in_link = Namespace::of_link(text.as_bytes());
     let wrong = |cause: &str| {
-        let message = format!("cannot show namespace {}: {cause}", holm::model::text::name(name));
+        let message = format!("cannot show namespace {}: {cause}", holm::model::text::name(wanted));
         vec![fault(message, "holm ls lists ids; a path such as /proc/PID/ns/net or /run/netns/NAME does, too")]
     };
     let number = match in_link.map(|(_, inode)| inode).or(text.parse().ok()) {
         Some(number) => number,
-        None => inode(Path::new(name))
+        None => inode(Path::new(wanted))
             .map_err(|error| wrong(&holm::model::text::cause(&error)))?
             .ok_or_else(|| wrong("it is no namespace"))?,
     };

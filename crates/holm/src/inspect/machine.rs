@@ -134,6 +134,8 @@ pub struct Process {
     pub uid: u32,
     /// When it started, in clock ticks since the machine did.
     pub start: u64,
+    /// Whether it has ended and is only waited for: of its namespaces it keeps those of users and of pids alive until then.
+    pub ended: bool,
     /// The number of its directory in /proc, for as long as the kernel remembers that: no other process's has it.
     pub entry: u64,
     /// Where it is, by kind, in the order of [`Namespace::ALL`]; `None` where that couldn't be read.
@@ -188,10 +190,10 @@ impl Machine {
         by(&|found| found.inode == number).or_else(|| by(&|found| found.id == Some(number)))
     }
 
-    /// The process that has been in a namespace for longest; one whose pid is 1 there is that.
+    /// The process that has been in a namespace for longest, of those that haven't ended; one whose pid is 1 there is that.
     pub fn leader(&self, place: Place) -> Option<&Process> {
         let processes = self.namespaces[place].processes.iter().filter_map(|pid| self.process(*pid));
-        processes.min_by_key(|process| (process.start, process.pid))
+        processes.min_by_key(|process| (process.ended, process.start, process.pid))
     }
 
     /// The host's namespace of a kind: the one with which the machine started or, where that can't be told by its inode,
@@ -206,11 +208,11 @@ impl Machine {
         Namespace::ALL.map(|kind| self.host(kind))
     }
 
-    /// Isolation sets: all processes, by their eight namespaces; the one of the most processes that are the host's first,
-    /// then by lowest pid.
+    /// Isolation sets: all processes that haven't ended, by their eight namespaces; the one of the most processes that are the
+    /// host's first, then by lowest pid.
     pub fn sets(&self) -> Vec<Set> {
         let mut sets: BTreeMap<[Option<Place>; 8], Vec<u32>> = BTreeMap::new();
-        for process in self.processes.iter().filter(|process| process.namespaces != [None; 8]) {
+        for process in self.processes.iter().filter(|process| !process.ended && process.namespaces != [None; 8]) {
             sets.entry(process.namespaces).or_default().push(process.pid);
         }
         let host = self.hosts();
@@ -239,9 +241,9 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::namespace::FIRST_USER;
 
     fn found(kind: Namespace, inode: u64, processes: &[u32]) -> Found {
-    use crate::model::namespace::FIRST_USER;
         let (owner, parent) = (Link::None, Link::None);
         let (id, uid, holders) = (Some(inode % 1000), None, Vec::new());
         Found { kind, inode, id, owner, parent, uid, processes: processes.to_vec(), holders }
@@ -251,7 +253,7 @@ mod tests {
         let mut namespaces = [None; 8];
         namespaces[position(Namespace::User)] = Some(user);
         namespaces[position(Namespace::Net)] = Some(net);
-        Process { pid, parent: 1, name: "x".into(), uid: 0, start, entry: 0, namespaces }
+        Process { pid, parent: 1, name: "x".into(), uid: 0, start, ended: false, entry: 0, namespaces }
     }
 
     fn machine() -> Machine {
@@ -279,6 +281,17 @@ mod tests {
     fn sets_are_processes_that_share_all_and_the_hosts_is_first() {
         let sets: Vec<Vec<u32>> = machine().sets().into_iter().map(|set| set.processes).collect();
         assert_eq!(sets, [vec![2], vec![5, 9]]);
+    }
+
+    #[test]
+    fn who_has_ended_leads_none_and_is_in_no_set() {
+        let mut machine = machine();
+        machine.processes[2].ended = true;
+        assert_eq!(machine.leader(2).map(|leader| leader.pid), Some(5));
+        let sets: Vec<Vec<u32>> = machine.sets().into_iter().map(|set| set.processes).collect();
+        assert_eq!(sets, [[2], [5]]);
+        machine.processes[1].ended = true;
+        assert_eq!(machine.leader(2).map(|leader| leader.pid), Some(9), "they are all that is left");
     }
 
     #[test]

@@ -35,6 +35,22 @@ pub enum Tool {
 }
 
 impl Tool {
+    /// All of them.
+    pub const ALL: [Tool; 12] = [
+        Tool::Holm,
+        Tool::Kubernetes,
+        Tool::Docker,
+        Tool::Podman,
+        Tool::Containerd,
+        Tool::Lxc,
+        Tool::Nspawn,
+        Tool::Flatpak,
+        Tool::Snap,
+        Tool::Browser,
+        Tool::Bubblewrap,
+        Tool::Systemd,
+    ];
+
     /// Its name, in lower case.
     pub fn name(self) -> &'static str {
         match self {

@@ -29,8 +29,14 @@ const FOR_CHILDREN: [(&CStr, Namespace); 2] =
 /// It ended meanwhile.
 pub(super) fn read(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<()> {
     let Found { directory, stat, process, mut closed } = find(proc, pid, finds)?;
+    if closed {
+        // So are its threads and descriptors.
+        finds.machine.unread.processes += usize::from(!stat.zombie);
+        finds.machine.processes.push(process);
+        return Ok(());
+    }
     let namespaces = process.namespaces;
-    for (link, kind) in FOR_CHILDREN.into_iter().filter(|_| !stat.kernel && !closed) {
+    for (link, kind) in FOR_CHILDREN.into_iter().filter(|_| !stat.kernel) {
         let own = namespaces[position(kind)];
         let place = for_children(Here { directory: directory.as_fd(), pid }, link, kind, own, finds).ok();
         if let Some(place) = place.filter(|_| place != own) {
@@ -89,8 +95,8 @@ fn find(proc: &Proc, pid: u32, finds: &mut Finds) -> Result<Found> {
         finds.kernel.get_or_insert(namespaces);
     }
     let (parent, name, start) = (stat.parent, std::mem::take(&mut stat.name), stat.start);
-    let (uid, entry) = (about.st_uid, about.st_ino);
-    Ok(Found { directory, stat, process: Process { pid, parent, name, uid, start, entry, namespaces }, closed })
+    let (uid, entry, ended) = (about.st_uid, about.st_ino, stat.zombie);
+    Ok(Found { directory, stat, process: Process { pid, parent, name, uid, start, ended, entry, namespaces }, closed })
 }
 
 /// How a namespace is looked up. All ways lead to the same; the one that most likely takes the least time is chosen.

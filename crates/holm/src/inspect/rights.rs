@@ -96,7 +96,8 @@ mod tests {
     fn asked(own: Place, uid: u32, effective: u64, place: Place) -> (Rule, u64) {
         let mut namespaces = [None; 8];
         namespaces[position(Namespace::User)] = Some(own);
-        let process = Process { pid: 1, parent: 0, name: "x".into(), uid, start: 0, entry: 0, namespaces };
+        let process =
+            Process { pid: 1, parent: 0, name: "x".into(), uid, start: 0, ended: false, entry: 0, namespaces };
         let permitted = effective;
         let credentials = Credentials { uid, gid: 0, effective, permitted, no_new_privs: false, filtered: false };
         let rights = rights(&machine(), &process, &credentials, place);

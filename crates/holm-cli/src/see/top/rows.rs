@@ -214,7 +214,7 @@ mod tests {
             let mut namespaces = [None; 8];
             namespaces[position(Namespace::User)] = Some(user);
             namespaces[position(Namespace::Net)] = Some(net);
-            Process { pid, parent: 1, name: name.into(), uid: 0, start: pid.into(), entry: 0, namespaces }
+            Process { pid, parent: 1, name: name.into(), uid: 0, start: pid.into(), ended: false, entry: 0, namespaces }
         };
         let processes = vec![process(1, "init", 0, 2), process(2, "Shell", 0, 2), process(3, "inside", 1, 3)];
         Machine { namespaces, processes, ..Machine::default() }
