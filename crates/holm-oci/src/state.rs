@@ -73,6 +73,8 @@ pub enum Stage {
     Making,
     /// It may be started.
     Waits,
+    /// Hooks are at work before its program is started.
+    Starting,
     /// It was started.
     Started,
 }
@@ -176,7 +178,9 @@ impl Record {
             Some(_) if self.stage == Stage::Making => Status::Creating,
             Some(_) if Freezer::of(&self.groups).is_some_and(|freezer| freezer.is_closed()) => Status::Paused,
             // It may have been started by who died before noting that.
-            Some(name) if self.stage == Stage::Waits && name == "holm-init" => Status::Created,
+            Some(name) if matches!(self.stage, Stage::Waits | Stage::Starting) && name == "holm-init" => {
+                Status::Created
+            }
             Some(_) => Status::Running,
         }
     }

@@ -121,10 +121,10 @@ extern "C" fn main(stack: *const usize) -> ! {
     if task.awaited != 0 {
         wait_for_parent(&task);
     }
-    let signals = children_signals(&task);
     if task.flags & flags::IN_PLACE != 0 {
         wait_to_become(task);
     }
+    let signals = children_signals(&task);
     let program = start(&task);
     send(&task, Record::new(wire::STARTED, 0, 0));
     call(CLOSE_RANGE, [0, task.control - 1, 0, 0, 0, 0]);

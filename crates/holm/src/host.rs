@@ -66,6 +66,8 @@ pub struct Host {
     pub privileged: bool,
     /// The version of Landlock's interface, 0 if there is none (landlock(7)).
     pub landlock: u32,
+    /// The kernel's version, its first two numbers: for what nothing shows but trying.
+    pub kernel: (u32, u32),
     /// Whether those rights hold over the caller's mount namespace: not for a new user namespace alone, as by unshare -U.
     pub owns_mounts: bool,
     /// The current directory.
@@ -111,6 +113,14 @@ pub struct Account {
     pub shell: PathBuf,
 }
 
+/// The first two numbers of the kernel's version (uname(2)).
+fn kernel() -> (u32, u32) {
+    let about = rustix::system::uname();
+    let release = about.release().to_str().unwrap_or("");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 impl Host {
     /// Reads what planning `spec` needs.
     pub fn probe(spec: &Spec) -> Host {
@@ -129,6 +139,7 @@ impl Host {
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
             landlock,
+            kernel: kernel(),
             owns_mounts: owns_mounts(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),

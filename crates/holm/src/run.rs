@@ -5,6 +5,7 @@ mod keeper;
 mod ranges;
 mod usage;
 
+pub use crate::exec::parent::{GivenUp, Visited};
 pub use held::{Door, Held, NotStarted, free_devices, remove_group};
 pub use keeper::Keeper;
 pub use ranges::enter_ranges;
@@ -56,7 +57,7 @@ impl Plan {
             return Err(unfit("cannot own a detached sandbox: it is held, and then let go"));
         }
         let start = Instant::now();
-        let running = parent::spawn(self, None).map_err(|stop| Error::new(self, stop))?;
+        let running = parent::spawn(self, None, &mut |_| Ok(())).map_err(|stop| Error::new(self, stop))?;
         let Running { pidfd, pid, control, terminal, watcher, pipes, groups } = running;
         let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
         let life = Life { start, groups, watcher, program: None, overtime: false, usage: None };

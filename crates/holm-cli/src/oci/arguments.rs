@@ -142,7 +142,7 @@ fn making(name: &'static str, about: &'static str) -> Command {
         .arg(file("pid-file", "FILE", "Write the pid of its first process there"))
         .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
         .arg(preserved())
-        .arg(flag("no-pivot", "Refused"))
+        .arg(flag("no-pivot", "Allows what is not needed: pivot_root(2) is used"))
         .arg(flag("no-new-keyring", "Refused"))
 }
 

@@ -31,10 +31,7 @@ fn make(options: &ArgMatches, root: &Path, id: &str, log: &Log) -> Result<ExitCo
     log.warn(&made.warnings);
     let started = verbs::start(root, id);
     let done = match (&started, front) {
-        (Ok(warnings), Some(front)) => {
-            log.warn(warnings);
-            front.stay(&made.process, made.terminal).map(|exit| ExitCode::from(exit.code()))
-        }
+        (Ok(()), Some(front)) => front.stay(&made.process, made.terminal).map(|exit| ExitCode::from(exit.code())),
         _ => Ok(ExitCode::SUCCESS),
     };
     if started.is_err() || !detach && !options.get_flag("keep") {

@@ -61,7 +61,7 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
     let done = match verb {
         "create" => create(options, root, Console::Nobody).map(|made| made.warnings),
-        "start" => verbs::start(&root, &id()),
+        "start" => verbs::start(&root, &id()).map(|()| Vec::new()),
         "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
         "kill" => {
             let signal = options.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);
@@ -117,10 +117,9 @@ fn group_maker(options: &ArgMatches) -> GroupMaker {
 
 /// Makes a container; `console` gets its terminal where no socket is named.
 fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
-    for (name, wished) in [("no-pivot", "without pivot_root"), ("no-new-keyring", "with the caller's keyring")] {
-        if options.get_flag(name) {
-            return Err(failed(&format!("cannot make a container {wished} (--{name}): it would be less isolated")));
-        }
+    if options.get_flag("no-new-keyring") {
+        let message = "cannot make a container with the caller's keyring (--no-new-keyring): it would be less isolated";
+        return Err(failed(message));
     }
     verbs::create(&Create {
         root,

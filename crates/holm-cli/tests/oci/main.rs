@@ -3,8 +3,10 @@
 mod container;
 mod crowd;
 mod exec;
+mod fields;
 mod flaws;
 mod home;
+mod hooks;
 mod limits;
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

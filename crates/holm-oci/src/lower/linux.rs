@@ -4,9 +4,10 @@ use super::{Lowering, origin};
 use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
 use holm::spec::identity::Maps;
-use holm::spec::namespaces::{Choice, Target};
+use holm::spec::namespaces::{Choice, Device, Target, TimeOffsets};
+use holm::spec::origins::Wish;
 use holm::spec::policy::{Calls, Nesting, ProcView};
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxNetDevice};
 use std::path::PathBuf;
 
 impl Lowering<'_> {
@@ -17,6 +18,8 @@ impl Lowering<'_> {
         self.namespaces(linux);
         self.maps(linux);
         self.settings(linux);
+        self.clocks(linux);
+        self.network_devices(linux);
         self.machine(linux);
         self.policy();
     }
@@ -79,6 +82,47 @@ impl Lowering<'_> {
             (false, false) => self.refuse("linux.uidMappings", "cannot map ids: the user namespace is not a new one"),
             (false, true) => self.spec.identity.maps = Maps::Single,
         }
+    }
+
+    fn clocks(&mut self, linux: &Linux) {
+        let mut offsets = TimeOffsets::default();
+        let mut all: Vec<_> = linux.time_offsets().iter().flatten().collect();
+        all.sort_by_key(|(clock, _)| *clock);
+        for (clock, offset) in &all {
+            let nanoseconds = offset.secs().unwrap_or(0).checked_mul(1_000_000_000);
+            let nanoseconds = nanoseconds.and_then(|whole| whole.checked_add(offset.nanosecs().unwrap_or(0).into()));
+            let place = match clock.as_str() {
+                "monotonic" => Some(&mut offsets.monotonic),
+                "boottime" => Some(&mut offsets.boot),
+                _ => None,
+            };
+            match (place, nanoseconds) {
+                (Some(place), Some(nanoseconds)) => *place = nanoseconds,
+                (None, _) => {
+                    let message = format!("cannot shift clock {clock:?}: only monotonic and boottime can be");
+                    self.refuse("linux.timeOffsets", message);
+                }
+                (_, None) => {
+                    self.refuse("linux.timeOffsets", format!("cannot shift clock {clock:?}: it is too much"));
+                }
+            }
+        }
+        let new = *self.spec.namespaces.choice(Namespace::Time) == Choice::New;
+        self.spec.namespaces.time = (new || !all.is_empty()).then_some(offsets);
+        let field = if all.is_empty() { "linux.namespaces" } else { "linux.timeOffsets" };
+        self.spec.origins.set(Wish::Time, origin(field));
+    }
+
+    fn network_devices(&mut self, linux: &Linux) {
+        let mut all: Vec<_> = linux.net_devices().iter().flatten().collect();
+        all.sort_by_key(|(name, _)| *name);
+        let inside = |name: &String, wished: &LinuxNetDevice| {
+            wished.name().as_ref().filter(|wished| !wished.is_empty()).unwrap_or(name).into()
+        };
+        let device =
+            |(name, wished): (&String, &LinuxNetDevice)| Device { name: name.into(), inside: inside(name, wished) };
+        self.spec.namespaces.devices = all.into_iter().map(device).collect();
+        self.spec.origins.set(Wish::Devices, origin("linux.netDevices"));
     }
 
     /// A setting must be one of a namespace that isn't the caller's; of one that is joined that is seen once it is open.

@@ -3,6 +3,7 @@
 
 mod devices;
 mod groups;
+mod hooks;
 mod linux;
 mod mounts;
 mod process;
@@ -84,6 +85,7 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     lowering.linux();
     lowering.process();
     bundle.config.process().iter().for_each(|process| drop(lowering.final_cpus(process)));
+    lowering.hooks();
     lowering.control_groups();
     lowering.mounts();
     lowering.done()

@@ -30,10 +30,20 @@ struct Options {
     bind: Option<Reach>,
     first: Attributes,
     below: Attributes,
-    propagation: Propagation,
+    propagation: Option<Propagation>,
     copies_up: bool,
+    remount: bool,
     maps: Option<Reach>,
     rest: Vec<(OsString, Option<OsString>)>,
+}
+
+impl Options {
+    /// Attributes of a mount that has none below it: both kinds hold for it, and what is said of it alone counts more.
+    fn of_one(&self) -> Attributes {
+        let Options { first, below, .. } = self;
+        let set = below.set & !first.clear | first.set;
+        Attributes { set, clear: below.clear & !first.set | first.clear }
+    }
 }
 
 /// What a word says about propagation. For what is mounted below it holds with `r` before it or without.
@@ -102,11 +112,15 @@ impl Lowering<'_> {
         let at = Path::new("/").join(mount.destination());
         let Some(mut options) = self.options(&field, mount) else { return };
         let kind = mount.typ().as_deref().unwrap_or("");
+        if options.remount {
+            return self.remount(&field, mount, at, options);
+        }
         let bind = options.bind.or((kind == "bind").then_some(Reach::One));
         if let Some(reach) = bind {
             for (name, _) in &options.rest {
-                let message = format!("cannot bind with option {}: it is of no bind mount", name.display());
-                self.refuse(&field, message);
+                // As mount(2) has it.
+                let warning = format!("{field}: option {} means nothing for a bind mount", name.display());
+                self.warnings.push(warning);
             }
             let Some(source) = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty()) else {
                 return self
@@ -114,7 +128,8 @@ impl Lowering<'_> {
             };
             let source = self.bundle.path(source);
             let owners = owners(mount, options.maps);
-            let Options { first: attributes, below, propagation, .. } = options;
+            let Options { first: attributes, below, .. } = options;
+            let propagation = options.propagation.unwrap_or_default();
             return self.add(&field, Operation::Attach { source, at, reach, attributes, below, propagation, owners });
         }
         if owners(mount, options.maps) != Owners::Outside {
@@ -127,9 +142,10 @@ impl Lowering<'_> {
         if kind.is_empty() {
             return self.refuse(&field, format!("cannot mount on {}: there is no type", crate::shown(&at)));
         }
-        if kind == "tmpfs" && options.first.read_only() {
+        if kind == "tmpfs" && options.of_one().read_only() {
             // What is mounted below it later needs something to stand on.
             options.first.set &= !Attributes::READ_ONLY.set;
+            options.below.set &= !Attributes::READ_ONLY.set;
             sealed.push(at.clone());
         }
         let source = mount.source().clone().map_or_else(|| kind.into(), PathBuf::into_os_string);
@@ -138,8 +154,21 @@ impl Lowering<'_> {
             "tmpfs" if !options.rest.iter().any(|(key, _)| key == "mode") => Beneath::Mode,
             _ => Beneath::Hidden,
         };
-        let Options { first: attributes, propagation, rest: options, .. } = options;
+        let attributes = options.of_one();
+        let propagation = options.propagation.unwrap_or_default();
+        let options = options.rest;
         self.add(&field, Operation::Mount { kind: kind.into(), source, at, options, attributes, propagation, beneath });
+    }
+
+    /// Changes what is mounted there: with `bind` the mount alone, else its file system, too.
+    fn remount(&mut self, field: &str, mount: &Mount, at: PathBuf, options: Options) {
+        if owners(mount, options.maps) != Owners::Outside || options.copies_up || options.propagation.is_some() {
+            let message = format!("cannot change the mount {} so: attributes and options can be", crate::shown(&at));
+            return self.refuse(field, message);
+        }
+        let attributes = options.of_one();
+        let options = if options.bind.is_some() { Vec::new() } else { options.rest };
+        self.add(field, Operation::Remount { at, attributes, options });
     }
 
     fn options(&mut self, field: &str, mount: &Mount) -> Option<Options> {
@@ -156,12 +185,11 @@ impl Lowering<'_> {
                 "tmpcopyup" if mount.typ().as_deref() == Some("tmpfs") => options.copies_up = true,
                 "idmap" => options.maps = options.maps.or(Some(Reach::One)),
                 "ridmap" => options.maps = Some(Reach::Tree),
-                "tmpcopyup" | "remount" => {
-                    self.refuse(field, format!("cannot mount with option {option}: holm does not know how yet"));
+                "tmpcopyup" => {
+                    self.refuse(field, "cannot mount with option tmpcopyup: it is of tmpfs alone");
                 }
-                word if propagation(word).is_some() => {
-                    options.propagation = propagation(word).unwrap_or_default();
-                }
+                "remount" => options.remount = true,
+                word if propagation(word).is_some() => options.propagation = propagation(word),
                 other => {
                     let (key, value) = match other.split_once('=') {
                         Some((key, value)) => (key, Some(value.into())),
@@ -181,10 +209,7 @@ impl Lowering<'_> {
             let message = format!("cannot mount control groups with option {}: it is of none", name.display());
             self.refuse(field, message);
         }
-        let Options { first, below, propagation, .. } = options;
-        // Both hold for the mount itself, and what is said of it alone counts more.
-        let set = below.set & !first.clear | first.set;
-        let attributes = Attributes { set, clear: below.clear & !first.set | first.clear };
+        let (attributes, propagation) = (options.of_one(), options.propagation.unwrap_or_default());
         let groups: Vec<(PathBuf, Version, PathBuf)> = self
             .around
             .hierarchies

@@ -17,16 +17,9 @@ impl Lowering<'_> {
             look(says(process.apparmor_profile()), "process.apparmorProfile");
             look(says(process.selinux_label()), "process.selinuxLabel");
         }
-        if let Some(hooks) = config.hooks() {
-            let some = |hooks: &Option<Vec<_>>| hooks.as_ref().is_some_and(|hooks| !hooks.is_empty());
-            look(some(hooks.create_container()), "hooks.createContainer");
-            look(some(hooks.start_container()), "hooks.startContainer");
-        }
         if let Some(linux) = config.linux() {
-            look(linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()), "linux.netDevices");
             look(linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()), "linux.mountLabel");
             look(linux.intel_rdt().is_some(), "linux.intelRdt");
-            look(linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty()), "linux.timeOffsets");
         }
         for field in found {
             self.refuse(field, format!("cannot do {field}: holm does not know how yet"));

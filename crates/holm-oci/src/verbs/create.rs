@@ -10,7 +10,7 @@ use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
 use holm::host::limits::in_first_user_namespace;
 use holm::plan::Plan;
-use holm::run::Door;
+use holm::run::{Door, GivenUp, Visited};
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -77,25 +77,23 @@ pub fn create(wish: &Create) -> Result<Created> {
         let scope = scope.map(systemd::Wish::start).transpose()?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
-        let mut held = plan.hold(Some(door)).map_err(|error| unstarted(error, record.program()))?;
+        let mut stopped = None;
+        let held = plan.hold_visited(Some(door), |visited| {
+            visit(&place, &mut record, visited).map_err(|(error, given_up)| {
+                stopped = Some(error);
+                given_up
+            })
+        });
+        let mut held = match stopped {
+            Some(error) => return Err(error),
+            None => held.map_err(|error| unstarted(error, record.program()))?,
+        };
         if scope.is_none() {
             alone(&record, held.groups_found())?;
         }
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
         let terminal = taker.take(&mut held, record.own.console_size())?;
-        place.write(&record)?;
-        if let Some(listed) = bundle.config.hooks() {
-            place.give_up()?;
-            let mut done = [listed.prestart(), listed.create_runtime()].into_iter().flatten();
-            let done = done.try_for_each(|hooks| hooks::run(hooks, &record));
-            if place.take_back().is_err() {
-                held.leave_groups();
-                let cause = "it was removed meanwhile";
-                return Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)));
-            }
-            done?;
-        }
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
@@ -106,11 +104,41 @@ pub fn create(wish: &Create) -> Result<Created> {
         plan.give_descriptors_away();
         Ok(Created { process, terminal, warnings })
     })();
-    if made.is_err() && place.take_back().is_ok() {
+    let Err(error) = made else { return made };
+    if place.take_back().is_ok() {
         // What is wrong is told already.
         let _ = place.remove();
     }
-    made
+    // Once hooks were run the container's end is told, too (runtime.md, "Lifecycle").
+    let warnings = match &record.hooks {
+        Some(hooks) if record.process.is_some() => hooks::run_all(hooks.poststop(), &record),
+        _ => Vec::new(),
+    };
+    match warnings.is_empty() {
+        true => Err(error),
+        false => Err(Error::Failed(format!("{error}; and then: {}", warnings.join("; ")))),
+    }
+}
+
+/// Runs the hooks whose time has come before the container's root is taken, without its lock.
+fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::result::Result<(), (Error, GivenUp)> {
+    let whole = |error| (error, GivenUp::Whole);
+    // A scope's are there before, and its own.
+    if record.unit.is_none() {
+        alone(record, visited.groups_found()).map_err(whole)?;
+    }
+    record.process = Process::of(visited.pid);
+    place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
+    let hooks = record.hooks.clone().unwrap_or_default();
+    let done = hooks::run(hooks.prestart(), record)
+        .and_then(|()| hooks::run(hooks.create_runtime(), record))
+        .and_then(|()| hooks::run_inside(hooks.create_container(), record, hooks::As::Maker));
+    if place.take_back().is_err() {
+        let cause = "it was removed meanwhile";
+        let error = Error::Failed(format!("cannot make container {}: {cause}", record.id));
+        return Err((error, GivenUp::WithoutGroups));
+    }
+    done.map_err(whole)
 }
 
 /// Whoever is in a container's groups, or in groups below, is paused, limited and killed with it.

@@ -76,11 +76,15 @@ pub fn kill(root: &Path, id: &str, number: i32, whom: Whom) -> Result<()> {
 
 /// Whether a process isn't the first of its pid namespace: its end is then nobody else's.
 fn is_beside(process: Process) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
-    process.open().is_some() && number_inside(&text).is_some_and(|number| number != 1)
+    process.open().is_some() && pid_inside(process.pid).is_some_and(|number| number != 1)
 }
 
-/// A process's pid in its own pid namespace, of a text of proc(5), `status`.
+/// The pid of a process in its own pid namespace.
+pub(super) fn pid_inside(pid: i32) -> Option<i32> {
+    number_inside(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+/// The same, of a text of proc(5), `status`.
 fn number_inside(status: &str) -> Option<i32> {
     status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
 }
@@ -142,12 +146,11 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         (Status::Stopped, _) => {}
         _ => end(id, record.process, &record.groups)?,
     }
-    let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
     group::clear(id, &record.groups)?;
     let mut warnings = stop(record.unit.as_deref());
     place.remove()?;
     // The specification has their failures logged, and the container gone.
-    warnings.extend(hooks::run(listed.unwrap_or_default(), &record).err().map(|error| error.to_string()));
+    warnings.extend(record.hooks.iter().flat_map(|hooks| hooks::run_all(hooks.poststop(), &record)));
     Ok(warnings)
 }
 
@@ -157,7 +160,7 @@ fn stop(unit: Option<&str>) -> Vec<String> {
 }
 
 /// Kills a container's first process and waits until it has ended.
-fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Result<()> {
+pub(super) fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Result<()> {
     let Some(opened) = process.and_then(Process::open) else { return Ok(()) };
     send(id, process, groups, Signal::KILL.as_raw())?;
     match ends_within(&opened, Some(PATIENCE)) {

@@ -117,7 +117,7 @@ fn running(wish: &Exec) -> Result<Record> {
 }
 
 /// The lists of processes of the groups that the process is put into, open to be written, and where they are.
-fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
+pub(super) fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
     let wrong =
         |one: &String, cause: &str| Error::Failed(format!("cannot use control group {one:?} (--cgroup): {cause}"));
     let hierarchies = if wished.is_empty() { Vec::new() } else { holm::host::groups::hierarchies() };

@@ -22,17 +22,17 @@ pub fn features() -> Value {
     let own = words
         .iter()
         .flat_map(|word| [(*word).to_owned(), format!("r{word}")])
-        .chain(["tmpcopyup", "idmap", "ridmap"].map(str::to_owned));
+        .chain(["tmpcopyup", "remount", "idmap", "ridmap"].map(str::to_owned));
     let mut options: Vec<String> = Attributes::names().map(str::to_owned).chain(below).chain(own).collect();
     options.sort();
     let capabilities: Vec<String> = Capability::all().map(|one| one.to_string()).collect();
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": "1.3.0",
-        "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
+        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
         "mountOptions": options,
         "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
+            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": capabilities,
             "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": {
@@ -48,7 +48,7 @@ pub fn features() -> Value {
             "intelRdt": { "enabled": false },
             "memoryPolicy": { "modes": MEMORY_MODES, "flags": MEMORY_FLAGS },
             "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": { "enabled": false },
+            "netDevices": { "enabled": true },
         },
         "annotations": {},
     })

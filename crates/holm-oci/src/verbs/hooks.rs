@@ -1,32 +1,68 @@
-//! Hooks: programs of the host that are told of a container by its state on their standard input.
+//! Hooks: programs of the configuration, told of the container by its state on their standard input (config.md, "POSIX-platform
+//! Hooks"). What they are was looked at when the container was made (`lower::hooks`).
+//!
+//! Those that are run in the container enter it as `exec` does: what of holm's is in there with them is a sealed file.
 
+use super::end::pid_inside;
 use super::ends_within;
+use super::exec::groups;
 use super::look::Shown;
+use crate::lower::{Lowered, Surroundings, further};
 use crate::state::Record;
 use crate::{Error, Result, shown};
-use oci_spec::runtime::Hook;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use holm::inspect::enter::{Opened, Part, Wish};
+use holm::model::capability::Capability;
+use holm::spec::life::Stdio as Given;
+use oci_spec::runtime::{Hook, Process};
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use std::io::{Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Runs hooks in their order; the first that fails ends it.
-pub(super) fn run(hooks: &[Hook], record: &Record) -> Result<()> {
-    if hooks.is_empty() {
-        return Ok(());
-    }
-    let state = serde_json::to_vec(&Shown::of(record))
-        .map_err(|error| Error::io("tell a hook", std::io::Error::from(error)))?;
-    hooks.iter().try_for_each(|hook| one(hook, &state))
+/// Runs hooks outside, in their order; the first that fails ends it.
+pub(super) fn run(hooks: &Option<Vec<Hook>>, record: &Record) -> Result<()> {
+    let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
+    let state = told(&Shown::of(record))?;
+    hooks.iter().try_for_each(|hook| outside(hook, &state))
 }
 
-fn one(hook: &Hook, state: &[u8]) -> Result<()> {
-    let path = shown(hook.path());
-    let failed = |error: std::io::Error| Error::io(format!("run hook {path}"), error);
-    if !hook.path().is_absolute() {
-        return Err(Error::Failed(format!("cannot run hook {path}: it is not an absolute path")));
-    }
+/// Runs all of them, whatever becomes of each; what went wrong.
+pub(super) fn run_all(hooks: &Option<Vec<Hook>>, record: &Record) -> Vec<String> {
+    let state = match told(&Shown::of(record)) {
+        Ok(state) => state,
+        Err(error) => return vec![error.to_string()],
+    };
+    let done = hooks.iter().flatten().map(|hook| outside(hook, &state));
+    done.filter_map(|done| done.err()).map(|error| error.to_string()).collect()
+}
+
+/// Whom a hook inside is run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// User 0 of the container, with every capability: it is still being made.
+    Maker,
+    /// Whom its process is run as, with the same limits and filter.
+    Process,
+}
+
+/// Runs hooks in the container, in their order; the first that fails ends it.
+pub(super) fn run_inside(hooks: &Option<Vec<Hook>>, record: &Record, whom: As) -> Result<()> {
+    let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
+    let mut shown = Shown::of(record);
+    shown.pid = pid_inside(shown.pid).unwrap_or(shown.pid);
+    let state = told(&shown)?;
+    hooks.iter().try_for_each(|hook| inside(hook, &state, record, whom))
+}
+
+fn told(state: &Shown) -> Result<Vec<u8>> {
+    serde_json::to_vec(state).map_err(|error| Error::io("tell a hook", std::io::Error::from(error)))
+}
+
+fn outside(hook: &Hook, state: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(format!("run hook {}", shown(hook.path())), error);
     let arguments = hook.args().clone().unwrap_or_default();
     let mut command = Command::new(hook.path());
     command.args(arguments.iter().skip(1)).env_clear().stdin(Stdio::piped()).stdout(Stdio::null());
@@ -39,25 +75,95 @@ fn one(hook: &Hook, state: &[u8]) -> Result<()> {
         // A hook need not read it.
         let _ = input.write_all(state);
     }
-    let status = match await_end(&child, hook.timeout()) {
-        Ok(true) => child.wait().map_err(failed)?,
-        over => {
-            let _ = child.kill();
-            let _ = child.wait();
-            let seconds = hook.timeout().unwrap_or_default();
-            over.map_err(|errno| failed(errno.into()))?;
-            return Err(Error::Failed(format!("cannot run hook {path}: it takes longer than {seconds} s")));
+    let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH);
+    let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(|errno| failed(errno.into()))?;
+    await_end(hook, &process)
+}
+
+fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
+    let path = shown(hook.path());
+    let failed = |cause: &dyn std::fmt::Display| Error::Failed(format!("cannot run hook {path}: {cause}"));
+    let init = record.process.ok_or_else(|| failed(&"the container has no process"))?;
+    let opened = Opened::process(init.pid.unsigned_abs(), Some(init.start)).map_err(|error| failed(&error))?;
+    let opened = opened.called(format!("container {}", record.id));
+    let parts = Wish { kinds: None, parts: vec![Part::Root] };
+    let entered = opened.spec("", &parts, &format!("hook {path}")).map_err(|error| failed(&error))?;
+    let around = Surroundings::here();
+    let process = process(hook, record, whom, &around).map_err(|error| failed(&error))?;
+    let filter = record.seccomp.as_ref().filter(|_| whom == As::Process);
+    let Lowered { mut spec, .. } = further(&process, filter, entered, &around)?;
+    if let Some(zeroth) = hook.args().iter().flatten().next() {
+        spec.program.zeroth = Some(zeroth.into());
+    }
+    let groups = groups(&record.groups, &[], init.pid)?;
+    if let Some(entry) = &mut spec.entry {
+        entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
+    }
+    let input = input(state).map_err(|error| failed(&error))?;
+    // There is none but this one, which was opened here.
+    spec.inherited_only = false;
+    spec.stdio = [Given::Descriptor(input.as_raw_fd()), Given::Null, Given::Inherit];
+    let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
+    let held = plan.hold(None).map_err(|error| failed(&error))?;
+    await_end(hook, &held.start().map_err(|error| failed(&error))?)
+}
+
+/// What a hook is as a process of the container.
+fn process(
+    hook: &Hook,
+    record: &Record,
+    whom: As,
+    around: &Surroundings,
+) -> std::result::Result<Process, serde_json::Error> {
+    let mut process = match whom {
+        As::Process => record.own.clone(),
+        As::Maker => {
+            let all: Vec<String> =
+                Capability::all().filter(|one| around.grantable & one.bit() != 0).map(|one| one.to_string()).collect();
+            let sets = serde_json::json!({ "bounding": all, "permitted": all, "effective": all });
+            let user = serde_json::json!({ "uid": 0, "gid": 0 });
+            serde_json::from_value(serde_json::json!({ "user": user, "cwd": "/", "capabilities": sets }))?
         }
     };
+    let rest = hook.args().iter().flatten().skip(1).cloned();
+    process.set_args(Some(std::iter::once(hook.path().display().to_string()).chain(rest).collect()));
+    process.set_terminal(Some(false));
+    // One that says nothing of its environment has that of whoever runs it.
+    if hook.env().is_some() || whom == As::Maker {
+        process.set_env(hook.env().clone());
+    }
+    Ok(process)
+}
+
+/// The state to be read, as a file without a name.
+fn input(state: &[u8]) -> std::io::Result<OwnedFd> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create(c"state", MemfdFlags::CLOEXEC)?);
+    file.write_all(state)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// Waits for a hook's end; one that takes longer than its time is killed.
+fn await_end(hook: &Hook, process: &OwnedFd) -> Result<()> {
+    let path = shown(hook.path());
+    let time = hook.timeout().map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
+    let over = ends_within(process, time);
+    if over != Ok(true) {
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+    let ended = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED));
+    let failed = |errno: rustix::io::Errno| Error::io(format!("run hook {path}"), errno);
+    if !over.map_err(failed)? {
+        let seconds = hook.timeout().unwrap_or_default();
+        return Err(Error::Failed(format!("cannot run hook {path}: it takes longer than {seconds} s")));
+    }
+    let status = ended.map_err(failed)?.map_or(0, |status| match status.exit_status() {
+        Some(code) => code << 8,
+        None => status.terminating_signal().unwrap_or(0),
+    });
+    let status = ExitStatus::from_raw(status);
     match status.success() {
         true => Ok(()),
         false => Err(Error::Failed(format!("cannot run hook {path}: {status}"))),
     }
-}
-
-/// Whether it ends within its time, in seconds; `None` is for ever.
-fn await_end(child: &Child, time: Option<i64>) -> rustix::io::Result<bool> {
-    let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH)?;
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    ends_within(&process, time.map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs())))
 }

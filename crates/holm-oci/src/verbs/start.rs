@@ -1,7 +1,8 @@
 //! `start`: the program of a container that waits.
 
+use super::end::end;
 use super::{found, hooks};
-use crate::state::{DOOR, Stage, Status};
+use crate::state::{DOOR, Record, Stage, Status};
 use crate::{Error, Result};
 use holm::run::{Door, NotStarted};
 use std::path::Path;
@@ -9,19 +10,29 @@ use std::path::Path;
 /// Starts a container's program; returns once it runs.
 ///
 /// # Errors
-/// There is no such container, it doesn't wait, or its program can't be executed.
-pub fn start(root: &Path, id: &str) -> Result<Vec<String>> {
+/// There is no such container, it doesn't wait, or its program can't be executed. A hook has failed: then it was ended.
+pub fn start(root: &Path, id: &str) -> Result<()> {
     let (place, record) = found(root, id)?;
     let Some(mut record) = record.filter(|record| record.process.is_some()) else {
         return Err(Error::Failed(format!("cannot start container {id}: it was never made whole")));
     };
     let refused = |cause: &str| Error::Failed(format!("cannot start container {id}: {cause}"));
     match record.status() {
+        Status::Created if record.stage == Stage::Starting => return Err(refused("it is being started")),
         Status::Created => {}
         Status::Paused => return Err(refused("it is paused; resume lets it go on")),
         Status::Stopped => return Err(refused("cannot start a container that has stopped")),
         Status::Creating => return Err(refused("it is still being made")),
         Status::Running => return Err(refused("cannot start an already running container")),
+    }
+    let hooks = record.hooks.clone().unwrap_or_default();
+    if hooks.start_container().iter().flatten().next().is_some() {
+        record.stage = Stage::Starting;
+        place.write(&record)?;
+        place.give_up()?;
+        let done = hooks::run_inside(hooks.start_container(), &record, hooks::As::Process);
+        place.take_back()?;
+        done.or_else(|error| stop(&record, error))?;
     }
     match Door::knock(place.directory(), DOOR) {
         Ok(()) => {}
@@ -32,11 +43,11 @@ pub fn start(root: &Path, id: &str) -> Result<Vec<String>> {
     place.write(&record)?;
     // A hook may want to do something with the container, even remove it.
     drop(place);
-    // The specification has their failures logged, and the container go on.
-    let mut warnings = Vec::new();
-    let listed = record.hooks.as_ref().and_then(|hooks| hooks.poststart().as_deref());
-    if let Err(error) = hooks::run(listed.unwrap_or_default(), &record) {
-        warnings.push(error.to_string());
-    }
-    Ok(warnings)
+    hooks::run(hooks.poststart(), &record).or_else(|error| stop(&record, error))
+}
+
+/// Ends a container one of whose hooks has failed: what is left is its `delete`.
+fn stop(record: &Record, error: Error) -> Result<()> {
+    end(&record.id, record.process, &record.groups)?;
+    Err(error)
 }

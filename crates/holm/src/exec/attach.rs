@@ -12,10 +12,10 @@ use crate::sys::mount::{change_attributes, propagate, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, move_mount, open_tree,
 };
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Clones what is mounted at a path of the caller's, as it is wished.
@@ -54,12 +54,7 @@ fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
     if !wished.source.is_empty() {
         fsconfig_set_string(context.as_fd(), c"source", wished.source.as_c_str())?;
     }
-    for (key, value) in &wished.options {
-        match value {
-            Some(value) => fsconfig_set_string(context.as_fd(), key.as_c_str(), value.as_c_str())?,
-            None => fsconfig_set_flag(context.as_fd(), key.as_c_str())?,
-        }
-    }
+    set_options(context.as_fd(), &wished.options)?;
     fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::from_bits_retain(wished.attributes as u32);
     let made = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
@@ -67,6 +62,31 @@ fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
         propagate(made.as_fd(), Reach::One, propagation)?;
     }
     Ok(made)
+}
+
+/// Changes the mount at `place`, which must be one.
+pub(crate) fn remount(
+    inside: Inside<'_>,
+    place: &Place,
+    by: Attributes,
+    options: &[(CString, Option<CString>)],
+) -> Result<()> {
+    let at = inside.open(place, Make::Nothing)?;
+    change(at.as_fd(), Reach::One, by)?;
+    if options.is_empty() {
+        return Ok(());
+    }
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = fspick(at.as_fd(), c"", flags)?;
+    set_options(context.as_fd(), options)?;
+    fsconfig_reconfigure(context.as_fd())
+}
+
+fn set_options(context: BorrowedFd<'_>, options: &[(CString, Option<CString>)]) -> Result<()> {
+    options.iter().try_for_each(|(key, value)| match value {
+        Some(value) => fsconfig_set_string(context, key.as_c_str(), value.as_c_str()),
+        None => fsconfig_set_flag(context, key.as_c_str()),
+    })
 }
 
 /// Puts a new file system at `place`, with what it takes over from the directory there.

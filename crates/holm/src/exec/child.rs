@@ -200,10 +200,14 @@ impl<'a> State<'a> {
                 rustix::process::setrlimit(Resource::Core, none)
             }
             Op::SetCapabilities { sets, new } => privileges::set(sets, *new),
+            Op::GiveUpAdministration(sets) => privileges::leave(sets),
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::AdmitQueues => self.writable(mounts::plain(c"mqueue", None, MountAttrFlags::empty())?.as_fd()),
             Op::Confine => self.confine(),
-            Op::FilterCalls { filter, watched: false } => crate::sys::policy::filter(filter),
+            Op::FilterCalls { filter, watched: false } => {
+                privileges::raise_administration()?;
+                crate::sys::policy::filter(filter)
+            }
             Op::FilterCalls { filter, watched: true } => {
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
@@ -277,12 +281,16 @@ impl<'a> State<'a> {
                 };
                 self.put_root(tree, false)
             }
-            Op::RootAsIs(attached) => {
+            Op::RootAsIs { attached, place } => {
                 let tree = match attach::prepare(attached)? {
                     mounts::Prepared::Cloned(tree) => tree,
                     mounts::Prepared::Opened(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
                 };
-                self.put_root(tree, true)
+                match place {
+                    Some(place) => mounts::attach_in_place(tree.as_fd(), place)?,
+                    None => mounts::attach_on_top(tree.as_fd())?,
+                }
+                self.take_root(tree, true)
             }
             Op::Mount { at, file_system } => {
                 let made = attach::mount(file_system, self.inside()?, at)?;
@@ -339,6 +347,7 @@ impl<'a> State<'a> {
                 let at = self.inside()?.open(at, Make::Nothing)?;
                 set_attributes(at.as_fd(), Reach::One, READ_ONLY)
             }
+            Op::Remount { at, attributes, options } => attach::remount(self.inside()?, at, *attributes, options),
             Op::Mask { at } => mounts::mask(self.inside()?, at),
             Op::Seal => set_attributes(self.inside()?.root, Reach::One, READ_ONLY),
             Op::Pivot => self.pivot(),
@@ -358,6 +367,10 @@ impl<'a> State<'a> {
 
     fn put_root(&mut self, tree: OwnedFd, own: bool) -> Result<()> {
         mounts::attach_on_top(tree.as_fd())?;
+        self.take_root(tree, own)
+    }
+
+    fn take_root(&mut self, tree: OwnedFd, own: bool) -> Result<()> {
         if own {
             self.context.program.own.add(tree.as_fd())?;
         }

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener, Whose};
 use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
-use crate::spec::life::Lifetime;
+use crate::spec::life::{Lifetime, Visit};
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
@@ -232,11 +232,13 @@ impl<'a> Compiler<'a> {
                 tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
                 attributes: self.attributes(*access),
             },
-            Act::RootAsIs { source, opener, propagation } => {
+            Act::RootAsIs { source, opener, propagation, visit } => {
                 self.own += 1;
                 let attributes = [Attributes::default(); 2];
                 let propagation = self.propagation(*propagation);
-                Op::RootAsIs(attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?)
+                let place = (*visit == Visit::BeforePivot).then(|| text(source.as_os_str()));
+                let attached = attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?;
+                Op::RootAsIs { attached, place }
             }
             Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
@@ -269,6 +271,7 @@ impl<'a> Compiler<'a> {
                 Op::DropPrivileges { kept: kept.iter().map(|one| one.bit()).fold(0, std::ops::BitOr::bitor), new: *new }
             }
             Act::SetCapabilities { sets, new } => Op::SetCapabilities { sets: *sets, new: *new },
+            Act::GiveUpAdministration(sets) => Op::GiveUpAdministration(*sets),
             Act::AdmitQueues => Op::AdmitQueues,
             Act::Confine(rules) => {
                 self.wall = Some(Wall::new(*rules)?);
@@ -292,6 +295,8 @@ impl<'a> Compiler<'a> {
             | Act::MakeDirectory(_)
             | Act::Clone(_)
             | Act::Keep { .. }
+            | Act::Visit
+            | Act::MoveDevice(_)
             | Act::MapOwners { .. }
             | Act::EnterGroup { .. }
             | Act::Limit(_)
@@ -331,9 +336,11 @@ impl<'a> Compiler<'a> {
             Operation::Mqueue { .. } => Op::Mqueue { at },
             Operation::RemountReadOnly { .. } => Op::RemountReadOnly { at },
             Operation::Mask { at } => Op::Mask { at: self.mounted.place(at) },
+            Operation::Remount { attributes, options, .. } => {
+                Op::Remount { at, attributes: *attributes, options: options.iter().map(option).collect() }
+            }
             Operation::Mount { kind, source, options, attributes, propagation, beneath, .. } => {
                 self.own += 1;
-                let option = |(key, value): &(OsString, Option<OsString>)| (text(key), value.as_deref().map(text));
                 let file_system = FileSystem {
                     kind: text(kind),
                     source: text(source),
@@ -484,6 +491,10 @@ fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {
         k: i.value,
     };
     Op::FilterCalls { filter: words.map(word).collect(), watched }
+}
+
+fn option((key, value): &(OsString, Option<OsString>)) -> (CString, Option<CString>) {
+    (text(key), value.as_deref().map(text))
 }
 
 fn limit_namespaces(file: &'static CStr) -> Result<Op> {

@@ -3,7 +3,7 @@
 //! `compile` turns a plan into a `program` of C strings and descriptors before the clone, with what `outside` opens; `child`
 //! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, does
 //! its own steps meanwhile and reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
-//! the parent sets on the child.
+//! the parent sets on the child, and `device` what it gives to it.
 
 mod arguments;
 mod attach;
@@ -11,6 +11,7 @@ mod beneath;
 pub(crate) mod cgroup;
 mod child;
 mod compile;
+mod device;
 mod guard;
 mod home;
 mod keep;

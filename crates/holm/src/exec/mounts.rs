@@ -102,6 +102,16 @@ pub(crate) fn attach_on_top(tree: BorrowedFd<'_>) -> Result<()> {
     move_mount(tree, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
+/// Puts a detached tree where the directory is that it is of: nowhere else (ESTALE).
+pub(crate) fn attach_in_place(tree: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let at = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let (wanted, found) = (fstat(tree)?, fstat(&at)?);
+    match (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino) {
+        true => attach(tree, at.as_fd()),
+        false => Err(Errno::STALE),
+    }
+}
+
 /// Puts a detached tree on an open place.
 fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;

@@ -43,8 +43,39 @@ pub(crate) struct Running {
     pub(crate) groups: Groups,
 }
 
+/// A sandbox in the making, whose process inside waits.
+#[derive(Debug)]
+pub struct Visited<'a> {
+    /// The pid of the process inside, which will be the first one, in the caller's pid namespace.
+    pub pid: i32,
+    groups: &'a Groups,
+}
+
+impl Visited<'_> {
+    /// Its control groups that were there before ([`NamedGroup`](crate::spec::limits::NamedGroup)).
+    pub fn groups_found(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.groups.found()
+    }
+}
+
+/// What becomes of a sandbox that its maker gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// All is undone.
+    Whole,
+    /// The same, but its control groups are left alone: they are another one's by now.
+    WithoutGroups,
+}
+
+/// What the maker does in a sandbox.
+pub(crate) type Visitor<'a> = &'a mut dyn FnMut(&Visited<'_>) -> std::result::Result<(), GivenUp>;
+
 /// Carries out `plan` until its program runs, or waits at `door`.
-pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::Result<Running, Stop> {
+pub(crate) fn spawn(
+    plan: &Plan,
+    door: Option<BorrowedFd<'_>>,
+    visitor: Visitor<'_>,
+) -> std::result::Result<Running, Stop> {
     let clone_step = plan.clone_step();
     let failed = |errno| Stop::Failed(Failed { step: clone_step, errno });
     let kind = SocketType::SEQPACKET;
@@ -86,6 +117,9 @@ pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::R
         user: None,
         kept: Vec::new(),
         groups: &groups,
+        visitor,
+        dumpable,
+        given_up: GivenUp::Whole,
     };
     let begun = if forks { Ok(()) } else { nursery.begin(&context) };
     // Open in this process it would hide that the children have closed their own.
@@ -96,7 +130,12 @@ pub(crate) fn spawn(plan: &Plan, door: Option<BorrowedFd<'_>>) -> std::result::R
     }
     // Changing ids in shared memory makes this process undumpable, too (prctl(2), PR_SET_DUMPABLE).
     crate::sys::process::set_dumpable(dumpable);
-    raised?;
+    if let Err(stop) = raised {
+        if nursery.given_up == GivenUp::WithoutGroups {
+            groups.keep();
+        }
+        return Err(stop);
+    }
     nursery.kept.drain(..).for_each(Kept::commit);
     let (terminal, watcher) = (nursery.terminal.take(), nursery.watcher.take());
     let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
@@ -122,6 +161,10 @@ struct Nursery<'a> {
     user: Option<OwnedFd>,
     kept: Vec<Kept>,
     groups: &'a Groups,
+    visitor: Visitor<'a>,
+    /// Whether processes of the caller's own user may look at this one (prctl(2), `PR_SET_DUMPABLE`).
+    dumpable: usize,
+    given_up: GivenUp,
 }
 
 impl Nursery<'_> {
@@ -240,6 +283,8 @@ impl Nursery<'_> {
                 Act::Keep { namespace, path } => {
                     self.kept.push(Kept::new(pid, namespace_file(*namespace), path).map_err(failed)?);
                 }
+                Act::MoveDevice(device) => super::device::give(device, pid).map_err(failed)?,
+                Act::Visit => self.visit(pid).map_err(failed)?,
                 Act::EnterGroup { descriptor, .. } => super::cgroup::enter(*descriptor, pid).map_err(failed)?,
                 Act::Limit(Limit::Enter) => self.groups.take_in(pid).map_err(failed)?,
                 Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
@@ -253,6 +298,21 @@ impl Nursery<'_> {
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
             Err(errno) => Err(Failed { step: place + 1, errno }),
         }
+    }
+
+    /// Has the maker do what it wishes. The process inside may have changed its ids by now, which hides what shares memory with
+    /// it from processes of its own user; it waits, so the change back concerns nobody.
+    fn visit(&mut self, pid: i32) -> Result<()> {
+        let hidden = crate::sys::process::dumpable();
+        if !self.plan.steps.iter().any(|step| step.act == Act::HideMemory) {
+            crate::sys::process::set_dumpable(self.dumpable);
+        }
+        let done = (self.visitor)(&Visited { pid, groups: self.groups });
+        crate::sys::process::set_dumpable(hidden);
+        done.map_err(|given_up| {
+            self.given_up = given_up;
+            Errno::CANCELED
+        })
     }
 
     /// The next record; `None` at the end.

@@ -67,14 +67,29 @@ pub(crate) fn reduce(kept: u64, new: NewPrivileges) -> Result<()> {
 pub(crate) fn set(sets: &CapabilitySets, new: NewPrivileges) -> Result<()> {
     bound(sets.bounding)?;
     rustix::thread::clear_ambient_capability_set()?;
-    let [effective, permitted, inheritable] =
-        [sets.effective, sets.permitted, sets.inheritable].map(CapabilitySet::from_bits_retain);
-    rustix::thread::set_capabilities(None, rustix::thread::CapabilitySets { effective, permitted, inheritable })?;
+    leave(sets)?;
     raise(sets.ambient)?;
     match new {
         NewPrivileges::Refused => rustix::thread::set_no_new_privs(true),
         NewPrivileges::Allowed => Ok(()),
     }
+}
+
+/// Makes CAP_SYS_ADMIN effective where it was kept for the filter.
+pub(crate) fn raise_administration() -> Result<()> {
+    let mut held = rustix::thread::capabilities(None)?;
+    if held.effective.contains(CapabilitySet::SYS_ADMIN) || !held.permitted.contains(CapabilitySet::SYS_ADMIN) {
+        return Ok(());
+    }
+    held.effective |= CapabilitySet::SYS_ADMIN;
+    rustix::thread::set_capabilities(None, held)
+}
+
+/// Leaves these capabilities, in one call; those in the bounding and ambient sets are right by now.
+pub(crate) fn leave(sets: &CapabilitySets) -> Result<()> {
+    let [effective, permitted, inheritable] =
+        [sets.effective, sets.permitted, sets.inheritable].map(CapabilitySet::from_bits_retain);
+    rustix::thread::set_capabilities(None, rustix::thread::CapabilitySets { effective, permitted, inheritable })
 }
 
 fn raise(ambient: u64) -> Result<()> {

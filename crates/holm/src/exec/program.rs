@@ -36,7 +36,7 @@ impl Op {
     fn trees(&self) -> impl Iterator<Item = &Tree> {
         let (one, layers) = match self {
             Op::RootBind { tree, .. } | Op::Bind { tree, .. } => (Some(tree), None),
-            Op::RootAsIs(attached) | Op::Attach { attached, .. } => (Some(&attached.tree), None),
+            Op::RootAsIs { attached, .. } | Op::Attach { attached, .. } => (Some(&attached.tree), None),
             Op::RootOverlay(layers) | Op::Overlay { layers, .. } => (None, Some(layers)),
             _ => (None, None),
         };
@@ -140,7 +140,7 @@ pub(crate) enum Op {
     Private,
     RootTmpfs,
     RootBind { tree: Tree, attributes: u64 },
-    RootAsIs(Attached),
+    RootAsIs { attached: Attached, place: Option<CString> },
     RootOverlay(Layers),
     Bind { tree: Tree, at: Place, attributes: u64 },
     Tmpfs { at: Place, options: TmpfsOptions },
@@ -155,6 +155,7 @@ pub(crate) enum Op {
     Dev { at: Place },
     Mqueue { at: Place },
     RemountReadOnly { at: Place },
+    Remount { at: Place, attributes: Attributes, options: Vec<(CString, Option<CString>)> },
     Mask { at: Within },
     Mount { at: Place, file_system: FileSystem },
     Attach { attached: Attached, at: Place },
@@ -171,6 +172,7 @@ pub(crate) enum Op {
     JoinKeyring,
     RefuseCores,
     SetCapabilities { sets: CapabilitySets, new: NewPrivileges },
+    GiveUpAdministration(CapabilitySets),
     DropPrivileges { kept: u64, new: NewPrivileges },
     AdmitQueues,
     Confine,

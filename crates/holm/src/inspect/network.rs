@@ -8,9 +8,8 @@ use super::machine::{Machine, Place};
 use super::read::Proc;
 use super::reopen::reopen_by;
 use crate::model::namespace::Namespace;
+use crate::sys::netlink::{Answer, LINK, RTM_GETLINK, RTM_NEWLINK, add_attribute, ask, attributes, route_socket};
 use rustix::io::{Errno, Result};
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -70,8 +69,7 @@ fn walk(machine: &Machine, places: &[Place]) -> Network {
             if Some(place) != own {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
             }
-            // Protocol 0 is NETLINK_ROUTE.
-            let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+            let socket = route_socket()?;
             Ok((list(&socket, place)?, Known { namespace, socket }))
         });
         let Ok((found, one)) = listed else {
@@ -111,17 +109,9 @@ fn pairs(interfaces: &[Seen], number: impl Fn(Place, Place) -> Option<i32>) -> V
     found
 }
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_DUMP: u16 = 0x300;
-const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
 const RTM_NEWNSID: u16 = 88;
 const RTM_GETNSID: u16 = 90;
-/// Bytes of the header of a message (netlink(7)), of `struct ifinfomsg`, and of `struct rtgenmsg` with what fills it up.
-const HEADER: usize = 16;
-const LINK: usize = 16;
+/// Bytes of `struct rtgenmsg` with what fills it up.
 const GENERAL: usize = 4;
 
 /// How the namespace of `from` numbers the namespace `to`: -1 if it has no number there (`RTM_GETNSID`).
@@ -131,11 +121,9 @@ fn number(from: &Known, to: &Known) -> Result<i32> {
     /// `NETNSA_NSID`
     const NUMBER: u16 = 1;
     let mut body = vec![0; GENERAL];
-    body.extend(8u16.to_ne_bytes());
-    body.extend(DESCRIPTOR.to_ne_bytes());
-    body.extend(to.namespace.as_raw_fd().to_ne_bytes());
+    add_attribute(&mut body, DESCRIPTOR, &to.namespace.as_raw_fd().to_ne_bytes());
     let mut found = Err(Errno::NOENT);
-    ask(&from.socket, RTM_GETNSID, NLM_F_REQUEST, &body, &mut |kind, body| {
+    ask(&from.socket, RTM_GETNSID, Answer::One, &body, &mut |kind, body| {
         let value = attributes(body.get(GENERAL..).unwrap_or_default()).find(|(kind, _)| *kind == NUMBER);
         let value = value.filter(|_| kind == RTM_NEWNSID).and_then(|(_, value)| value.try_into().ok());
         found = value.map(i32::from_ne_bytes).ok_or(Errno::NOENT);
@@ -146,7 +134,7 @@ fn number(from: &Known, to: &Known) -> Result<i32> {
 /// The interfaces of the namespace in which `socket` was made, by number.
 fn list(socket: &OwnedFd, namespace: Place) -> Result<Vec<Seen>> {
     let mut found = Vec::new();
-    ask(socket, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &[0; LINK], &mut |kind, body| {
+    ask(socket, RTM_GETLINK, Answer::All, &[0; LINK], &mut |kind, body| {
         found.extend((kind == RTM_NEWLINK).then(|| interface(body, namespace)).flatten());
     })?;
     found.sort_by_key(|one: &Seen| one.index);
@@ -176,70 +164,13 @@ fn interface(body: &[u8], namespace: Place) -> Option<Seen> {
     Some(Seen { name: OsString::from_vec(name?), namespace, index, peer })
 }
 
-/// Sends a request and hands on the kind and the body of each message of the answer.
-fn ask(socket: &OwnedFd, kind: u16, flags: u16, body: &[u8], take: &mut dyn FnMut(u16, &[u8])) -> Result<()> {
-    let mut request = Vec::new();
-    request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend(flags.to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend(body);
-    sendto(socket, &request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    // More than the kernel puts into one datagram.
-    let mut answer = vec![0u8; 64 * 1024];
-    loop {
-        let (length, _) = recv(socket, answer.as_mut_slice(), RecvFlags::empty())?;
-        for (kind, body) in messages(&answer[..length]) {
-            match kind {
-                NLMSG_DONE => return Ok(()),
-                NLMSG_ERROR => return Err(error(body)),
-                _ => take(kind, body),
-            }
-        }
-        if length == 0 || flags & NLM_F_DUMP == 0 {
-            return Ok(());
-        }
-    }
-}
-
-fn error(body: &[u8]) -> Errno {
-    let number = body.get(..4).and_then(|number| number.try_into().ok()).map_or(0, i32::from_ne_bytes);
-    Errno::from_raw_os_error(number.checked_neg().unwrap_or(libc::EIO))
-}
-
-/// Kind and body of each message in a datagram.
-fn messages(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let length = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
-    parts(bytes, HEADER, length).map(|part| (u16::from_ne_bytes([part[4], part[5]]), &part[HEADER..]))
-}
-
-/// Kind and value of each attribute (rtnetlink(7), "Routing Attributes").
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let length = |bytes: &[u8]| u16::from_ne_bytes([bytes[0], bytes[1]]).into();
-    // The upper bits say that it is nested, or in which order its bytes are.
-    parts(bytes, 4, length).map(|part| (u16::from_ne_bytes([part[2], part[3]]) & 0x3fff, &part[4..]))
-}
-
-/// Parts that begin with a header of `header` bytes, which tells their length, each at a multiple of 4.
-fn parts(bytes: &[u8], header: usize, length: impl Fn(&[u8]) -> usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let length = length(rest.get(..header)?);
-        let part = rest.get(..length).filter(|_| length >= header)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(part)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let mut bytes = Vec::new();
+        add_attribute(&mut bytes, kind, value);
         bytes
     }
 
@@ -262,12 +193,6 @@ mod tests {
             // Whatever is cut off: no panic, and no interface without a name.
             assert!(interface(&body[..length], 4).is_none_or(|found| found.index == 7 && !found.name.is_empty()));
         }
-    }
-
-    #[test]
-    fn lengths_that_lie_end_the_walk() {
-        let wrong = [&[0u8; 16][..], &[255; 40], &[3, 0, 0, 0], &[]];
-        assert!(wrong.iter().all(|bytes| messages(bytes).count() == 0 && attributes(bytes).count() == 0));
     }
 
     #[test]

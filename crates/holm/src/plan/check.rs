@@ -10,7 +10,7 @@ use crate::model::text::{cause, name};
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Owners, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
-use crate::spec::namespaces::{Choice, Target};
+use crate::spec::namespaces::{Choice, Device, Target};
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Denials, NewPrivileges};
 use crate::spec::{Spec, Unsaid};
@@ -64,7 +64,7 @@ impl std::error::Error for Refusal {}
 pub(super) fn check(spec: &Spec, host: &Host) -> Vec<Reason> {
     let mut found = Found(Vec::new());
     program(spec, host, &mut found);
-    detached(spec, &mut found);
+    detached(spec, host, &mut found);
     says_all(spec, &mut found);
     namespaces(spec, host, &mut found);
     identities(spec, host, &mut found);
@@ -168,16 +168,19 @@ fn sets_names(spec: &Spec) -> bool {
 }
 
 /// What only the init of an owned sandbox does.
-fn detached(spec: &Spec, found: &mut Found) {
+fn detached(spec: &Spec, host: &Host, found: &mut Found) {
     if spec.lifetime == Lifetime::Owned {
         return;
     }
     let time = *spec.namespaces.choice(Namespace::Time) == Choice::New;
+    if time && host.kernel < (6, 2) {
+        let message = "cannot make a time namespace: a process gets into it by starting another, but what waits becomes the program";
+        found.add(spec.origins.of(Wish::Time), message, "since Linux 6.2 it gets into it by that, too");
+    }
     let wishes = [
         (spec.wait_all, "wait for every process", ""),
         (spec.limits.timeout.is_some(), "limit the time", spec.origins.of(Wish::Timeout)),
         (spec.policy.denials == Denials::Told, "tell what is denied", spec.origins.of(Wish::Denials)),
-        (time, "make a time namespace", spec.origins.of(Wish::Time)),
         (spec.stdio.contains(&Stdio::Piped), "give the program a pipe", ""),
     ];
     for (_, what, origin) in wishes.into_iter().filter(|(wished, ..)| *wished) {
@@ -233,6 +236,19 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
     }
     if wish.time.is_some() && *wish.choice(Namespace::Time) != Choice::New {
         found.add(spec.origins.of(Wish::Time), "cannot set time offsets: the time namespace is not a new one", "");
+    }
+    for device in &wish.devices {
+        let refused = |cause: &str| format!("cannot move network device {}: {cause}", name(&device.name));
+        let origin = spec.origins.of(Wish::Devices);
+        if *wish.choice(Namespace::Net) == Choice::Share {
+            found.add(origin, refused("the network namespace is the caller's own"), "");
+        }
+        if let Some(odd) = [&device.name, &device.inside].into_iter().find(|one| !Device::can_be_named(one)) {
+            found.add(origin, refused(&format!("no device can be called {}", name(odd))), "");
+        }
+        if wish.devices.iter().filter(|one| one.inside == device.inside).count() > 1 {
+            found.add(origin, refused(&format!("there is another one for the name {}", name(&device.inside))), "");
+        }
     }
     for keep in &wish.keep {
         let kind = keep.namespace;
@@ -364,7 +380,7 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
         found.add(spec.origins.of(Wish::Calls), format!("cannot filter system calls: {error}"), "");
     }
     if let (Calls::Filter(_), Ok(Some(filter))) = (&wish.calls, &filter) {
-        let lacking = policy::lacks(filter.instructions(), spec.lifetime, &spec.limits);
+        let lacking = policy::lacks(filter.instructions(), spec);
         if !lacking.is_empty() {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             let hint = "every sandbox needs these to start, pass signals on and end: allow them";
@@ -481,13 +497,24 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             {
                 found.add(origin, "cannot mount: the type, the source or an option holds a NUL byte", "");
             }
+            Operation::Remount { options, .. }
+                if options
+                    .iter()
+                    .flat_map(|(key, value)| std::iter::once(key).chain(value))
+                    .any(|text| has_nul(text)) =>
+            {
+                found.add(origin, "cannot change a mount: an option holds a NUL byte", "");
+            }
             Operation::Mqueue { .. } if *spec.namespaces.choice(Namespace::Ipc) == Choice::Share => {
                 found.add(origin, "cannot mount mqueue: the IPC namespace is the host's", "");
             }
             _ => {}
         }
         if *operation.at() == Path::new("/")
-            && !matches!(operation, Operation::Chmod { .. } | Operation::RemountReadOnly { .. })
+            && !matches!(
+                operation,
+                Operation::Chmod { .. } | Operation::RemountReadOnly { .. } | Operation::Remount { .. }
+            )
         {
             found.add(origin, "cannot change / by an operation: it is made by the root itself", "see --root");
         }

@@ -153,6 +153,11 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
         ) => {
             "overlayfs takes no such layers: they must not lie in each other, and upper and work need a file system that can bear them"
         }
+        (Act::Operate { operation: Operation::Mount { kind, .. }, .. }, Errno::LOOP)
+            if kind == "proc" || kind == "sysfs" =>
+        {
+            "a symbolic link stands there; processes and devices must be mounted on ordinary directory"
+        }
         (Act::Operate { .. } | Act::MountProc { .. }, Errno::LOOP) => {
             "a symbolic link stands there; mounting over one is refused"
         }

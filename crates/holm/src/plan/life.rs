@@ -62,10 +62,16 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "what is missing is told to who makes the sandbox, not later to who starts it";
         push(steps, Actor::Child, Act::Seek(paths(spec, &environment)), why, "");
     }
-    policy::restrict_last(spec, host, steps);
+    let filters_last = policy::filters_last(spec);
+    if !filters_last {
+        policy::restrict_last(spec, host, steps);
+    }
     let why = "an open descriptor is a door that no namespace closes";
     let origin = if spec.descriptors.is_empty() { "" } else { spec.origins.of(Wish::Descriptors) };
     push(steps, Actor::Child, Act::Descriptors(spec.descriptors.clone()), why, origin);
+    if filters_last {
+        policy::restrict_last(spec, host, steps);
+    }
     let (act, why) = match spec.lifetime {
         Lifetime::Owned => (
             Act::Init,

@@ -22,7 +22,8 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
 fn whose(spec: &Spec, namespace: Namespace) -> Whose {
     let names = namespace == Namespace::Uts && (spec.hostname.is_some() || spec.domain.is_some());
     let sets = spec.settings.iter().any(|(path, _)| Namespace::of_setting(path) == Some(namespace));
-    if names || sets { Whose::Others } else { Whose::Anyones }
+    let devices = namespace == Namespace::Net && !spec.namespaces.devices.is_empty();
+    if names || sets || devices { Whose::Others } else { Whose::Anyones }
 }
 
 /// Makes the directories for names under which namespaces are kept.
@@ -129,6 +130,10 @@ pub(super) fn fill(spec: &Spec, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds();
     if new.contains(Namespace::Net) && !beside(spec) {
         push(steps, Actor::Child, Act::Loopback, LOOPBACK, "");
+    }
+    for device in &spec.namespaces.devices {
+        let act = Act::MoveDevice(device.clone());
+        push(steps, Actor::ParentMeanwhile, act, "it is to be used inside alone", spec.origins.of(Wish::Devices));
     }
     if *spec.namespaces.choice(Namespace::User) == Choice::New && spec.policy.nesting == Nesting::Refused {
         let why = "in one of its own a program has every capability, and reaches much more of the kernel";

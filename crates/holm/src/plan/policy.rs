@@ -1,7 +1,9 @@
 //! Steps for the policy: what is given up, and what the kernel is told to refuse.
 //!
 //! Landlock and the filter come last, but where execve may give rights: then the process has no no_new_privs, and they
-//! need the capabilities that it is about to drop (landlock(7), seccomp(2)).
+//! need the capabilities that it is about to drop (landlock(7), seccomp(2)). A process whose every set of capabilities is said
+//! keeps one of them for the filter, and gives that up behind it: a filter that was written for a program needs to allow little
+//! of what set-up takes.
 
 use super::push;
 use super::step::{Act, Actor, CallFilter, Step};
@@ -14,7 +16,6 @@ use crate::model::seccomp::policy::{Opening, Policy};
 use crate::model::seccomp::{ARCHITECTURE, Action, Call, Instruction, TooLong, answer};
 use crate::spec::filesystem::Writes;
 use crate::spec::life::Lifetime;
-use crate::spec::limits::Limits;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Nesting, NewPrivileges};
@@ -35,11 +36,14 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "a core file holds all of a program's memory, and the host writes it";
         push(steps, Actor::Child, Act::RefuseCores, why, "");
     }
-    if policy.new_privileges == NewPrivileges::Allowed {
+    if policy.new_privileges == NewPrivileges::Allowed && policy.sets.is_none() {
         restrict(spec, host, steps);
     }
-    if let Some(sets) = policy.sets {
+    if let Some(mut sets) = policy.sets {
         let why = "what is in no set, no program inside can use";
+        if keeps_one(spec) {
+            sets.permitted |= Capability::SYS_ADMIN.bit();
+        }
         let act = Act::SetCapabilities { sets, new: policy.new_privileges };
         return push(steps, Actor::Child, act, why, spec.origins.of(Wish::Capabilities));
     }
@@ -54,9 +58,25 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 
 /// The restrictions, where they can be last.
 pub(super) fn restrict_last(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
-    if spec.policy.new_privileges == NewPrivileges::Refused {
+    if spec.policy.new_privileges == NewPrivileges::Refused || spec.policy.sets.is_some() {
         restrict(spec, host, steps);
     }
+    if let Some(sets) = spec.policy.sets.filter(|_| keeps_one(spec)) {
+        let why = "kept for the filter, and not the program's";
+        push(steps, Actor::Child, Act::GiveUpAdministration(sets), why, spec.origins.of(Wish::Capabilities));
+    }
+}
+
+/// Whether CAP_SYS_ADMIN is kept for the filter, which takes that or no_new_privs (seccomp(2)).
+fn keeps_one(spec: &Spec) -> bool {
+    spec.policy.sets.is_some_and(|sets| sets.permitted & sets.effective & Capability::SYS_ADMIN.bit() == 0)
+        && spec.policy.new_privileges == NewPrivileges::Allowed
+        && spec.policy.calls != Calls::All
+}
+
+/// Whether the filter comes behind the closing of descriptors: where nothing but the init's own calls come behind it.
+pub(super) fn filters_last(spec: &Spec) -> bool {
+    spec.lifetime == Lifetime::Detached && spec.unsaid == Unsaid::Nothing
 }
 
 fn restrict(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
@@ -133,7 +153,6 @@ const NEEDED: &[Sysno] = &[
     Sysno::rt_sigaction,
     Sysno::rt_sigprocmask,
     Sysno::ioctl,
-    Sysno::dup2,
     Sysno::getpid,
     Sysno::sendto,
     Sysno::recvfrom,
@@ -151,7 +170,6 @@ const NEEDED: &[Sysno] = &[
     Sysno::signalfd4,
     Sysno::execveat,
     Sysno::pidfd_send_signal,
-    Sysno::close_range,
 ];
 
 /// Calls of the set-up child after the filter holds, and of what waits at a door and becomes the program.
@@ -159,7 +177,6 @@ const NEEDED_AT_DOOR: &[Sysno] = &[
     Sysno::close,
     Sysno::rt_sigaction,
     Sysno::rt_sigprocmask,
-    Sysno::dup2,
     Sysno::sendto,
     Sysno::recvfrom,
     Sysno::accept4,
@@ -169,18 +186,20 @@ const NEEDED_AT_DOOR: &[Sysno] = &[
     Sysno::prctl,
     Sysno::exit_group,
     Sysno::execveat,
-    Sysno::close_range,
 ];
 
 /// The calls that `filter` refuses though no such sandbox starts or ends without them, or these limits would not hold.
-pub(super) fn lacks(filter: &[Instruction], lifetime: Lifetime, limits: &Limits) -> Vec<&'static str> {
+pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
         !matches!(answer(filter, &call), Action::Allow | Action::Log)
     };
-    let for_time = limits.timeout.map(|_| Sysno::clock_gettime);
-    let for_resources = limits.resources.first().map(|_| Sysno::prlimit64);
-    let always = if lifetime == Lifetime::Owned { NEEDED } else { NEEDED_AT_DOOR };
-    let needed = always.iter().copied().chain(for_time).chain(for_resources);
+    let for_time = spec.limits.timeout.map(|_| Sysno::clock_gettime);
+    let for_resources = spec.limits.resources.first().map(|_| Sysno::prlimit64);
+    let for_capabilities = keeps_one(spec).then_some(Sysno::capset);
+    let for_descriptors = [Sysno::dup2, Sysno::close_range].into_iter().filter(|_| !filters_last(spec));
+    let always = if spec.lifetime == Lifetime::Owned { NEEDED } else { NEEDED_AT_DOOR };
+    let further = for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors);
+    let needed = always.iter().copied().chain(further);
     needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }

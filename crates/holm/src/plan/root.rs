@@ -11,6 +11,7 @@ use crate::host::{Host, Kind, RootFacts, Top};
 use crate::model::mount::Propagation;
 use crate::model::namespace::Namespace;
 use crate::spec::filesystem::{self, Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::life::Visit;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
 use crate::spec::policy::{ProcView, SysView};
@@ -54,6 +55,10 @@ pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let build = Build { spec, host };
     build.base(steps);
     build.mounts(steps);
+    if spec.visit == Visit::BeforePivot {
+        let why = "all is made, and the caller's root is still there";
+        push(steps, Actor::ParentMeanwhile, Act::Visit, why, spec.origins.of(Wish::Visit));
+    }
     let stays_open = matches!(spec.root, Root::Host) || spec.unsaid == Unsaid::Nothing;
     if stays_open && spec.writes == Writes::Refused {
         push(steps, Actor::Child, Act::Seal, "what is not a fresh directory is read-only", "");
@@ -96,7 +101,8 @@ impl Build<'_> {
             Root::Directory(path) if self.spec.unsaid == Unsaid::Nothing => {
                 let slave = self.spec.propagation == Propagation::Slave;
                 let propagation = if slave { Propagation::Slave } else { Propagation::Private };
-                let act = Act::RootAsIs { source: path.clone(), opener: self.opener_of(propagation), propagation };
+                let (source, visit) = (path.clone(), self.spec.visit);
+                let act = Act::RootAsIs { source, opener: self.opener_of(propagation), propagation, visit };
                 let why = "the wished root, with all that is mounted below it";
                 push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
             }

@@ -11,7 +11,8 @@ use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
 use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Owners, Upper};
-use crate::spec::namespaces::{Target, TimeOffsets};
+use crate::spec::life::Visit;
+use crate::spec::namespaces::{Device, Target, TimeOffsets};
 use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
 use std::fmt;
@@ -194,6 +195,8 @@ pub enum Act {
         opener: Opener,
         /// Where what is mounted below it shows.
         propagation: Propagation,
+        /// Whether it can be seen meanwhile.
+        visit: Visit,
     },
     /// Puts an overlay on `/`.
     RootOverlay {
@@ -223,6 +226,10 @@ pub enum Act {
         /// Where it is mounted.
         at: PathBuf,
     },
+    /// Moves a network device of the caller's into the network namespace, and sets it up there.
+    MoveDevice(Device),
+    /// Lets the maker do what it has to do inside.
+    Visit,
     /// Makes the root's own file system read-only.
     Seal,
     /// Makes the new root the root, and lets go of the old one.
@@ -276,6 +283,8 @@ pub enum Act {
         /// Whether execve(2) may give others.
         new: NewPrivileges,
     },
+    /// Gives up what was kept of CAP_SYS_ADMIN: leaves these capabilities.
+    GiveUpAdministration(CapabilitySets),
     /// Lets Landlock leave the message queues of the new ipc namespace writable.
     AdmitQueues,
     /// Restricts by Landlock what files are written and who outside is reached.
@@ -381,8 +390,9 @@ impl fmt::Display for Act {
             Act::RootBind { source, access, .. } => {
                 write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
             }
-            Act::RootAsIs { source, propagation, .. } => {
-                write!(f, "bind {} as the new root, as it is{}", Shown(source), propagation_word(*propagation))
+            Act::RootAsIs { source, propagation, visit, .. } => {
+                let seen = if *visit == Visit::BeforePivot { ", in its place" } else { "" };
+                write!(f, "bind {} as the new root, as it is{}{seen}", Shown(source), propagation_word(*propagation))
             }
             Act::RootOverlay { lower, upper, .. } => {
                 f.write_str("mount an overlay as the new root, of ")?;
@@ -395,6 +405,11 @@ impl fmt::Display for Act {
                 }
                 f.write_str(upper_word(upper))
             }
+            Act::MoveDevice(Device { name, inside }) => {
+                write!(f, "move network device {} into the network namespace", Shown(Path::new(name)))?;
+                if inside == name { Ok(()) } else { write!(f, ", as {}", Shown(Path::new(inside))) }
+            }
+            Act::Visit => f.write_str("let the maker do what it wishes inside"),
             Act::Operate { operation, .. } => operation.fmt(f),
             Act::MountProc { at, view: ProcView::Processes } => write!(f, "mount proc on {}, processes only", Shown(at)),
             Act::MountProc { at, .. } => write!(f, "mount proc on {}", Shown(at)),
@@ -421,6 +436,7 @@ impl fmt::Display for Act {
                 "set capabilities: bounding {:x}, permitted {:x}, effective {:x}, inheritable {:x}, ambient {:x}",
                 sets.bounding, sets.permitted, sets.effective, sets.inheritable, sets.ambient
             ),
+            Act::GiveUpAdministration(_) => f.write_str("give up CAP_SYS_ADMIN"),
             Act::AdmitQueues => f.write_str("let message queues be written"),
             Act::Confine(Rules { files: 0, scopes: SIGNAL }) => f.write_str("reach nobody outside by signals"),
             Act::Confine(Rules { files: 0, scopes: ABSTRACT_SOCKETS }) => f.write_str("reach no abstract socket outside"),
@@ -543,14 +559,13 @@ impl fmt::Display for Operation {
             Operation::Mqueue { .. } => write!(f, "mount mqueue on {at}"),
             Operation::RemountReadOnly { .. } => write!(f, "make the mount at {at} read-only"),
             Operation::Mask { .. } => write!(f, "hide {at}"),
+            Operation::Remount { attributes, options, .. } => {
+                write!(f, "change the mount at {at}: attributes +{:x} -{:x}", attributes.set, attributes.clear)?;
+                listed(options, f)
+            }
             Operation::Mount { kind, options, attributes, propagation, beneath, .. } => {
                 write!(f, "mount {} on {at}", Shown(Path::new(kind)))?;
-                for (key, value) in options {
-                    write!(f, ", {}", Shown(Path::new(key)))?;
-                    if let Some(value) = value {
-                        write!(f, "={}", Shown(Path::new(value)))?;
-                    }
-                }
+                listed(options, f)?;
                 f.write_str(if attributes.read_only() { ", read-only" } else { "" })?;
                 f.write_str(propagation_word(*propagation))?;
                 f.write_str(match beneath {
@@ -584,4 +599,15 @@ impl fmt::Display for Operation {
             Operation::Protect { .. } => write!(f, "make {at} read-only"),
         }
     }
+}
+
+/// Options of a file system, each after a comma.
+fn listed(options: &[(OsString, Option<OsString>)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    options.iter().try_for_each(|(key, value)| {
+        write!(f, ", {}", Shown(Path::new(key)))?;
+        match value {
+            Some(value) => write!(f, "={}", Shown(Path::new(value))),
+            None => Ok(()),
+        }
+    })
 }

@@ -7,7 +7,7 @@
 use super::unfit;
 use crate::error::Error;
 use crate::exec::cgroup::Groups;
-use crate::exec::parent::{self, Running};
+use crate::exec::parent::{self, GivenUp, Running, Visited};
 use crate::model::group::Version;
 use crate::plan::Plan;
 use crate::spec::life::Lifetime;
@@ -27,11 +27,23 @@ impl Plan {
     /// # Errors
     /// As [`Plan::spawn`]. A program that is missing is known by now, why else it can't be executed only when it is.
     pub fn hold(&self, door: Option<Door>) -> Result<Held, Error> {
+        self.hold_visited(door, |_| Ok(()))
+    }
+
+    /// The same; `visitor` does what it has to do in the sandbox while that waits ([`Visit`](crate::spec::life::Visit)).
+    ///
+    /// # Errors
+    /// As [`Plan::hold`]; where the visitor gives it up, why is known to that one (ECANCELED).
+    pub fn hold_visited(
+        &self,
+        door: Option<Door>,
+        mut visitor: impl FnMut(&Visited<'_>) -> Result<(), GivenUp>,
+    ) -> Result<Held, Error> {
         if self.launch.lifetime == Lifetime::Owned {
             return Err(unfit("cannot hold a sandbox that is not detached"));
         }
-        let running =
-            parent::spawn(self, door.as_ref().map(|door| door.0.as_fd())).map_err(|stop| Error::new(self, stop))?;
+        let running = parent::spawn(self, door.as_ref().map(|door| door.0.as_fd()), &mut visitor)
+            .map_err(|stop| Error::new(self, stop))?;
         let Running { pidfd, pid, control, terminal, groups, .. } = running;
         Ok(Held { terminal, pidfd: Some(pidfd), pid, control, groups })
     }
@@ -63,11 +75,6 @@ impl Held {
     /// The programs, by their numbers, that its control groups ask which devices may be used, in version 2.
     pub fn device_programs(&self) -> impl Iterator<Item = (&Path, u32)> {
         self.groups.device_programs()
-    }
-
-    /// When it ends its control groups are left alone: they are another one's by now.
-    pub fn leave_groups(&mut self) {
-        std::mem::take(&mut self.groups).keep();
     }
 
     /// From now on it needs nobody: it waits until somebody knocks at its door, however long that takes. Its first process,

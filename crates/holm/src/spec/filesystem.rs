@@ -242,6 +242,16 @@ pub enum Operation {
         /// Of which mount.
         at: PathBuf,
     },
+    /// Changes a mount that is there, and no mount below it: these attributes, and these options of its file system, which holds
+    /// for all its mounts. What isn't named stays.
+    Remount {
+        /// Which mount.
+        at: PathBuf,
+        /// Its attributes.
+        attributes: Attributes,
+        /// Options of its file system, with their values.
+        options: Vec<(OsString, Option<OsString>)>,
+    },
     /// A file system of any kind, with the options that mount(8) takes for it. Mount points may be made on it.
     Mount {
         /// Its kind, as in /proc/filesystems.
@@ -319,6 +329,7 @@ impl Operation {
             | Operation::Node { at, .. }
             | Operation::Protect { at }
             | Operation::RemountReadOnly { at }
+            | Operation::Remount { at, .. }
             | Operation::Mask { at } => at,
         }
     }

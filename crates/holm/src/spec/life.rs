@@ -80,6 +80,17 @@ pub enum Lifetime {
     Detached,
 }
 
+/// Whether the maker of a detached sandbox does something in it while the caller's root is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visit {
+    /// No.
+    #[default]
+    None,
+    /// Yes, once its namespaces and mounts are made: then its root, a [`Root::Directory`](super::filesystem::Root), is mounted where
+    /// that directory is, and what is mounted in it shows there. For who holds it ([`Plan::hold_visited`](crate::plan::Plan)).
+    BeforePivot,
+}
+
 /// Whether the program gets a terminal of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Terminal {

@@ -15,7 +15,7 @@ use crate::model::mount::Propagation;
 use crate::model::schedule::Personality;
 use filesystem::{Entry, Root, Writes};
 use identity::Identity;
-use life::{Environment, Lifetime, Program, Stdio, Terminal};
+use life::{Environment, Lifetime, Program, Stdio, Terminal, Visit};
 use limits::Limits;
 use namespaces::Namespaces;
 use origins::Origins;
@@ -91,6 +91,8 @@ pub struct Spec {
     pub terminal: Terminal,
     /// How long the sandbox lives.
     pub lifetime: Lifetime,
+    /// Whether its maker does something in it before its root is taken; only where the wish says everything.
+    pub visit: Visit,
     /// Whether the sandbox goes on after the program until its last process ends.
     pub wait_all: bool,
     /// What it may use.
@@ -126,6 +128,7 @@ impl Spec {
             inherited_only: false,
             terminal: Terminal::default(),
             lifetime: Lifetime::default(),
+            visit: Visit::default(),
             wait_all: false,
             origins: Origins::default(),
             limits: Limits::default(),

@@ -2,6 +2,7 @@
 
 use super::Origin;
 use crate::model::namespace::{Namespace, NamespaceSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What is wished for one kind of namespace.
@@ -47,6 +48,26 @@ pub struct Keep {
     pub origin: Origin,
 }
 
+/// A network device of the caller's that is given away: it is moved into the new network namespace, or the one that is joined, and
+/// set up there with its lasting addresses that aren't of one host or link alone. With the namespace it ends or, if it is a real
+/// one, goes back to the machine's first (network_namespaces(7)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub name: OsString,
+    /// Its name inside.
+    pub inside: OsString,
+}
+
+impl Device {
+    /// Whether an interface can have a name: at most 15 bytes, none of them a space, `/` or `:`, and neither `.` nor `..`.
+    pub fn can_be_named(name: &std::ffi::OsStr) -> bool {
+        let bytes = name.as_encoded_bytes();
+        let odd = |b: &u8| b.is_ascii_whitespace() || [b'/', b':', 0, 0x0b].contains(b);
+        (1..=15).contains(&bytes.len()) && !bytes.iter().any(odd) && name != "." && name != ".."
+    }
+}
+
 /// Offsets of the clocks in a new time namespace, in nanoseconds (time_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeOffsets {
@@ -65,6 +86,8 @@ pub struct Namespaces {
     pub keep: Vec<Keep>,
     /// Makes a new time namespace with these offsets.
     pub time: Option<TimeOffsets>,
+    /// What goes into the network namespace.
+    pub devices: Vec<Device>,
 }
 
 impl Namespaces {

@@ -14,6 +14,10 @@ pub enum Wish {
     Share(Namespace),
     /// [`Namespaces::time`](super::namespaces::Namespaces::time).
     Time,
+    /// [`Namespaces::devices`](super::namespaces::Namespaces::devices).
+    Devices,
+    /// [`Spec::visit`](super::Spec::visit).
+    Visit,
     /// [`Identity::user`](super::identity::Identity::user).
     User,
     /// [`Spec::hostname`](crate::Spec::hostname).
@@ -90,6 +94,7 @@ impl Wish {
             Wish::Writes => "--rw, --overlay",
             Wish::Share(_) => "--share",
             Wish::Time => "--time-offset",
+            Wish::Devices | Wish::Visit => "",
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
             Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Propagation => "",

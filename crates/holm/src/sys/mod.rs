@@ -13,6 +13,7 @@ pub(crate) mod loopback;
 pub(crate) mod mount;
 pub(crate) mod mount_list;
 pub(crate) mod namespace;
+pub(crate) mod netlink;
 pub(crate) mod notify;
 pub(crate) mod policy;
 pub(crate) mod process;

@@ -62,6 +62,8 @@ impl Script<'_> {
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
             Act::RootAsIs { .. }
+            | Act::Visit
+            | Act::MoveDevice(_)
             | Act::Propagate(_)
             | Act::Personality(_)
             | Act::MemoryPolicy(_)
@@ -72,9 +74,14 @@ impl Script<'_> {
             | Act::FindHome { .. }
             | Act::Seek(_)
             | Act::SetCapabilities { .. }
+            | Act::GiveUpAdministration(_)
             | Act::Operate {
                 operation:
-                    Operation::Mount { .. } | Operation::Attach { .. } | Operation::Node { .. } | Operation::Protect { .. },
+                    Operation::Mount { .. }
+                    | Operation::Remount { .. }
+                    | Operation::Attach { .. }
+                    | Operation::Node { .. }
+                    | Operation::Protect { .. },
                 ..
             } => vec![(true, "it is not done: this script is for what holm run can be asked for")],
             Act::WaitAtDoor => vec![(true, "nothing waits: the program is started at once, as a shell's child")],

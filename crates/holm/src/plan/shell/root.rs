@@ -133,8 +133,11 @@ impl Build<'_> {
             }
             Operation::Mask { .. } => self.call("mask", &[&at]),
             // Differences say so.
-            Operation::Mount { .. } | Operation::Attach { .. } | Operation::Node { .. } | Operation::Protect { .. } => {
-            }
+            Operation::Mount { .. }
+            | Operation::Remount { .. }
+            | Operation::Attach { .. }
+            | Operation::Node { .. }
+            | Operation::Protect { .. } => {}
         }
     }
 

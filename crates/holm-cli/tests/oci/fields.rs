@@ -1,0 +1,146 @@
+//! Fields of a configuration whose effect shows inside.
+
+use super::container::Container;
+use super::{bundle, done, oci, text};
+use serde_json::{Value, json};
+use testkit::{Scratch, holm, is_root};
+
+fn push(list: &mut Value, value: Value) {
+    list.as_array_mut().expect("it is a list").push(value);
+}
+
+/// What a container prints whose shell runs `script`; its messages if it fails.
+fn run(name: &str, script: &str, change: impl FnOnce(&mut Value)) -> Result<String, String> {
+    let scratch = Scratch::new(&format!("oci-{name}"));
+    bundle(&scratch, "true");
+    let file = scratch.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
+    config["process"]["args"][2] = json!(script);
+    change(&mut config);
+    std::fs::write(&file, config.to_string()).expect("the scratch directory can be written");
+    let place = scratch.join(".");
+    let id = format!("holm-test-{name}-{}", std::process::id());
+    let output = done(oci(&scratch), &["run", "-b", place.to_str().expect("it is text"), &id]);
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn clocks_are_shifted_in_a_time_namespace() {
+    let clocks = |offsets: Value| {
+        move |config: &mut Value| {
+            push(&mut config["linux"]["namespaces"], json!({ "type": "time" }));
+            config["linux"]["timeOffsets"] = offsets;
+        }
+    };
+    let offsets = json!({ "monotonic": { "secs": 1000, "nanosecs": 7 }, "boottime": { "secs": 2000000 } });
+    let script = "cat /proc/self/timens_offsets; cut -d. -f1 /proc/uptime; readlink /proc/self/ns/time";
+    let found = run("clocks", script, clocks(offsets.clone())).expect("it runs");
+    let words: Vec<&str> = found.split_whitespace().collect();
+    assert_eq!(words[..6], ["monotonic", "1000", "7", "boottime", "2000000", "0"], "{found}");
+    assert!(words[6].parse::<u64>().is_ok_and(|seconds| seconds >= 2_000_000), "{found}");
+    assert_ne!(std::fs::read_link("/proc/self/ns/time").expect("it is there").to_str(), Some(words[7]));
+    // What is run in there is in it, too.
+    let container = Container::with("clocks-exec", "exec sleep 1000", clocks(offsets));
+    let seconds = container.says(&[], "cut -d. -f1 /proc/uptime");
+    assert!(seconds.trim().parse::<u64>().is_ok_and(|seconds| seconds >= 2_000_000), "{seconds}");
+    let wrong = |offsets| run("clocks-wrong", "true", clocks(offsets)).expect_err("it is refused");
+    assert!(wrong(json!({ "tai": { "secs": 1 } })).contains("only monotonic and boottime can be"));
+    assert!(wrong(json!({ "boottime": { "secs": i64::MAX } })).contains("it is too much"));
+    let shared = run("clocks-shared", "true", |config| config["linux"]["timeOffsets"] = json!({ "boottime": {} }));
+    assert!(shared.is_err_and(|said| said.contains("cannot set time offsets: the time namespace is not a new one")));
+}
+
+#[test]
+fn mounts_are_changed_where_they_stand() {
+    let tmpfs = |at: &str, options: Value| json!({ "destination": at, "type": "tmpfs", "options": options });
+    let script = "touch /all/x || echo all; touch /late/x || echo late; touch /open/x && echo open; grep -o 'size=[0-9]*k' /proc/self/mountinfo";
+    let found = run("remount", script, |config| {
+        for mount in [
+            // There is nothing below it, but it is one of those that are meant.
+            tmpfs("/all", json!(["rro"])),
+            tmpfs("/late", json!([])),
+            tmpfs("/late", json!(["remount", "ro"])),
+            tmpfs("/open", json!(["ro"])),
+            tmpfs("/open", json!(["remount", "rw", "size=4096k"])),
+        ] {
+            push(&mut config["mounts"], mount);
+        }
+    });
+    // A tmpfs that is read-only from the start is so when all is mounted.
+    let found = found.expect("it runs");
+    assert!(found.starts_with("all\nlate\n") && found.contains("size=4096k"), "{found}");
+    let nothing = run("remount-nothing", "true", |config| {
+        push(&mut config["mounts"], tmpfs("/usr/bin", json!(["remount", "ro"])))
+    });
+    assert!(nothing.is_err(), "it is no mount");
+}
+
+#[test]
+fn what_means_nothing_for_a_bind_mount_is_told() {
+    let scratch = Scratch::new("oci-bound");
+    let found = run("bind-options", "stat -c %F /mnt", |config| {
+        let bind = json!({ "destination": "/mnt", "type": "bind", "source": scratch.join("."), "options": ["bind", "mode=755", "size=64k"] });
+        push(&mut config["mounts"], bind);
+    });
+    assert_eq!(found.as_deref(), Ok("directory\n"));
+}
+
+/// A filter that was written for a program says nothing of newer calls, which set-up makes.
+#[test]
+fn a_filter_need_not_allow_what_set_up_does() {
+    for no_new_privileges in [true, false] {
+        let found = run("filter", "grep -e CapPrm -e CapEff -e CapBnd -e Seccomp: /proc/self/status", |config| {
+            config["process"]["noNewPrivileges"] = json!(no_new_privileges);
+            config["process"]["cwd"] = json!("/usr");
+            let names =
+                json!(["close_range", "dup2", "openat2", "faccessat2", "umask", "personality", "mount_setattr"]);
+            let refused = json!({ "names": names, "action": "SCMP_ACT_ERRNO" });
+            config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused] });
+            let one = json!(["CAP_KILL"]);
+            config["process"]["capabilities"] = json!({ "bounding": one, "permitted": one, "effective": one });
+        });
+        let found = found.unwrap_or_else(|said| panic!("{no_new_privileges}: {said}"));
+        let words: Vec<&str> = found.split_whitespace().collect();
+        let kill = "0000000000000020";
+        assert_eq!(words, ["CapPrm:", kill, "CapEff:", kill, "CapBnd:", kill, "Seccomp:", "2"], "{no_new_privileges}");
+    }
+}
+
+#[test]
+fn a_network_device_goes_into_the_container_with_its_addresses() {
+    if !is_root() {
+        return testkit::skip("a device is given away by who may configure it");
+    }
+    let scratch = Scratch::new("oci-device");
+    bundle(&scratch, "cat /proc/net/dev /proc/net/fib_trie /sys/class/net/inside/operstate");
+    let file = scratch.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
+    push(&mut config["mounts"], json!({ "destination": "/sys", "type": "sysfs" }));
+    let mut outcome = |devices: Value| {
+        config["linux"]["netDevices"] = devices;
+        std::fs::write(&file, config.to_string()).expect("the scratch directory can be written");
+        // In a network namespace of its own, which is the caller's to holm.
+        let script = format!(
+            "ip link add given type veth peer name peer; ip addr add 192.0.2.7/24 dev given; ip link add other type bridge
+             \"$0\" oci --root {0}/state run -b {0} holm-test-device-{1}; echo code $?; ip -o link",
+            scratch.path().display(),
+            std::process::id()
+        );
+        let mut command = std::process::Command::new("unshare");
+        let output = command.args(["-n", "sh", "-c", &script]).arg(holm()).output().expect("unshare starts");
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let found = outcome(json!({ "given": { "name": "inside" } }));
+    let (inside, after) = found.split_once("code 0").unwrap_or_else(|| panic!("{found}"));
+    assert!(inside.contains("inside:") && inside.contains("192.0.2.7") && !inside.contains("other:"), "{found}");
+    assert!(after.contains("other") && !after.contains("given"), "{found}");
+    for (devices, said) in [
+        (json!({ "missing": {} }), "cannot move network device missing into the network namespace: no such device"),
+        (json!({ "given": { "name": "a/b" } }), "cannot move network device given: no device can be called a/b"),
+        (json!({ "given": { "name": "a" }, "other": { "name": "a" } }), "there is another one for the name a"),
+        (json!({ "given": { "name": "lo" } }), "cannot move network device given into the network namespace, as lo"),
+    ] {
+        let found = outcome(devices);
+        assert!(found.contains(said) && found.contains("code 1\n"), "{found}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Hooks: where each kind runs, in which order, what it is told, and what becomes of a container when one fails.
+
+use super::container::Container;
+use super::{bundle, done, empty, oci, text};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Stdio;
+use testkit::Scratch;
+
+/// A bundle with hooks, not made yet.
+struct Site {
+    scratch: Scratch,
+    id: String,
+    config: Value,
+}
+
+impl Site {
+    fn new(name: &str, script: &str) -> Site {
+        let scratch = Scratch::new(&format!("oci-hooks-{name}"));
+        bundle(&scratch, script);
+        let text = std::fs::read(scratch.join("config.json")).expect("it was written");
+        let config = serde_json::from_slice(&text).expect("it is JSON");
+        Site { scratch, id: format!("holm-test-hooks-{name}-{}", std::process::id()), config }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// What a verb says when it fails; empty if it doesn't.
+    fn verb(&self, arguments: &[&str]) -> String {
+        std::fs::write(self.path("config.json"), self.config.to_string())
+            .expect("the scratch directory can be written");
+        let mut command = oci(&self.scratch);
+        let errors = self.path("errors");
+        let file = std::fs::File::create(&errors).expect("the scratch directory can be written");
+        // What waits to be started has the caller's streams: their end isn't waited for.
+        command.args(arguments).arg(&self.id).current_dir(self.path(".")).stdout(Stdio::null()).stderr(file);
+        let status = command.status().expect("holm starts");
+        let said = self.read("errors");
+        assert_eq!(status.success(), said.is_empty(), "{arguments:?}: {said}");
+        said
+    }
+}
+
+fn hook(script: &str) -> Value {
+    json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"], "timeout": 60 }])
+}
+
+#[test]
+fn each_hook_runs_where_and_when_it_should() {
+    let mut site = Site::new("all", "echo program >>/log");
+    let (log, rootfs) = (site.path("rootfs/log"), site.path("rootfs"));
+    let (log, rootfs) = (log.display(), rootfs.display());
+    let own = std::fs::read_link("/proc/self/ns/mnt").expect("it is there");
+    let own = own.display();
+    let outside = |name: &str| {
+        hook(&format!("test \"$(readlink /proc/self/ns/mnt)\" = {own} && echo {name} >>{log}; cat >{log}.{name}"))
+    };
+    site.config["hooks"] = json!({
+        "prestart": outside("prestart"),
+        "createRuntime": outside("createRuntime"),
+        // The caller's root, the container's mounts: what is mounted in there shows where it is.
+        "createContainer": hook(&format!(
+            "test \"$(readlink /proc/self/ns/mnt)\" != {own} && grep -q ' {rootfs}/dev/pts ' /proc/self/mountinfo &&
+             test $$ = 2 && echo createContainer >>{log}; cat >{log}.createContainer"
+        )),
+        "startContainer": hook("test ! -e /rootfs && test -e /dev/pts && echo startContainer >>/log; cat >/log.startContainer"),
+        "poststart": outside("poststart"),
+        "poststop": outside("poststop"),
+    });
+    // The other one says nothing of its environment, and has that of the container's process.
+    let start = site.config["hooks"]["startContainer"].as_array_mut().expect("it is a list");
+    start.push(json!({ "path": "/usr/bin/sh", "args": ["sh", "-c", "echo path $PATH >>/log"] }));
+    assert_eq!(site.verb(&["create"]), "");
+    assert_eq!(site.read("rootfs/log"), "prestart\ncreateRuntime\ncreateContainer\n");
+    assert_eq!(site.verb(&["start"]), "");
+    let begin = std::time::Instant::now();
+    while !site.read("rootfs/log").contains("program") {
+        assert!(begin.elapsed().as_secs() < 60, "{}", site.read("rootfs/log"));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(site.verb(&["delete", "--force"]), "");
+    let lines = site.read("rootfs/log").replace("program\n", "");
+    let all = "prestart\ncreateRuntime\ncreateContainer\nstartContainer\npath /usr/bin\npoststart\npoststop\n";
+    assert_eq!(lines, all);
+    let told =
+        |name: &str| -> Value { serde_json::from_str(&site.read(&format!("rootfs/log.{name}"))).expect("it was told") };
+    assert!(told("createRuntime")["pid"].as_i64().is_some_and(|pid| pid > 1));
+    for (name, status) in [("createContainer", "creating"), ("startContainer", "created")] {
+        let told = told(name);
+        assert_eq!(
+            (told["status"].as_str(), told["pid"].as_i64(), told["id"].as_str()),
+            (Some(status), Some(1), Some(&*site.id))
+        );
+    }
+    assert!(empty(&site.path("state")));
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_container() {
+    let mut site = Site::new("fail", "exec sleep 1000");
+    let (gone, after) = (site.path("gone"), site.path("after"));
+    let note = |file: &PathBuf| hook(&format!("echo >>{}", file.display()))[0].clone();
+    for kind in ["prestart", "createRuntime", "createContainer"] {
+        site.config["hooks"] = json!({ kind: [{ "path": "/bin/false" }, note(&after)], "poststop": [note(&gone)] });
+        let said = site.verb(&["create"]);
+        assert!(said.contains("cannot run hook /bin/false: exit status: 1"), "{kind}: {said}");
+        assert!(gone.exists() && !after.exists() && empty(&site.path("state")), "{kind}");
+        std::fs::remove_file(&gone).expect("it was made");
+    }
+    let slow = json!({ "path": "/usr/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 });
+    let missing = json!({ "path": "/no/such" });
+    let wrong = json!({ "path": "/usr/bin/false" });
+    for (kind, hook, said) in [
+        ("startContainer", &slow, "cannot run hook /usr/bin/sleep: it takes longer than 1 s"),
+        ("startContainer", &missing, "cannot run hook /no/such: cannot"),
+        ("startContainer", &wrong, "cannot run hook /usr/bin/false: exit status: 1"),
+        ("poststart", &wrong, "cannot run hook /usr/bin/false: exit status: 1"),
+        ("poststart", &slow, "cannot run hook /usr/bin/sleep: it takes longer than 1 s"),
+    ] {
+        site.config["hooks"] =
+            json!({ kind: [hook, note(&after)], "poststop": [{ "path": "/bin/false" }, note(&gone)] });
+        assert_eq!(site.verb(&["create"]), "");
+        let found = site.verb(&["start"]);
+        assert!(found.contains(said), "{kind}: {found}");
+        let state = done(oci(&site.scratch), &["state", &site.id]);
+        assert!(text(&state.stdout).contains("\"status\": \"stopped\""), "{kind}: {}", text(&state.stdout));
+        // What goes wrong afterwards is told, and everything else goes on.
+        let deleted = done(oci(&site.scratch), &["delete", &site.id]);
+        assert!(deleted.status.success() && text(&deleted.stderr).contains("cannot run hook /bin/false"), "{kind}");
+        assert!(gone.exists() && !after.exists() && empty(&site.path("state")), "{kind}");
+        std::fs::remove_file(&gone).expect("it was made");
+    }
+}
+
+#[test]
+fn a_hook_that_is_none_is_refused() {
+    let mut site = Site::new("refused", "true");
+    for (hook, said) in [
+        (json!({ "path": "bin/true" }), "it is not an absolute path"),
+        (json!({ "path": "/bin/true", "timeout": 0 }), "its time must be greater than 0 seconds"),
+        (json!({ "path": "/bin/true", "timeout": -1 }), "its time must be greater than 0 seconds"),
+        (json!({ "path": "/bin/true", "env": ["A"] }), "\"A\" is no NAME=VALUE"),
+    ] {
+        for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+            site.config["hooks"] = json!({ kind: [hook] });
+            let found = site.verb(&["create"]);
+            assert!(found.contains(said) && found.contains(&format!("from config.json: hooks.{kind}")), "{found}");
+        }
+    }
+}
+
+/// A hook runs in the container by a sealed program: nobody in there can look at holm's memory or program by it.
+#[test]
+fn a_hook_in_the_container_has_no_descriptor_but_its_own() {
+    let list = "ls -l /proc/self/fd | grep -v '/proc/' | grep -vc -e ' 0 -> ' -e ' 1 -> ' -e ' 2 -> ' -e '^total' >/open; true";
+    let container = Container::with("hook-open", "exec sleep 1000", |config| {
+        config["hooks"] = json!({ "startContainer": hook(list) });
+    });
+    assert_eq!(container.says(&[], "cat /open"), "0\n");
+}
