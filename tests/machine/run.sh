@@ -69,6 +69,8 @@ DefaultDependencies=no
 [Service]
 ExecStart=/bin/bash -c "exec /machine/checks systemd > /dev/ttyS1 2>&1"
 end
+    apparmor_parser --skip-cache --stdout --features-file /etc/apparmor.d/abi/kernel-5.4-vanilla "$here/profile" \
+        > "$root/machine/profile" 2> "$place/parser" || die "apparmor_parser: $(cat "$place/parser")"
     version=$(ls "$place/kernel/lib/modules")
     mkdir -p "$root/usr/lib/modules"
     cp -r "$place/kernel/lib/modules/$version" "$root/usr/lib/modules/"
@@ -104,7 +106,7 @@ judge() {
     die "the checks failed, or not all were run"
 }
 
-for program in qemu-system-x86_64 cpio depmod strip; do
+for program in qemu-system-x86_64 apparmor_parser cpio depmod strip; do
     command -v "$program" >/dev/null || die "cannot find $program: test.sh installs it"
 done
 fetch_kernel

@@ -9,7 +9,7 @@
 //!
 //! Arguments: name; "CONTROL FLAGS STEP PROC COUNT TIME AWAIT INIT HELD DOOR" as decimal numbers, the time in milliseconds or 0, the
 //! first step of the parent to wait for or 0, the step that is this program, and a descriptor to keep or 0, and the door or 0; "STEP RESOURCE SOFT HARD" for each limit of
-//! the program; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, get ready to
+//! the program; a line "STEP FILE VALUE" for each label of it; COUNT paths to try; the program's own arguments. The environment is the program's. Order: hide, get ready to
 //! reap, start the program (STARTED or FAILED), close all that is the program's, then wait for children and for the owner's
 //! records (the table in wire.rs).
 #![no_std]
@@ -24,6 +24,7 @@ mod wire;
 use wire::Record;
 
 const READ: usize = 0;
+const WRITE: usize = 1;
 const CLOSE: usize = 3;
 const POLL: usize = 7;
 const MMAP: usize = 9;
@@ -40,6 +41,7 @@ const KILL: usize = 62;
 const FCNTL: usize = 72;
 const SETPGID: usize = 109;
 const SETSID: usize = 112;
+const FSTATFS: usize = 138;
 const PRCTL: usize = 157;
 const CLOCK_GETTIME: usize = 228;
 const EXIT_GROUP: usize = 231;
@@ -49,6 +51,7 @@ const SIGNALFD4: usize = 289;
 const PRLIMIT64: usize = 302;
 const PIDFD_SEND_SIGNAL: usize = 424;
 const CLOSE_RANGE: usize = 436;
+const OPENAT2: usize = 437;
 
 const SIGKILL: usize = 9;
 const SIGTERM: usize = 15;
@@ -56,6 +59,8 @@ const SIGCHLD: usize = 17;
 const SIGCONT: usize = 18;
 const SIGSTOP: usize = 19;
 const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const ESTALE: i32 = 116;
 const EINTR: isize = -4;
 const ECONNABORTED: isize = -103;
 const EACCES: i32 = 13;
@@ -94,6 +99,8 @@ struct Task {
     deadline: usize,
     /// The program's limits, as text.
     limits: *const u8,
+    /// Its labels, as text; read once.
+    labels: *mut u8,
     paths: &'static [*const u8],
     argv: *const *const u8,
     envp: *const *const u8,
@@ -134,7 +141,7 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes ten numbers, a text, and as many paths as the fifth number says.
+    // SAFETY: as the caller says; the library passes ten numbers, two texts, and as many paths as the fifth number says.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
@@ -154,8 +161,9 @@ unsafe fn task(stack: *const usize) -> Task {
             door: numbers[9],
             deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
             limits: *argv.add(2),
-            paths: core::slice::from_raw_parts(argv.add(3), numbers[4]),
-            argv: argv.add(3 + numbers[4]),
+            labels: (*argv.add(3)).cast_mut(),
+            paths: core::slice::from_raw_parts(argv.add(4), numbers[4]),
+            argv: argv.add(4 + numbers[4]),
             envp: argv.add(argc + 1),
         }
     }
@@ -208,6 +216,10 @@ fn wait_to_become(mut task: Task) -> ! {
     must(&task, SETSID, [0; 6]);
     if task.flags & flags::TERMINAL != 0 {
         must(&task, IOCTL, [0, TIOCSCTTY, 0, 0, 0, 0]);
+    }
+    // It holds from the next execve on, which is the program's; what is wrong with it is told to who makes it.
+    if let Some([errno, step]) = label(task.labels) {
+        fail(&task, step as u32, errno);
     }
     send(&task, Record::new(wire::HELD, 0, 0));
     if !hears_go(task.control) {
@@ -306,7 +318,7 @@ fn start(task: &Task) -> isize {
 
 /// The child of `start`: never returns.
 fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
-    let failed = match prepare(task).or_else(|| limit(task.limits)) {
+    let failed = match prepare(task).or_else(|| limit(task.limits)).or_else(|| label(task.labels)) {
         Some(failed) => failed,
         None => [execute(task), task.step as i32],
     };
@@ -381,6 +393,77 @@ fn limit(mut text: *const u8) -> Option<[i32; 2]> {
         }
     }
     None
+}
+
+/// Writes the program's labels; errno and step of the first that fails.
+#[inline(always)]
+fn label(mut text: *mut u8) -> Option<[i32; 2]> {
+    // SAFETY: an argument of this program, which ends with a NUL; it is cut here and not read again.
+    while unsafe { *text } != 0 {
+        // SAFETY: as above; each line is a number, a path without spaces, and a value that a line feed ends.
+        let (step, file, value, length) = unsafe {
+            let mut rest = text.cast_const();
+            let step = take_number(&mut rest);
+            text = rest.cast_mut();
+            let (file, _) = cut(&mut text, b' ');
+            let (value, length) = cut(&mut text, b'\n');
+            (step, file, value, length)
+        };
+        let errno = write_label(file, value, length);
+        if errno != 0 {
+            return Some([errno, step as i32]);
+        }
+    }
+    None
+}
+
+/// Ends what `text` begins with at the next `end`, by a NUL in its place; where it begins, and its length.
+///
+/// # Safety
+/// `text` can be written, and has an `end` before its NUL.
+#[inline(always)]
+unsafe fn cut(text: &mut *mut u8, end: u8) -> (usize, usize) {
+    let first = *text;
+    let mut length = 0;
+    // SAFETY: as the caller says; nothing behind `end` is written.
+    unsafe {
+        while **text != end && **text != 0 {
+            *text = text.add(1);
+            length += 1;
+        }
+        if **text == end {
+            **text = 0;
+            *text = text.add(1);
+        }
+    }
+    (first as usize, length)
+}
+
+/// Writes to a file of this thread's own below /proc; an errno, or 0. What is there is the root's affair, so it must be a proc,
+/// and the way to the file must stay in it: then names are the kernel's, and the thread is this one.
+#[inline(always)]
+fn write_label(file: usize, value: usize, length: usize) -> i32 {
+    const AT_FDCWD: usize = -100isize as usize;
+    const PROC: usize = 0x9fa0;
+    // O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    let proc = call(OPENAT, [AT_FDCWD, c"/proc".as_ptr() as usize, 0x2b_0000, 0, 0, 0]);
+    let mut facts = [0usize; 15];
+    if proc < 0 || call(FSTATFS, [proc as usize, facts.as_mut_ptr() as usize, 0, 0, 0, 0]) < 0 || facts[0] != PROC {
+        return ESTALE;
+    }
+    // struct open_how: O_WRONLY | O_CLOEXEC; no mode; RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH.
+    let how = [0x8_0001usize, 0, 0x0b];
+    let opened = call(OPENAT2, [proc as usize, file, how.as_ptr() as usize, 24, 0, 0]);
+    match -opened as i32 {
+        ENOENT => return ESTALE,
+        errno @ 1.. => return errno,
+        _ => {}
+    }
+    match call(WRITE, [opened as usize, value, length, 0, 0, 0]) {
+        errno @ -4095..0 => -errno as i32,
+        done if done as usize == length => 0,
+        _ => EIO,
+    }
 }
 
 /// Waits for children and for the owner until the sandbox is over.

@@ -4,9 +4,11 @@
 //! a test can plan for a machine that isn't there.
 
 pub mod groups;
+pub mod labels;
 pub mod limits;
 pub(crate) mod ranges;
 
+use crate::model::label::Module;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
@@ -100,6 +102,8 @@ pub struct Host {
     pub closed: Vec<i32>,
     /// What limits depend on; read only if one is wished.
     pub limits: LimitFacts,
+    /// The security modules in force; looked for only if a label is wished.
+    pub modules: Vec<Module>,
 }
 
 /// A line of /etc/passwd (passwd(5)).
@@ -165,6 +169,9 @@ impl Host {
         host.sources = sources(spec);
         host.root = root(spec);
         host.closed = closed(spec);
+        if !spec.policy.labels.is_empty() {
+            host.modules = labels::all_in_force();
+        }
         if spec.limits != Limits::default() {
             host.limits = LimitFacts::probe(&spec.limits, host.privileged);
         }

@@ -50,6 +50,8 @@ pub struct Surroundings {
     pub makes_nodes: bool,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,
+    /// Whether SELinux is in force: mounts are labelled by an option that no other kernel knows.
+    pub selinux: bool,
 }
 
 /// What is gathered on the way.

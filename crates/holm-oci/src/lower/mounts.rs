@@ -81,6 +81,10 @@ impl Lowering<'_> {
             self.mount(place, mount, &mut sealed);
         }
         self.devices();
+        if self.mount_label("").is_some() && !self.around.selinux {
+            let message = "cannot label mounts: SELinux is not enabled on this machine";
+            self.refuse("linux.mountLabel", message);
+        }
         let linux = config.linux().as_ref();
         let wished = linux.and_then(|linux| linux.rootfs_propagation().as_deref()).unwrap_or("");
         match propagation(wished) {
@@ -156,7 +160,8 @@ impl Lowering<'_> {
         };
         let attributes = options.of_one();
         let propagation = options.propagation.unwrap_or_default();
-        let options = options.rest;
+        let mut options = options.rest;
+        options.extend(self.mount_label(kind).map(|label| ("context".into(), Some(label.into()))));
         self.add(&field, Operation::Mount { kind: kind.into(), source, at, options, attributes, propagation, beneath });
     }
 
@@ -169,6 +174,13 @@ impl Lowering<'_> {
         let attributes = options.of_one();
         let options = if options.bind.is_some() { Vec::new() } else { options.rest };
         self.add(field, Operation::Remount { at, attributes, options });
+    }
+
+    /// What the files of a new file system of this kind are labelled (`linux.mountLabel`): those of the kernel's have labels of
+    /// their own.
+    fn mount_label(&self, kind: &str) -> Option<String> {
+        let label = self.bundle.config.linux().as_ref().and_then(|linux| linux.mount_label().clone());
+        label.filter(|label| !label.is_empty() && !["proc", "sysfs", "mqueue", "cgroup2"].contains(&kind))
     }
 
     fn options(&mut self, field: &str, mount: &Mount) -> Option<Options> {

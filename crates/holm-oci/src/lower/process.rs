@@ -2,6 +2,7 @@
 
 use super::{Lowering, origin};
 use holm::model::capability::Capability;
+use holm::model::label::{Label, Module};
 use holm::model::limit::{CpuList, ResourceLimit};
 use holm::spec::identity::User;
 use holm::spec::life::{Base, Change, Environment, Terminal};
@@ -24,6 +25,7 @@ impl Lowering<'_> {
         if process.no_new_privileges() != Some(true) {
             self.spec.policy.new_privileges = NewPrivileges::Allowed;
         }
+        self.labels(process);
         self.spec.limits.oom_score = process.oom_score_adj();
         self.spec.descriptors = (3..3 + self.around.preserved).collect();
         // By now others are open, for this process alone.
@@ -110,7 +112,7 @@ impl Lowering<'_> {
     pub(super) fn final_cpus(&mut self, process: &Process) -> Option<CpuList> {
         let affinity = process.exec_cpu_affinity().as_ref()?;
         let list = affinity.cpu_affinity_final().as_ref().filter(|list| !list.is_empty())?;
-        let refused = |cause| format!("cannot run on CPU {list}: {cause}");
+        let refused = |cause| format!("cannot run on CPU {list:.100}: {cause}");
         list.parse().map_err(|cause| self.refuse("process.execCPUAffinity", refused(cause))).ok()
     }
 
@@ -138,6 +140,19 @@ impl Lowering<'_> {
             self.warnings.push(format!("{one} can't be granted here"));
         }
         self.spec.policy.sets = Some(sets);
+    }
+
+    fn labels(&mut self, process: &Process) {
+        let named = [
+            (Module::AppArmor, process.apparmor_profile(), "process.apparmorProfile"),
+            (Module::Selinux, process.selinux_label(), "process.selinuxLabel"),
+        ];
+        for (module, text, field) in named {
+            if let Some(text) = text.clone().filter(|text| !text.is_empty()) {
+                self.spec.policy.labels.push(Label { module, text });
+                self.spec.origins.set(Wish::Label(module), origin(field));
+            }
+        }
     }
 
     fn limits(&mut self, process: &Process) {

@@ -12,13 +12,7 @@ impl Lowering<'_> {
         look(config.windows().is_some(), "windows");
         look(config.solaris().is_some(), "solaris");
         look(config.zos().is_some(), "zos");
-        if let Some(process) = config.process() {
-            let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-            look(says(process.apparmor_profile()), "process.apparmorProfile");
-            look(says(process.selinux_label()), "process.selinuxLabel");
-        }
         if let Some(linux) = config.linux() {
-            look(linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()), "linux.mountLabel");
             look(linux.intel_rdt().is_some(), "linux.intelRdt");
         }
         for field in found {

@@ -8,7 +8,9 @@ use crate::lower::{AllowList, Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
+use holm::host::labels::in_force;
 use holm::host::limits::in_first_user_namespace;
+use holm::model::label::Module;
 use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
 use rustix::fs::{Mode, OFlags};
@@ -225,6 +227,7 @@ impl Surroundings {
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),
             preserved: 0,
+            selinux: in_force(Module::Selinux),
         }
     }
 }

@@ -27,7 +27,8 @@ pub(crate) fn list(plan: &Plan, control: &OwnedFd, inherited: &Inherited) -> Vec
     let (control, last, paths) = (control.as_raw_fd(), plan.steps.len(), launch.paths.len());
     let (time, awaited, init) = (milliseconds(plan), awaited(plan), init(plan));
     let task = format!("{control} {flags} {last} {proc} {paths} {time} {awaited} {init} {held} {door}");
-    let own = ["holm-init".to_owned(), task, resources(plan)].map(|s| CString::new(s).expect("no NUL in it"));
+    let own =
+        ["holm-init".to_owned(), task, resources(plan), labels(plan)].map(|s| CString::new(s).expect("no NUL in it"));
     let paths = launch.paths.iter().map(|p| text(p.as_os_str()));
     own.into_iter().chain(paths).chain(launch.arguments.iter().map(|a| text(a))).collect()
 }
@@ -62,6 +63,18 @@ fn init(plan: &Plan) -> usize {
 fn awaited(plan: &Plan) -> usize {
     let is_late = |&(place, step): &(usize, &Step)| place >= init(plan) && step.actor == Actor::ParentMeanwhile;
     plan.steps.iter().enumerate().find(is_late).map_or(0, |(place, _)| place + 1)
+}
+
+/// A line for each label: step, file below /proc, what is written there.
+fn labels(plan: &Plan) -> String {
+    let lines = plan.steps.iter().enumerate().filter_map(|(place, step)| match &step.act {
+        Act::Label(label) => {
+            let (file, value) = label.at_exec();
+            Some(format!("{} {file} {value}\n", place + 1))
+        }
+        _ => None,
+    });
+    lines.collect()
 }
 
 /// Four numbers for each limit of a resource: step, resource, soft and hard limit.

@@ -4,7 +4,7 @@
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
 use super::overlay::overlay;
-use super::place::{Inside, Make, Place, mount_id, write_at, write_once};
+use super::place::{Inside, Make, Place, mount_id, write_at};
 use super::program::{Op, Program, READ_ONLY};
 use super::{attach, guard, home, mounts, privileges};
 use crate::sys::clone::{Kind, exit, start};
@@ -152,7 +152,7 @@ impl<'a> State<'a> {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
-            Op::OomScore(score) => write_once(c"/proc/self/oom_score_adj", score),
+            Op::OomScore(score) => write_at(self.proc()?, c"self/oom_score_adj", score),
             Op::HideMemory => {
                 crate::sys::process::set_dumpable(0);
                 if crate::sys::process::dumpable() == 0 { Ok(()) } else { Err(Errno::PERM) }
@@ -177,23 +177,24 @@ impl<'a> State<'a> {
                 self.wait_for_parent()
             }
             Op::WriteMaps { uid, gid } => {
-                write_once(c"/proc/self/uid_map", uid)?;
-                write_once(c"/proc/self/setgroups", b"deny")?;
-                write_once(c"/proc/self/gid_map", gid)
+                write_at(self.proc()?, c"self/uid_map", uid)?;
+                write_at(self.proc()?, c"self/setgroups", b"deny")?;
+                write_at(self.proc()?, c"self/gid_map", gid)
             }
             Op::OffsetTime(lines) => {
                 crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
-                write_once(c"/proc/self/timens_offsets", lines)
+                write_at(self.proc()?, c"self/timens_offsets", lines)
             }
-            Op::LimitNamespaces { proc, file } => write_at(proc.as_fd(), file, b"0"),
+            Op::LimitNamespaces(file) => write_at(self.proc()?, file, b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::Domain(name) => rustix::system::setdomainname(name),
-            Op::Setting { proc, path, value } => write_at(proc.as_fd(), path, value),
+            Op::Setting { path, value } => write_at(self.proc()?, path, value),
             Op::OpenTerminal => self.open_terminal(step),
             Op::TakeGroups(groups) => set_thread_groups(groups),
             Op::TakeIds { uid, gid } => privileges::take_ids(*uid, *gid),
             Op::TakeMappedIds => privileges::take_mapped_ids(),
+            Op::LabelKeys(label) => write_at(self.proc()?, c"thread-self/attr/keycreate", label),
             Op::JoinKeyring => crate::sys::policy::join_session_keyring(),
             Op::RefuseCores => {
                 let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -358,6 +359,11 @@ impl<'a> State<'a> {
             }
             _ => Err(Errno::NOSYS),
         }
+    }
+
+    /// The caller's /proc, whatever the paths of the child mean by now.
+    fn proc(&self) -> Result<BorrowedFd<'_>> {
+        self.context.program.proc.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
     }
 
     fn inside(&self) -> Result<Inside<'_>> {

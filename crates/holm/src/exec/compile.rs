@@ -17,7 +17,7 @@ use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
-use crate::plan::step::{Act, Actor, CallFilter, Layer, Opener, Whose};
+use crate::plan::step::{Act, Actor, CallFilter, Layer, MapWriter, Opener, Whose};
 use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
 use crate::spec::life::{Lifetime, Visit};
 use crate::spec::namespaces::TimeOffsets;
@@ -28,7 +28,7 @@ use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, makedev};
 use rustix::io::{Errno, Result};
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -94,6 +94,7 @@ pub(crate) fn compile(
         fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
         own: Own::new(compiler.own),
         namespaces: compiler.namespaces,
+        proc: compiler.proc,
         second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
         arguments: arguments::list(plan, &handed_over[0], &inherited),
         aide: compiler.aide,
@@ -117,6 +118,7 @@ struct Compiler<'a> {
     /// Who did the step before, if it was the parent while the child waits.
     awaited: Option<Actor>,
     namespaces: Vec<OwnedFd>,
+    proc: Option<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
     kinds: Vec<u64>,
     own: usize,
@@ -145,6 +147,7 @@ impl<'a> Compiler<'a> {
             aide: Vec::new(),
             awaited: None,
             namespaces: Vec::new(),
+            proc: None,
             kinds: Vec::new(),
             own: 0,
             fixed: Vec::new(),
@@ -159,6 +162,9 @@ impl<'a> Compiler<'a> {
 
     fn step(&mut self, number: usize, actor: Actor, act: &Act) -> Result<()> {
         let number = number as u32;
+        if self.proc.is_none() && writes_proc(act) {
+            self.proc = Some(proc_handle()?);
+        }
         match act {
             Act::OpenNamespace { namespace, target, whose } => {
                 let opened = open_namespace(target, namespace.name())?;
@@ -174,7 +180,11 @@ impl<'a> Compiler<'a> {
             }
             Act::MakeDirectory(path) => return super::keep::make_directory(path),
             Act::Limit(limit) if actor == Actor::Parent => return self.groups.prepare(limit),
-            Act::Clone(_) | Act::ForkInit | Act::Execute(_) | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => {
+            Act::Clone(_)
+            | Act::ForkInit
+            | Act::Label(_)
+            | Act::Execute(_)
+            | Act::Limit(Limit::Resource(_) | Limit::Timeout(_)) => {
                 return Ok(());
             }
             _ if matches!(actor, Actor::ParentAtOnce | Actor::ParentMeanwhile) => {
@@ -214,15 +224,13 @@ impl<'a> Compiler<'a> {
                 Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
-            Act::LimitNamespaces => limit_namespaces(c"sys/user/max_user_namespaces")?,
+            Act::LimitNamespaces => Op::LimitNamespaces(c"sys/user/max_user_namespaces"),
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
             Act::Domain(name) => Op::Domain(name.as_bytes().to_vec()),
-            Act::Setting { path, value } => Op::Setting {
-                proc: proc_handle()?,
-                path: text(Path::new("sys").join(path).as_os_str()),
-                value: value.as_bytes().to_vec(),
-            },
+            Act::Setting { path, value } => {
+                Op::Setting { path: text(Path::new("sys").join(path).as_os_str()), value: value.as_bytes().to_vec() }
+            }
             Act::Private => Op::Private,
             Act::RootTmpfs => {
                 self.own += 1;
@@ -265,6 +273,7 @@ impl<'a> Compiler<'a> {
             }
             Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
             Act::TakeMappedIds => Op::TakeMappedIds,
+            Act::LabelKeys(label) => Op::LabelKeys(label.text.clone().into_bytes()),
             Act::JoinKeyring => Op::JoinKeyring,
             Act::RefuseCores => Op::RefuseCores,
             Act::DropPrivileges { kept, new } => {
@@ -280,7 +289,7 @@ impl<'a> Compiler<'a> {
             Act::FilterCalls { filter, denials } => filter_calls(filter, *denials),
             Act::Limit(Limit::OomScore(score)) => Op::OomScore(score.to_string().into_bytes()),
             Act::Limit(Limit::View) => Op::OwnGroups,
-            Act::Limit(Limit::Lock) => limit_namespaces(c"sys/user/max_cgroup_namespaces")?,
+            Act::Limit(Limit::Lock) => Op::LimitNamespaces(c"sys/user/max_cgroup_namespaces"),
             Act::Personality(personality) => Op::Personality(*personality as u32),
             Act::MemoryPolicy(policy) => Op::MemoryPolicy { mode: policy.mode, nodes: policy.bits() },
             Act::Umask(mask) => Op::Umask(*mask),
@@ -301,6 +310,7 @@ impl<'a> Compiler<'a> {
             | Act::EnterGroup { .. }
             | Act::Limit(_)
             | Act::ForkInit
+            | Act::Label(_)
             | Act::Execute(_) => {
                 unreachable!("`step` has taken the parent's acts")
             }
@@ -497,8 +507,17 @@ fn option((key, value): &(OsString, Option<OsString>)) -> (CString, Option<CStri
     (text(key), value.as_deref().map(text))
 }
 
-fn limit_namespaces(file: &'static CStr) -> Result<Op> {
-    Ok(Op::LimitNamespaces { proc: proc_handle()?, file })
+/// Whether an act writes to files of the kernel's.
+fn writes_proc(act: &Act) -> bool {
+    matches!(
+        act,
+        Act::WriteMaps { writer: MapWriter::Child | MapWriter::Parent, .. }
+            | Act::OffsetTime(_)
+            | Act::LimitNamespaces
+            | Act::Limit(Limit::Lock | Limit::OomScore(_))
+            | Act::Setting { .. }
+            | Act::LabelKeys(_)
+    )
 }
 
 fn offset_lines(offsets: TimeOffsets) -> Vec<u8> {

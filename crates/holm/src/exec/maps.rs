@@ -3,17 +3,18 @@
 use crate::model::id::{IdMap, lines};
 use crate::plan::step::MapWriter;
 use rustix::io::{Errno, Result};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 
 /// Writes the maps of process `pid` from outside. The process waits for it and is not reaped, so its number is its own.
-pub(crate) fn write(writer: MapWriter, pid: i32, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
+/// `proc` is the caller's /proc.
+pub(crate) fn write(writer: MapWriter, proc: Option<&OwnedFd>, pid: i32, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
     for (file, helper, maps) in [("uid_map", "newuidmap", uid), ("gid_map", "newgidmap", gid)] {
         match writer {
             MapWriter::Helpers => help(helper, pid, maps)?,
             MapWriter::Parent | MapWriter::Child => {
-                let path = format!("/proc/{pid}/{file}");
-                let path = super::program::text(path.as_ref());
-                super::place::write_once(&path, lines(maps).as_bytes())?;
+                let path = super::program::text(format!("{pid}/{file}").as_ref());
+                super::place::write_at(proc.ok_or(Errno::BADF)?.as_fd(), &path, lines(maps).as_bytes())?;
             }
         }
     }

@@ -53,10 +53,11 @@ pub(super) fn is_callers(opened: &OwnedFd, name: &str) -> Result<bool> {
     Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
 }
 
-/// The caller's /proc.
+/// The caller's /proc: what is written to the kernel's files is written below it, and it must be one (ESTALE).
 pub(super) fn proc_handle() -> Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags, open};
-    open(c"/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    use rustix::fs::{Mode, OFlags, fstatfs, open};
+    let proc = open(c"/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    if fstatfs(&proc)?.f_type == super::within::PROC { Ok(proc) } else { Err(Errno::STALE) }
 }
 
 /// One descriptor, or none, for each of standard input, output and error.

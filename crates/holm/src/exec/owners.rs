@@ -39,12 +39,13 @@ pub(crate) fn map_by(tree: BorrowedFd<'_>, reach: Reach, uid: &[IdMap], gid: &[I
             rustix::event::pause();
         }
     }
+    let proc = super::outside::proc_handle()?;
     let stack = Stack::new()?;
     let holder = {
         let _blocked = Blocked::new();
         start(libc::CLONE_NEWUSER as u64, Kind::Shared, &stack, wait, &())?
     };
-    let made = maps::write(MapWriter::Parent, holder.pid, uid, gid).and_then(|()| {
+    let made = maps::write(MapWriter::Parent, Some(&proc), holder.pid, uid, gid).and_then(|()| {
         let path = format!("/proc/{}/ns/user", holder.pid);
         rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     });

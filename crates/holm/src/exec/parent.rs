@@ -273,7 +273,9 @@ impl Nursery<'_> {
                 return Err(failed(Errno::from_raw_os_error(errno)));
             }
             match &step.act {
-                Act::WriteMaps { writer, uid, gid } => maps::write(*writer, pid, uid, gid).map_err(failed)?,
+                Act::WriteMaps { writer, uid, gid } => {
+                    maps::write(*writer, self.program.proc.as_ref(), pid, uid, gid).map_err(failed)?
+                }
                 Act::MapOwners { pipes } => {
                     owners::map(self.program, self.user.as_ref()).map_err(failed)?;
                     if let Some((uid, gid)) = pipes {
@@ -288,7 +290,7 @@ impl Nursery<'_> {
                 Act::EnterGroup { descriptor, .. } => super::cgroup::enter(*descriptor, pid).map_err(failed)?,
                 Act::Limit(Limit::Enter) => self.groups.take_in(pid).map_err(failed)?,
                 Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
-                Act::Limit(limit) => schedule::apply(limit, pid).map_err(failed)?,
+                Act::Limit(limit) => schedule::apply(limit, self.program.proc.as_ref(), pid).map_err(failed)?,
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@
 //! the last part is refused. Missing parts are made only on file systems that this sandbox made: nothing appears on a
 //! disk of the host.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -169,16 +169,15 @@ pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes all of `bytes` to an existing file of the caller's /proc in one write, as the kernel wants it there.
-pub(crate) fn write_once(path: &CStr, bytes: &[u8]) -> Result<()> {
-    write_at(CWD, path, bytes)
-}
-
-/// The same, by a path below `directory`.
-pub(crate) fn write_at(directory: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> Result<()> {
-    let file = rustix::fs::openat(directory, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, bytes)?;
-    Ok(())
+/// Writes all of `bytes` to an existing file of a /proc in one write, as the kernel wants it there: of that very file system,
+/// whatever is mounted below it (EXDEV).
+pub(crate) fn write_at(proc: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> Result<()> {
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    let file = openat2(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), within)?;
+    match rustix::io::write(&file, bytes)? == bytes.len() {
+        true => Ok(()),
+        false => Err(Errno::IO),
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use crate::sys::schedule::{SchedulerAttributes, set_io_priority, set_scheduler};
 use rustix::io::{Errno, Result};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::os::fd::{AsFd, OwnedFd};
 
-/// Does such a step to process `pid`.
-pub(crate) fn apply(limit: &Limit, pid: i32) -> Result<()> {
+/// Does such a step to process `pid`; `proc` is the caller's /proc.
+pub(crate) fn apply(limit: &Limit, proc: Option<&OwnedFd>, pid: i32) -> Result<()> {
     let process = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     match limit {
         Limit::Nice(nice) => rustix::process::setpriority_process(Some(process), *nice),
@@ -29,10 +30,8 @@ pub(crate) fn apply(limit: &Limit, pid: i32) -> Result<()> {
         ),
         Limit::IoPriority(wished) => set_io_priority(pid, wished.class as u8, wished.level),
         Limit::OomScore(score) => {
-            use rustix::fs::{Mode, OFlags, open};
-            let path = format!("/proc/{pid}/oom_score_adj");
-            let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-            rustix::io::write(&file, score.to_string().as_bytes()).map(|_| ())
+            let path = super::program::text(format!("{pid}/oom_score_adj").as_ref());
+            super::place::write_at(proc.ok_or(Errno::BADF)?.as_fd(), &path, score.to_string().as_bytes())
         }
         Limit::Allow(limit) => {
             crate::sys::process::set_hard_limit(pid, limit.resource.number(), limit.hard.unwrap_or(u64::MAX))

@@ -6,6 +6,7 @@ pub mod device;
 pub mod filters;
 pub mod group;
 pub mod id;
+pub mod label;
 pub mod landlock;
 pub mod limit;
 pub mod mount;

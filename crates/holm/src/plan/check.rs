@@ -133,6 +133,10 @@ fn program(spec: &Spec, host: &Host, found: &mut Found) {
             found.add(origin, message, "leave out --hostname, or --share and --join of uts");
         }
     }
+    if spec.domain.as_ref().is_some_and(|name| name.len() > 64 || has_nul(name)) {
+        let message = "cannot set the domain name: it holds more than 64 bytes, or a NUL byte";
+        found.add(spec.origins.of(Wish::Domain), message, "");
+    }
     if spec.domain.is_some() && !sets_names(spec) {
         let message = "cannot set the domain name: the UTS namespace is not a new one";
         found.add(spec.origins.of(Wish::Domain), message, "");
@@ -385,6 +389,16 @@ fn policies(spec: &Spec, host: &Host, found: &mut Found) {
             let message = format!("cannot use this filter: it refuses {}", lacking.join(", "));
             let hint = "every sandbox needs these to start, pass signals on and end: allow them";
             found.add(spec.origins.of(Wish::Calls), message, hint);
+        }
+    }
+    for (place, label) in wish.labels.iter().enumerate() {
+        let (module, word, origin) = (label.module, label.module.word(), spec.origins.of(Wish::Label(label.module)));
+        if !label.fits() || wish.labels[..place].iter().any(|other| other.module == module) {
+            let message = format!("cannot run under {label}: it is no {word}, or there is another one");
+            found.add(origin, message, "");
+        } else if !host.modules.contains(&module) {
+            let hint = format!("leave the {word} out, or boot with {module}");
+            found.add_lack(origin, format!("cannot run under {label}: {module} is not enabled on this machine"), hint);
         }
     }
     if wish.denials == Denials::Told && wish.calls == Calls::All {

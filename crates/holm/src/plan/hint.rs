@@ -3,6 +3,7 @@
 use super::check::Blame;
 use super::limits::Limit;
 use super::step::{Act, MapWriter};
+use crate::model::label::{Label, Module};
 use crate::model::namespace::Namespace;
 use crate::model::remedy;
 use crate::spec::filesystem::Operation;
@@ -88,7 +89,7 @@ fn machine(act: &Act, errno: Errno, causes: &Causes) -> Option<(&'static str, &'
             "mount too revealing: an outer container covers parts of its /proc; --share pid does without, or for Docker: ",
             remedy::DOCKER_PROC,
         ),
-        (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => (
+        (Act::LimitNamespaces, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::XDEV) => (
             "the caller's /proc/sys can't be written: an outer container guards it; --allow-userns leaves this wall out",
             "",
         ),
@@ -198,6 +199,14 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
         (Act::MapOwners { .. }, Errno::INVAL | Errno::PERM) => {
             "a file system to be written can't show owners by id maps (overlayfs; tmpfs before Linux 6.3): --userns host maps the caller's own id"
         }
+        (Act::Label(Label { module: Module::AppArmor, .. }), Errno::NOENT) => {
+            "no such profile is loaded; apparmor_parser -r FILE loads one"
+        }
+        (Act::Label(_), Errno::STALE | Errno::XDEV | Errno::ROFS | Errno::LOOP) => {
+            "it is written by the /proc inside, which must be one, writable, with nothing mounted over the process's own files"
+        }
+        (Act::Label(_) | Act::LabelKeys(_), Errno::INVAL) => "the module knows no such label",
+        (Act::Label(_) | Act::LabelKeys(_), Errno::ACCESS | Errno::PERM) => "the policy doesn't let the caller give it",
         (Act::DropPrivileges { .. }, Errno::PERM) => "the process has no such capability here to keep: see --cap-add",
         (Act::Confine(_), Errno::TOOBIG) => "Landlock takes 16 layers: this is nested too deep",
         (Act::EnterRoot { .. }, Errno::PERM) => {

@@ -86,6 +86,7 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     super::entry::go_in(spec, steps);
     super::entry::take_groups(spec, steps);
     super::limits::finish(spec, host, steps);
+    policy::label(spec, steps);
     let why = match spec.namespaces.choice(Namespace::Pid) {
         _ if spec.lifetime != Lifetime::Owned => "in place of what waited, so that its pid is the sandbox's",
         Choice::New => "as pid 2: signals it doesn't handle still end it, as they would not end pid 1",

@@ -9,6 +9,7 @@ use super::push;
 use super::step::{Act, Actor, CallFilter, Step};
 use crate::host::Host;
 use crate::model::capability::Capability;
+use crate::model::label::Module;
 use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL, Writes as Files};
 use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
@@ -28,6 +29,11 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if rules(spec, host).files != 0 && *spec.namespaces.choice(Namespace::Ipc) == Choice::New {
         let why = "they are the ipc namespace's own; mq_open(3) reaches them by no path that a rule covers";
         push(steps, Actor::Child, Act::AdmitQueues, why, "");
+    }
+    if let Some(label) = spec.policy.labels.iter().find(|label| label.module == Module::Selinux) {
+        let why = "the session keyring that is made next is the program's";
+        let origin = spec.origins.of(Wish::Label(label.module));
+        push(steps, Actor::Child, Act::LabelKeys(label.clone()), why, origin);
     }
     let why = "keys of the caller's session are not the program's (keyrings(7))";
     push(steps, Actor::Child, Act::JoinKeyring, why, "");
@@ -54,6 +60,15 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let origin = if policy.capabilities.is_empty() { "" } else { spec.origins.of(Wish::Capabilities) };
     let act = Act::DropPrivileges { kept: policy.capabilities.clone(), new: policy.new_privileges };
     push(steps, Actor::Child, act, why, origin);
+}
+
+/// The program's labels: by the init and no sooner, since they hold from the next execve on.
+pub(super) fn label(spec: &Spec, steps: &mut Vec<Step>) {
+    for label in &spec.policy.labels {
+        let why = "from its first instruction, and not the init, which the module knows nothing of";
+        let origin = spec.origins.of(Wish::Label(label.module));
+        push(steps, Actor::Child, Act::Label(label.clone()), why, origin);
+    }
 }
 
 /// The restrictions, where they can be last.
@@ -188,7 +203,10 @@ const NEEDED_AT_DOOR: &[Sysno] = &[
     Sysno::execveat,
 ];
 
-/// The calls that `filter` refuses though no such sandbox starts or ends without them, or these limits would not hold.
+/// Calls that write a label.
+const NEEDED_FOR_LABELS: &[Sysno] = &[Sysno::openat, Sysno::openat2, Sysno::fstatfs, Sysno::write];
+
+/// The calls that `filter` refuses though no such sandbox starts or ends without them, or these limits or labels would not hold.
 pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
@@ -199,7 +217,8 @@ pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
     let for_capabilities = keeps_one(spec).then_some(Sysno::capset);
     let for_descriptors = [Sysno::dup2, Sysno::close_range].into_iter().filter(|_| !filters_last(spec));
     let always = if spec.lifetime == Lifetime::Owned { NEEDED } else { NEEDED_AT_DOOR };
-    let further = for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors);
+    let for_labels = NEEDED_FOR_LABELS.iter().copied().filter(|_| !spec.policy.labels.is_empty());
+    let further = for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors).chain(for_labels);
     let needed = always.iter().copied().chain(further);
     needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }

@@ -3,6 +3,7 @@
 use crate::model::capability::Capability;
 use crate::model::filters::compiled;
 use crate::model::id::IdMap;
+use crate::model::label::Label;
 use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL};
 use crate::model::mount::{Propagation, Reach};
 use crate::model::namespace::{Namespace, NamespaceSet};
@@ -265,6 +266,8 @@ pub enum Act {
     },
     /// Takes ids 0, if the process's own are not mapped in the user namespace that it has joined.
     TakeMappedIds,
+    /// Has the keyrings that are made next carry a label (keyctl(2)).
+    LabelKeys(Label),
     /// Joins a session keyring without keys.
     JoinKeyring,
     /// Lets no process leave a core file.
@@ -338,6 +341,8 @@ pub enum Act {
     },
     /// Limits what the sandbox may use.
     Limit(Limit),
+    /// Has the program run under a label.
+    Label(Label),
     /// Starts the program: as the init's child, or in place of what waited.
     Execute(OsString),
 }
@@ -424,6 +429,7 @@ impl fmt::Display for Act {
             Act::TakeGroups(groups) => write!(f, "take supplementary groups {groups:?}"),
             Act::TakeIds { uid, gid } => write!(f, "become user {uid} and group {gid}"),
             Act::TakeMappedIds => f.write_str("become user 0 and group 0, if the own ids aren't mapped here"),
+            Act::LabelKeys(label) => write!(f, "make keyrings under {label}"),
             Act::JoinKeyring => f.write_str("join an empty session keyring"),
             Act::RefuseCores => f.write_str("set the limit of core files to 0"),
             Act::DropPrivileges { kept, .. } if kept.is_empty() => f.write_str("drop all capabilities, for good"),
@@ -481,6 +487,7 @@ impl fmt::Display for Act {
             Act::WaitAtDoor => f.write_str("wait to be started"),
             Act::EnterGroup { path, .. } => write!(f, "enter the control group {}", Shown(path)),
             Act::Limit(limit) => limit.fmt(f),
+            Act::Label(label) => write!(f, "run under {label}"),
             Act::Execute(name) => write!(f, "run {}", Shown(Path::new(name))),
         }
     }

@@ -1,6 +1,7 @@
 //! Where wishes came from that are made once, for messages.
 
 use super::Origin;
+use crate::model::label::Module;
 use crate::model::namespace::Namespace;
 
 /// A wish that is made once, or as one list.
@@ -52,6 +53,8 @@ pub enum Wish {
     Sys,
     /// [`Policy::denials`](super::policy::Policy::denials).
     Denials,
+    /// The one of [`Policy::labels`](super::policy::Policy::labels) that is this module's.
+    Label(Module),
     /// [`Limits::memory`](super::limits::Limits::memory).
     Memory,
     /// [`Limits::swap`](super::limits::Limits::swap).
@@ -99,6 +102,7 @@ impl Wish {
             Wish::Hostname => "--hostname",
             Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Propagation => "",
             Wish::Scheduler | Wish::IoPriority | Wish::MemoryPolicy | Wish::Personality => "",
+            Wish::Label(_) => "",
             Wish::Directory => "--chdir",
             Wish::EnvironmentBase => "--env-all",
             Wish::Environment => "--env",

@@ -2,6 +2,7 @@
 //! other choice is weaker or stricter, and says so (`Plan::weaker`).
 
 use crate::model::capability::Capability;
+use crate::model::label::Label;
 use crate::model::seccomp::Filter;
 
 /// Which system calls are answered.
@@ -105,4 +106,6 @@ pub struct Policy {
     pub sys: SysView,
     /// What is refused.
     pub denials: Denials,
+    /// What security modules have the program run as: one of each at most.
+    pub labels: Vec<Label>,
 }

@@ -73,6 +73,8 @@ impl Script<'_> {
             | Act::TakeGroups(_)
             | Act::FindHome { .. }
             | Act::Seek(_)
+            | Act::LabelKeys(_)
+            | Act::Label(_)
             | Act::SetCapabilities { .. }
             | Act::GiveUpAdministration(_)
             | Act::Operate {
