@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod forest;
+pub mod killer;
 pub mod random;
 pub mod server;
 pub mod tracer;

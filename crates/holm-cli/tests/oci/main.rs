@@ -1,5 +1,6 @@
 //! `holm oci` as engines call it: exit codes, the log, names of the program, makers that die.
 
+mod bad;
 mod container;
 mod crowd;
 mod exec;
