@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    holm_fuzz::record(bytes);
+    holm_fuzz::oci::record(bytes);
 });

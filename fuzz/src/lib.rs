@@ -4,6 +4,8 @@
 pub mod debian;
 #[path = "image.rs"]
 pub mod image;
+#[path = "containers.rs"]
+pub mod oci;
 #[path = "plain.rs"]
 pub mod plain;
 
@@ -52,26 +54,6 @@ pub fn about(bytes: &[u8]) {
 pub fn filter(bytes: &[u8]) {
     if let Some(filter) = std::str::from_utf8(bytes).ok().and_then(parsers::filter) {
         check(&filter, &mut Bytes(bytes));
-    }
-}
-
-/// A configuration of a container; one that is read is lowered or refused, and so is its process as a further one.
-pub fn configuration(bytes: &[u8]) {
-    if let Some(bundle) =
-        std::str::from_utf8(bytes).ok().and_then(|text| holm_oci::bundle::parse(text, "/".into()).ok())
-    {
-        let around = holm_oci::lower::Surroundings::default();
-        let _ = holm_oci::lower::lower(&bundle, &around);
-        if let Some(process) = bundle.config.process() {
-            let _ = holm_oci::lower::further(process, bundle.seccomp.as_ref(), holm::Spec::new(""), &around);
-        }
-    }
-}
-
-/// A record of a container.
-pub fn record(bytes: &[u8]) {
-    if let Ok(record) = holm_oci::state::parse(bytes) {
-        let _ = record.status();
     }
 }
 

@@ -148,10 +148,53 @@ fn configurations_and_records_of_any_bytes_are_taken_or_refused() {
         "uidMappings": [{ "containerID": 0, "hostID": 1, "size": 1 }], "cgroupsPath": "/a", "resources": { "pids": { "limit": 1 } },
         "devices": [{ "path": "/dev/x", "type": "c", "major": 1, "minor": 3 }], "maskedPaths": ["/proc/x"] } }"#;
     let words = ["null", "-1", "[", "{}", "\"\"", "..", "/", "4294967296", "\"user\"", "\"bind\"", "\u{9}", "1.0.0"];
-    feed(&[seed], &words, 2000, entries::configuration);
+    feed(&[seed], &words, 2000, entries::oci::configuration);
     let seed = br#"{"form":3,"ociVersion":"1.2.0","id":"a","bundle":"/b","rootfs":"/r","owner":0,"created":"","annotations":{"a":"b"},
         "own":{"user":{},"cwd":"/","args":["sh"]},"seccomp":null,"groups":[{"directory":"/g","unified":true,"origin":"made"}],"process":{"pid":1,"start":2},"stage":"waits"}"#;
-    feed(&[seed], &words, 1000, entries::record);
+    feed(&[seed], &words, 1000, entries::oci::record);
+}
+
+#[test]
+fn processes_and_resources_of_any_bytes_are_taken_or_refused() {
+    let seed = br#"{"terminal":false,"consoleSize":{"height":1,"width":2},"user":{"uid":0,"gid":0,"umask":18,"additionalGids":[5]},"args":["sh"],
+        "env":["PATH=/bin"],"cwd":"/","capabilities":{"bounding":["CAP_KILL"],"ambient":["CAP_KILL"]},"rlimits":[{"type":"RLIMIT_CORE","hard":1,"soft":0}],
+        "noNewPrivileges":true,"apparmorProfile":"docker-default","oomScoreAdj":-5,"selinuxLabel":"u:r:t:s0","ioPriority":{"class":"IOPRIO_CLASS_IDLE","priority":4},
+        "scheduler":{"policy":"SCHED_BATCH","nice":3},"execCPUAffinity":{"initial":"0","final":"0-3,7"}}"#;
+    let words = ["null", "-1", "[", "\\u0000", "\"\"", "0-1023,", "/", "4294967296", "\\n", "=", "CAP_ALL", "1e99"];
+    feed(&[seed], &words, 2000, entries::oci::process);
+    let seed = br#"{"memory":{"limit":1000,"swap":2000,"reservation":-1,"swappiness":3},"pids":{"limit":7},"cpu":{"shares":9,"quota":-1,"period":100000,
+        "cpus":"0-1","mems":"0","idle":1,"burst":5},"blockIO":{"weight":500,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1}]},
+        "hugepageLimits":[{"pageSize":"2MB","limit":9}],"rdma":{"mlx":{"hcaHandles":3}},"unified":{"memory.high":"max"},
+        "devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":3,"access":"r"}],"network":{"classID":1}}"#;
+    let words = [
+        "null",
+        "-1",
+        "[",
+        "..",
+        "/",
+        "\"\"",
+        "18446744073709551615",
+        "9223372036854775807",
+        ".",
+        "\\u0000",
+        "memory.",
+    ];
+    feed(&[seed], &words, 2000, entries::oci::resources);
+}
+
+/// Lists that name much in few words, of the most bytes that are read: what is made of them stays small.
+#[test]
+fn long_lists_take_no_more_memory_than_their_text() {
+    let list = "0-1023,".repeat(2_000_000) + "0";
+    let text =
+        format!(r#"{{"args":["sh"],"cwd":"/","user":{{"uid":0,"gid":0}},"execCPUAffinity":{{"final":"{list}"}}}}"#);
+    let start = Instant::now();
+    entries::oci::process(text.as_bytes());
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let status = std::fs::read_to_string("/proc/self/status").expect("it is there");
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+    assert!(peak.is_some_and(|kilobytes| kilobytes < 1 << 20), "{peak:?} kB");
 }
 
 #[test]

@@ -89,6 +89,8 @@ impl fmt::Display for Cpus {
 
 /// The highest number of a CPU that sched_setaffinity(2) is given here.
 pub const LAST_CPU: u32 = 1023;
+/// A list names each of them once at most, in so many bytes.
+const LONGEST_LIST: usize = 8192;
 
 /// A set of CPUs, in rising order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -101,18 +103,19 @@ impl FromStr for CpuList {
     fn from_str(text: &str) -> Result<CpuList, String> {
         let cause =
             || format!("{text:?} is no list of CPUs: it needs numbers and ranges up to {LAST_CPU}, such as 0-1,3");
-        let mut numbers = Vec::new();
+        if text.len() > LONGEST_LIST {
+            return Err(format!("{} bytes are no list of CPUs: {LONGEST_LIST} are the most", text.len()));
+        }
+        let mut listed = [false; LAST_CPU as usize + 1];
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let ends = first.parse::<u32>().ok().zip(last.parse::<u32>().ok());
             match ends.filter(|(first, last)| first <= last && *last <= LAST_CPU) {
-                Some((first, last)) => numbers.extend(first..=last),
+                Some((first, last)) => listed[first as usize..=last as usize].fill(true),
                 None => return Err(cause()),
             }
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        Ok(CpuList(numbers))
+        Ok(CpuList((0..=LAST_CPU).filter(|&cpu| listed[cpu as usize]).collect()))
     }
 }
 

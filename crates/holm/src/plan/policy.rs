@@ -218,7 +218,8 @@ pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
     let for_descriptors = [Sysno::dup2, Sysno::close_range].into_iter().filter(|_| !filters_last(spec));
     let always = if spec.lifetime == Lifetime::Owned { NEEDED } else { NEEDED_AT_DOOR };
     let for_labels = NEEDED_FOR_LABELS.iter().copied().filter(|_| !spec.policy.labels.is_empty());
-    let further = for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors).chain(for_labels);
+    let further =
+        for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors).chain(for_labels);
     let needed = always.iter().copied().chain(further);
     needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }
