@@ -330,7 +330,7 @@ fn bad_configurations_are_refused_and_leave_nothing() {
         ("/process/args", json!([]), "process.args is empty"),
         ("/process/cwd", json!("here"), "cannot start in \"here\": it is not an absolute path"),
         ("/process/env", json!(["NOVALUE"]), "cannot set variable \"NOVALUE\": it is no NAME=VALUE"),
-        ("/process/apparmorProfile", json!("strict"), "cannot do process.apparmorProfile"),
+        ("/process/apparmorProfile", json!("strict"), "cannot run under AppArmor profile strict: "),
         (
             "/process/args/0",
             json!("/no/such"),
