@@ -103,11 +103,19 @@ impl Inside<'_> {
         let found = match (self.look(&place.whole, links), make) {
             (Err(Errno::NOENT), Make::Directory | Make::File) => {
                 let (directory, name) = (self.directory(place)?, place.last()?.1);
-                match make {
-                    Make::Directory => rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?,
-                    _ => drop(create(directory.as_fd(), name, 0o444)?),
+                let made = match make {
+                    Make::Directory => rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755)),
+                    _ => create(directory.as_fd(), name, 0o444).map(drop),
+                };
+                let there = || self.look(&place.whole, OFlags::NOFOLLOW);
+                match made {
+                    // Another sandbox with this root has made it meanwhile, or it is a link that leads nowhere.
+                    Err(Errno::EXIST) => no_link(there()).map_err(|errno| match errno {
+                        Errno::LOOP => Errno::EXIST,
+                        errno => errno,
+                    })?,
+                    made => made.and_then(|()| there())?,
                 }
-                self.look(&place.whole, OFlags::NOFOLLOW)?
             }
             (found, _) => found?,
         };
