@@ -17,16 +17,18 @@ pub struct Bundle {
     pub config: Spec,
     /// `linux.seccomp` as it stands there.
     pub seccomp: Option<serde_json::Value>,
+    /// What of it is done otherwise than asked.
+    pub warnings: Vec<String>,
 }
 
 impl Bundle {
-    /// Reads the bundle in a directory.
+    /// Reads the bundle in a directory; `config` is its configuration's file from there on, if it isn't `config.json`.
     ///
     /// # Errors
-    /// There is no such directory or no `config.json`; it is no configuration of a version 1.
-    pub fn read(directory: &Path) -> Result<Bundle> {
+    /// There is no such directory or no such file; it is no configuration of a version 1.
+    pub fn read(directory: &Path, config: Option<&Path>) -> Result<Bundle> {
         let found = directory.canonicalize().map_err(|e| Error::io(format!("use bundle {}", shown(directory)), e))?;
-        let path = found.join("config.json");
+        let path = found.join(config.unwrap_or(Path::new("config.json")));
         let failed = |error: std::io::Error| Error::io(format!("read {}", shown(&path)), error);
         let text = std::fs::File::open(&path).and_then(bounded).map_err(failed)?;
         parse(&text, found).map_err(|cause| Error::refused(format!("cannot use this bundle: {cause}"), shown(&path)))
@@ -53,15 +55,20 @@ pub fn bounded(source: impl Read) -> std::io::Result<String> {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str, directory: PathBuf) -> std::result::Result<Bundle, String> {
-    let whole: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut whole: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let version = whole.get("ociVersion").and_then(|version| version.as_str()).unwrap_or("");
     if !is_known(version) {
         return Err(format!("ociVersion {version:?} is not a version 1"));
     }
     let seccomp = whole.pointer("/linux/seccomp").filter(|value| !value.is_null()).cloned();
-    // From the text once more: only so an error tells its line.
-    let config = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(Bundle { directory, config, seccomp })
+    let said = whole.clone();
+    let warnings = whole.get_mut("process").map(crate::lenient::complete).unwrap_or_default();
+    let config = match said == whole {
+        // From the text once more: only so an error tells its line.
+        true => serde_json::from_str(text),
+        false => serde_json::from_value(whole),
+    };
+    Ok(Bundle { directory, config: config.map_err(|error| error.to_string())?, seccomp, warnings })
 }
 
 /// Whether a version is `1.MINOR.PATCH`, whatever follows.

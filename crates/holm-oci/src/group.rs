@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long it may take until everybody in a group has stopped.
@@ -63,6 +63,16 @@ impl Group {
     pub(crate) fn is_empty(&self) -> bool {
         let mut entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
         self.processes().is_empty() && !entries.any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+    }
+
+    /// Whether whoever is put into it would stand still: by itself, or the nearest group above it that is there.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let there = self.directory.ancestors().find(|path| path.exists());
+        let group = Group { directory: there.unwrap_or(&self.directory).to_owned(), ..self.clone() };
+        match group.unified {
+            true => group.text("cgroup.events").is_some_and(|text| text.lines().any(|line| line == "frozen 1")),
+            false => group.text("freezer.state").is_some_and(|text| text.trim() != "THAWED"),
+        }
     }
 
     fn version(&self) -> Version {
@@ -148,7 +158,15 @@ impl Group {
     /// its group.
     pub(crate) fn open(&self, place: &Path, below: &Path) -> Result<OwnedFd> {
         let path = place.join(below);
-        let failed = |errno| Error::io(format!("enter control group {}", shown(&path)), errno);
+        if below.components().any(|part| part == Component::ParentDir) {
+            let cause = format!("{} is not a sub cgroup path", shown(below));
+            return Err(Error::Failed(format!("cannot enter a control group below {}: {cause}", shown(place))));
+        }
+        let failed = |errno| {
+            let cause = holm::model::text::cause(&std::io::Error::from(errno));
+            let file = shown(&path.join("cgroup.procs"));
+            Error::Failed(format!("cannot enter a control group: adding pid to {file}: {cause}"))
+        };
         let from = open(place, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         openat2(from, below.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), within)
@@ -258,7 +276,7 @@ impl<'a> Freezer<'a> {
 
     fn holds_all(&self) -> bool {
         match self.0.unified {
-            true => self.0.text("cgroup.events").is_some_and(|text| text.lines().any(|line| line == "frozen 1")),
+            true => self.0.is_frozen(),
             false => self.0.text("freezer.state").is_some_and(|text| text.trim() == "FROZEN"),
         }
     }

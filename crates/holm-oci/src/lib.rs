@@ -7,6 +7,8 @@
 
 pub mod bundle;
 pub mod group;
+mod lenient;
+mod listening;
 pub mod lower;
 pub mod seccomp;
 pub mod state;
@@ -40,13 +42,19 @@ impl Error {
         Error::Failed(format!("cannot {what}: {}", holm::model::text::cause(&error.into())))
     }
 
-    /// Engines tell by these words that a program is missing, or isn't one.
-    pub(crate) fn not_executable(program: &str, errno: i32) -> Error {
+    /// Engines tell by these words that a program is missing, or can't be opened.
+    pub(crate) fn not_found(program: &str, errno: i32) -> Error {
         let cause = holm::model::text::cause(&std::io::Error::from_raw_os_error(errno));
         Error::Program(match errno == rustix::io::Errno::NOENT.raw_os_error() {
             true => format!("cannot run {program}: executable file `{program}` not found in $PATH: {cause}"),
             false => format!("cannot run {program}: open executable: {cause}"),
         })
+    }
+
+    /// The same of one that was found: it is no program, or what it is run by is missing.
+    pub(crate) fn not_executable(program: &str, errno: i32) -> Error {
+        let cause = holm::model::text::cause(&std::io::Error::from_raw_os_error(errno));
+        Error::Program(format!("cannot run {program}: exec {program}: {cause}"))
     }
 
     /// One reason why a configuration is refused.

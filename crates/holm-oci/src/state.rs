@@ -26,7 +26,7 @@ const ASIDE: &str = "new";
 /// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
 const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
-const FORM: u32 = 3;
+const FORM: u32 = 4;
 
 /// What is noted of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct Record {
     pub own: oci::Process,
     /// The filter of its configuration, for what `exec` runs.
     pub seccomp: Option<serde_json::Value>,
+    /// The machine that it sees, for what `exec` runs.
+    pub personality: Option<oci::LinuxPersonality>,
     /// Its control groups.
     pub groups: Vec<Group>,
     /// The unit of systemd's that they belong to.
@@ -192,10 +194,12 @@ impl Record {
 /// It is none.
 pub fn check_id(id: &str) -> Result<()> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+-.".contains(&b);
-    match !id.is_empty() && id.len() <= 255 && id.bytes().all(fits) && id != "." && id != ".." {
-        true => Ok(()),
-        false => Err(Error::Failed(format!("cannot use the name {id:?}: invalid container ID format"))),
-    }
+    let wrong = match id.chars().find(|one| !u8::try_from(*one).is_ok_and(fits)) {
+        Some(one) => format!(": invalid character `{}` in the ID", one.escape_default()),
+        None if id.is_empty() || id.len() > 255 || id == "." || id == ".." => String::new(),
+        None => return Ok(()),
+    };
+    Err(Error::Failed(format!("cannot use the name {id:?}: invalid container ID format{wrong}")))
 }
 
 /// A container's directory, locked.
@@ -431,6 +435,7 @@ impl Record {
             hooks: config.hooks().clone(),
             own: config.process().clone().unwrap_or_default(),
             seccomp: bundle.seccomp.clone(),
+            personality: config.linux().as_ref().and_then(|linux| linux.personality().clone()),
             groups: Vec::new(),
             unit: None,
             process: None,

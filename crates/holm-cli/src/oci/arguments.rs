@@ -86,7 +86,14 @@ fn global() -> [Arg; 7] {
             &["cgroupfs", "systemd", "disabled"],
             "Who makes control groups [default: cgroupfs, that is holm itself]",
         ),
-        word("rootless", &["true", "false", "auto"], "Taken from engines; holm sees it for itself"),
+        // Of `spec` it stands alone.
+        word(
+            "rootless",
+            &["true", "false", "auto"],
+            "Taken from engines, holm sees it for itself; for spec, an ordinary user's",
+        )
+        .num_args(0..=1)
+        .default_missing_value("true"),
     ]
 }
 
@@ -106,6 +113,7 @@ fn exec() -> Command {
         .arg(flag("detach", "Leave it alone once it runs").short('d'))
         .arg(flag("tty", "Give it a terminal").short('t'))
         .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
+        .arg(pidfd_socket())
         .arg(file("pid-file", "FILE", "Write its pid there"))
         .arg(preserved())
         .arg(file("cwd", "DIR", "Start in this directory"))
@@ -139,11 +147,17 @@ fn one(name: &'static str, about: &'static str) -> Command {
 fn making(name: &'static str, about: &'static str) -> Command {
     one(name, about)
         .arg(bundle())
+        .arg(file("config", "FILE", "The configuration, in or from the bundle [default: config.json]").short('f'))
         .arg(file("pid-file", "FILE", "Write the pid of its first process there"))
         .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
         .arg(preserved())
+        .arg(pidfd_socket())
         .arg(flag("no-pivot", "Allows what is not needed: pivot_root(2) is used"))
-        .arg(flag("no-new-keyring", "Refused"))
+        .arg(flag("no-new-keyring", "Leave it the caller's session keyring, with all keys in it"))
+}
+
+fn pidfd_socket() -> Arg {
+    file("pidfd-socket", "SOCKET", "Who listens there gets a descriptor of its process")
 }
 
 fn preserved() -> Arg {

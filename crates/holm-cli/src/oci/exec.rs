@@ -37,6 +37,7 @@ fn begin(options: &ArgMatches, root: PathBuf, log: &Log) -> Result<ExitCode> {
         terminal: if options.get_flag("tty") { Terminal::Own } else { Terminal::None },
         pid_file: path(options, "pid-file"),
         console: path(options, "console-socket").map_or(console, Console::Socket),
+        pidfd_socket: path(options, "pidfd-socket"),
         preserved: preserved(options),
         paused: if options.get_flag("ignore-paused") { Paused::Waits } else { Paused::Refused },
         groups: all(options, "cgroup"),

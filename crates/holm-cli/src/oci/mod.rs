@@ -11,8 +11,9 @@ mod update;
 pub(crate) use arguments::command;
 
 use clap::ArgMatches;
-use holm_oci::verbs::{self, Console, Create, Force, GroupMaker, Whom};
+use holm_oci::verbs::{self, Console, Create, Force, GroupMaker, Keyring, Owner, Whom};
 use holm_oci::{Error, verbs::Created};
+use rustix::process::{getegid, geteuid};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -91,7 +92,7 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
 /// Where the state is kept if no option says it: a directory of the caller's own.
 fn state_directory() -> PathBuf {
     // In a user namespace an engine's user 0 is an ordinary one.
-    let is_root = rustix::process::geteuid().is_root() && holm::host::limits::in_first_user_namespace();
+    let is_root = geteuid().is_root() && holm::host::limits::in_first_user_namespace();
     let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !is_root);
     own.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("holm-oci")
 }
@@ -117,16 +118,15 @@ fn group_maker(options: &ArgMatches) -> GroupMaker {
 
 /// Makes a container; `console` gets its terminal where no socket is named.
 fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
-    if options.get_flag("no-new-keyring") {
-        let message = "cannot make a container with the caller's keyring (--no-new-keyring): it would be less isolated";
-        return Err(failed(message));
-    }
     verbs::create(&Create {
         root,
         id: options.get_one::<String>("ID").cloned().unwrap_or_default(),
         bundle: path(options, "bundle").unwrap_or_else(|| PathBuf::from(".")),
+        config: path(options, "config"),
         pid_file: path(options, "pid-file"),
         console: path(options, "console-socket").map_or(console, Console::Socket),
+        pidfd_socket: path(options, "pidfd-socket"),
+        keyring: if options.get_flag("no-new-keyring") { Keyring::Caller } else { Keyring::New },
         preserved: preserved(options),
         groups: group_maker(options),
     })
@@ -152,7 +152,10 @@ fn specification(options: &ArgMatches) -> holm_oci::Result<Vec<String>> {
     let failed = |error: std::io::Error| {
         failed(&format!("cannot write {}: {}", file.display(), holm::model::text::cause(&error)))
     };
-    let text = serde_json::to_string_pretty(&verbs::specification()).map_err(|error| failed(error.into()))?;
+    let ids = || Owner::User { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+    let user = options.get_one::<String>("rootless").is_some_and(|word| word == "true");
+    let owner = if user { ids() } else { Owner::Root };
+    let text = serde_json::to_string_pretty(&verbs::specification(owner)).map_err(|error| failed(error.into()))?;
     let mut made = std::fs::File::options().write(true).create_new(true).open(&file).map_err(failed)?;
     std::io::Write::write_all(&mut made, (text + "\n").as_bytes()).map_err(failed)?;
     Ok(Vec::new())

@@ -82,8 +82,8 @@ pub(super) fn list(options: &ArgMatches, root: &Path) -> Result<Vec<String>> {
     let (all, warnings) = verbs::list(root)?;
     if options.get_one::<String>("format").is_some_and(|form| form == "json") {
         // `null` is runc's word for none.
-        let value = if all.is_empty() { serde_json::Value::Null } else { serde_json::json!(all) };
-        json(&value)?;
+        let value = if all.is_empty() { Ok("null".to_owned()) } else { serde_json::to_string(&all) };
+        self::text(&(value.map_err(|error| unprinted(&error.into()))? + "\n"))?;
         return Ok(warnings);
     }
     let row = |one: &Shown| match options.get_flag("quiet") {

@@ -113,7 +113,6 @@ fn what_cannot_be_run_is_told_at_once_in_words_that_engines_know() {
             "cannot change directory to /no/such: no such file or directory",
         ),
         (vec!["exec", "--cwd", "no", id, "true"], "cannot start in \"no\": it is not an absolute path"),
-        (vec!["exec", "--cap", "CAP_NONE", id, "true"], "cannot add capability \"CAP_NONE\": unknown capability"),
         (vec!["exec", "--user", "me", id, "true"], "cannot run as \"me\": it is no UID[:GID]"),
         (
             vec!["exec", "-d", "-t", id, "true"],

@@ -6,6 +6,7 @@ mod crowd;
 mod exec;
 mod fields;
 mod flaws;
+mod habits;
 mod home;
 mod hooks;
 mod limits;

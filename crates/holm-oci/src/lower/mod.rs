@@ -13,9 +13,11 @@ mod schedule;
 
 pub(crate) use devices::AllowList;
 pub use groups::used;
+pub use schedule::personality;
 
 use crate::bundle::Bundle;
 use crate::group::Group;
+pub use crate::listening::Listening;
 use crate::{Error, Result, reason};
 use holm::Spec;
 use holm::host::groups::Hierarchy;
@@ -48,7 +50,9 @@ pub struct Surroundings {
     pub grantable: u64,
     /// Whether device nodes can be made, and their use be limited: by root in the first user namespace alone.
     pub makes_nodes: bool,
-    /// So many descriptors from 3 on are passed on.
+    /// Sockets that are passed on.
+    pub listening: Listening,
+    /// So many descriptors behind those are passed on.
     pub preserved: i32,
     /// Whether SELinux is in force: mounts are labelled by an option that no other kernel knows.
     pub selinux: bool,
@@ -82,7 +86,7 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     let mut spec = Spec::new("");
     spec.unsaid = Unsaid::Nothing;
     spec.lifetime = Lifetime::Detached;
-    let mut lowering = Lowering { bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
+    let mut lowering = Lowering { bundle, around, spec, warnings: bundle.warnings.clone(), reasons: Vec::new() };
     lowering.refuse_fields();
     lowering.linux();
     lowering.process();
@@ -106,7 +110,7 @@ pub fn further(
 ) -> Result<Lowered> {
     let mut config = oci_spec::runtime::Spec::default();
     config.set_process(Some(process.clone())).set_linux(None).set_hostname(None).set_mounts(None).set_root(None);
-    let bundle = Bundle { directory: PathBuf::new(), config, seccomp: seccomp.cloned() };
+    let bundle = Bundle { directory: PathBuf::new(), config, seccomp: seccomp.cloned(), warnings: Vec::new() };
     let spec = Spec { unsaid: Unsaid::Nothing, lifetime: Lifetime::Detached, ..entered };
     let mut lowering = Lowering { bundle: &bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
     lowering.refuse_fields();

@@ -341,7 +341,8 @@ mod tests {
         let (version, mounted) = (Version::Two, PathBuf::from("/cg"));
         let hierarchies = vec![Hierarchy { version, own: mounted.clone(), mounted, controllers: Vec::new() }];
         let around = Surroundings { hierarchies, makes_nodes: true, ..Surroundings::default() };
-        let lowered = lower(&Bundle { directory: "/bundle".into(), config, seccomp: None }, &around)?;
+        let lowered =
+            lower(&Bundle { directory: "/bundle".into(), config, seccomp: None, warnings: Vec::new() }, &around)?;
         let here = |entry: &Entry| entry.operation.at() == Path::new("/sys/fs/cgroup");
         Ok(lowered.spec.filesystem.into_iter().filter(here).map(|entry| entry.operation).collect())
     }

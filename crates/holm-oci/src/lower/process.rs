@@ -27,7 +27,7 @@ impl Lowering<'_> {
         }
         self.labels(process);
         self.spec.limits.oom_score = process.oom_score_adj();
-        self.spec.descriptors = (3..3 + self.around.preserved).collect();
+        self.spec.descriptors = (3..3 + i32::from(self.around.listening.count) + self.around.preserved).collect();
         // By now others are open, for this process alone.
         self.spec.inherited_only = true;
         let named = [
@@ -71,6 +71,7 @@ impl Lowering<'_> {
         }
         // Engines leave it to the runtime: only inside it is known who is whose user.
         changes.push(Change::FindHome);
+        changes.extend(self.around.listening.variables().map(|(name, value)| Change::Set(name.into(), value.into())));
         self.spec.environment = Environment { base: Base::Empty, changes };
         if !process.cwd().is_absolute() {
             self.refuse("process.cwd", format!("cannot start in {:?}: it is not an absolute path", process.cwd()));
@@ -135,9 +136,14 @@ impl Lowering<'_> {
         sets.permitted = bits(wished.permitted());
         sets.effective = bits(wished.effective()) & sets.permitted;
         sets.inheritable = bits(wished.inheritable());
-        sets.ambient = bits(wished.ambient()) & sets.permitted & sets.inheritable;
+        let ambient = bits(wished.ambient());
+        sets.ambient = ambient & sets.permitted & sets.inheritable;
         for one in Capability::all().filter(|one| lacking & one.bit() != 0) {
             self.warnings.push(format!("{one} can't be granted here"));
+        }
+        for one in Capability::all().filter(|one| ambient & !sets.ambient & one.bit() != 0) {
+            let cause = "it is not in the permitted and inheritable sets, too";
+            self.warnings.push(format!("can't raise ambient capability {one}: {cause}"));
         }
         self.spec.policy.sets = Some(sets);
     }

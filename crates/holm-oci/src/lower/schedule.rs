@@ -4,8 +4,8 @@
 use super::Lowering;
 use holm::model::schedule::{IoClass, IoPriority, MemoryPolicy, Personality, Scheduler, SchedulerPolicy};
 use oci_spec::runtime::{
-    IOPriorityClass, Linux, LinuxMemoryPolicy, LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy,
-    MemoryPolicyFlagType, MemoryPolicyModeType, Process,
+    IOPriorityClass, Linux, LinuxMemoryPolicy, LinuxPersonality, LinuxPersonalityDomain, LinuxSchedulerFlag,
+    LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, Process,
 };
 
 impl Lowering<'_> {
@@ -41,10 +41,7 @@ impl Lowering<'_> {
                     "cannot set flags of the personality: the specification has none",
                 );
             }
-            self.spec.personality = Some(match wished.domain() {
-                LinuxPersonalityDomain::PerLinux => Personality::Linux,
-                LinuxPersonalityDomain::PerLinux32 => Personality::Linux32,
-            });
+            self.spec.personality = Some(personality(wished));
         }
         if let Some(wished) = linux.memory_policy() {
             match memory_policy(wished) {
@@ -52,6 +49,14 @@ impl Lowering<'_> {
                 Err(cause) => self.refuse("linux.memoryPolicy", format!("cannot place memory: {cause}")),
             }
         }
+    }
+}
+
+/// The machine that a container sees.
+pub fn personality(wished: &LinuxPersonality) -> Personality {
+    match wished.domain() {
+        LinuxPersonalityDomain::PerLinux => Personality::Linux,
+        LinuxPersonalityDomain::PerLinux32 => Personality::Linux32,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `create`: everything but the program itself.
 
+use super::hand_over::Watcher;
 use super::terminal::Console;
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
-use crate::lower::{AllowList, Lowered, Surroundings, lower, used};
+use crate::lower::{AllowList, Listening, Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
@@ -13,6 +14,7 @@ use holm::host::limits::in_first_user_namespace;
 use holm::model::label::Module;
 use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
+use holm::spec::policy::Keyring;
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -27,10 +29,16 @@ pub struct Create {
     pub id: String,
     /// The bundle's directory.
     pub bundle: PathBuf,
+    /// Its configuration, if that is another file than `config.json`: absolute, or from the bundle on.
+    pub config: Option<PathBuf>,
     /// Where the pid is written.
     pub pid_file: Option<PathBuf>,
     /// Who gets the controlling side of its terminal.
     pub console: Console,
+    /// Who listens at this socket gets a descriptor of its first process (pidfd_open(2)).
+    pub pidfd_socket: Option<PathBuf>,
+    /// Which session keyring it has.
+    pub keyring: Keyring,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,
     /// Who makes its control groups.
@@ -65,8 +73,10 @@ pub struct Created {
 /// # Errors
 /// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
 pub fn create(wish: &Create) -> Result<Created> {
-    let bundle = Bundle::read(&wish.bundle)?;
-    let (Lowered { spec, warnings }, scope) = lowered(wish, &bundle)?;
+    let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
+    let (Lowered { mut spec, warnings }, scope) = lowered(wish, &bundle)?;
+    spec.policy.keyring = wish.keyring;
+    let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
@@ -74,7 +84,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     record.unit = scope.as_ref().map(|scope| scope.unit().to_owned());
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
-        empty(&record)?;
+        usable(&record)?;
         place.write(&record)?;
         let scope = scope.map(systemd::Wish::start).transpose()?;
         let door =
@@ -96,6 +106,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
         let terminal = taker.take(&mut held, record.own.console_size())?;
+        watcher.tell(held.process())?;
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
@@ -143,11 +154,17 @@ fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::resu
     done.map_err(whole)
 }
 
-/// Whoever is in a container's groups, or in groups below, is paused, limited and killed with it.
-fn empty(record: &Record) -> Result<()> {
-    let Some(group) = record.groups.iter().find(|group| !group.is_empty()) else { return Ok(()) };
-    let cause = format!("container's cgroup is not empty: {}", shown(&group.directory));
-    Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
+/// Whoever is in a container's groups, or in groups below, is paused, limited and killed with it; and in one that is paused
+/// nothing starts.
+fn usable(record: &Record) -> Result<()> {
+    let refused = |cause: &str, group: &Group| {
+        let group = shown(&group.directory);
+        Err(Error::Failed(format!("cannot make container {}: container's cgroup {cause}: {group}", record.id)))
+    };
+    if let Some(group) = record.groups.iter().find(|group| !group.is_empty()) {
+        return refused("is not empty", group);
+    }
+    record.groups.iter().find(|group| group.is_frozen()).map_or(Ok(()), |group| refused("unexpectedly frozen", group))
 }
 
 /// A group that was noted as one to be made, and was there by then, is another one's.
@@ -170,14 +187,15 @@ fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item = (&'a Pat
 /// # Errors
 /// The configuration is refused.
 pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
-    let bundle = Bundle::read(&wish.bundle)?;
+    let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
     let (Lowered { spec, warnings }, _) = lowered(wish, &bundle)?;
     Ok((spec.plan().map_err(|refusal| Error::Start(refusal.into()))?, warnings))
 }
 
 /// What is wished, and the scope that it is to be in.
 fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
-    let mut around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
+    let listening = Listening::here();
+    let mut around = Surroundings { preserved: wish.preserved, listening, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
         around.hierarchies = used(holm::host::groups::hierarchies());
@@ -197,7 +215,7 @@ fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::W
 /// A program that can't be executed has words of its own.
 pub(super) fn unstarted(error: Start, program: &str) -> Error {
     match &error {
-        Start::Failed(failure) if failure.program => Error::not_executable(program, failure.errno),
+        Start::Failed(failure) if failure.program => Error::not_found(program, failure.errno),
         _ => Error::Start(error),
     }
 }
@@ -226,6 +244,7 @@ impl Surroundings {
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),
+            listening: Listening::default(),
             preserved: 0,
             selinux: in_force(Module::Selinux),
         }

@@ -14,14 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pause that is under way is held up for that.
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// The signal that a name or number means: `TERM`, `SIGTERM` or `15`.
+/// The signal that a name or number means: `TERM`, `SIGTERM` or `15`; 0 only asks whether there is somebody (kill(2)).
 ///
 /// # Errors
 /// It means none.
 pub fn signal(text: &str) -> Result<i32> {
     let unknown = || Error::Failed(format!("cannot send signal {text:?}: unknown signal"));
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) { Ok(number) } else { Err(unknown()) };
+        return if (0..=64).contains(&number) { Ok(number) } else { Err(unknown()) };
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -64,8 +64,12 @@ pub fn kill(root: &Path, id: &str, number: i32, whom: Whom) -> Result<()> {
     let ended = || Error::Failed(format!("cannot kill container {id}: container not running"));
     let record = record.ok_or_else(ended)?;
     let kills = number == Signal::KILL.as_raw();
-    let everybody = whom == Whom::All || kills && record.process.is_some_and(is_beside);
-    let got = send(id, record.process, &record.groups, number)?;
+    let mut everybody = whom == Whom::All || kills && record.process.is_some_and(is_beside);
+    let mut got = send(id, record.process, &record.groups, number)?;
+    // Without a pid namespace of their own others may have outlived the first one.
+    if !got && kills && record.groups.iter().any(|group| !group.processes().is_empty()) {
+        (everybody, got) = (true, true);
+    }
     match everybody {
         true if kills => group::end(&record.groups),
         true => record.groups.iter().take(1).for_each(|group| group.signal(number, record.process)),
@@ -185,6 +189,8 @@ mod tests {
     fn signals_have_names_and_numbers() {
         let found = ["TERM", "SIGKILL", "sigusr1", "9", "RTMIN+1", "SIGRTMAX-2"].map(|text| signal(text).ok());
         assert_eq!(found, [Some(15), Some(9), Some(10), Some(9), Some(35), Some(62)]);
-        assert!(["", "0", "65", "SIG", "NOPE", "RTMIN+31", "RTMAX+1", "-1"].iter().all(|text| signal(text).is_err()));
+        assert!(
+            ["", "-0.5", "65", "SIG", "NOPE", "RTMIN+31", "RTMAX+1", "-1"].iter().all(|text| signal(text).is_err())
+        );
     }
 }

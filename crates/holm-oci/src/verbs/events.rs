@@ -5,7 +5,8 @@ use crate::state::{Place, Process};
 use crate::stats::stats;
 use crate::{Error, Result};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -31,6 +32,16 @@ enum Alarm {
     File(File, u64),
 }
 
+/// What is told of a container, in the order in which engines know it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+}
+
 impl Watch {
     /// Watches a container from now on.
     ///
@@ -45,8 +56,8 @@ impl Watch {
     }
 
     /// What it uses now.
-    pub fn stats(&self) -> Value {
-        json!({ "type": "stats", "id": self.id, "data": stats(&self.groups) })
+    pub fn stats(&self) -> Event {
+        Event { kind: "stats", id: self.id.clone(), data: Some(stats(&self.groups)) }
     }
 
     /// Waits for what comes first: it runs out of memory, or so much time is over, and then what it uses; `None` once it has
@@ -54,7 +65,7 @@ impl Watch {
     ///
     /// # Errors
     /// It can't be waited for.
-    pub fn next(&mut self, interval: Duration) -> Result<Option<Value>> {
+    pub fn next(&mut self, interval: Duration) -> Result<Option<Event>> {
         let end = Instant::now() + interval;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -69,7 +80,9 @@ impl Watch {
             let count = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&left))).map_err(failed)?;
             match polled.map(|one| !one.revents().is_empty()) {
                 [true, _] => return Ok(None),
-                [_, true] if self.has_run_out() => return Ok(Some(json!({ "type": "oom", "id": self.id }))),
+                [_, true] if self.has_run_out() => {
+                    return Ok(Some(Event { kind: "oom", id: self.id.clone(), data: None }));
+                }
                 _ if count == 0 => return Ok(Some(self.stats())),
                 _ => {}
             }

@@ -5,9 +5,10 @@
 
 use super::What;
 use super::create::{unstarted, write_pid};
+use super::hand_over::Watcher;
 use super::terminal::{self, Console};
 use crate::group::Group;
-use crate::lower::{Lowered, Surroundings, further};
+use crate::lower::{self, Lowered, Surroundings, further};
 use crate::state::{Place, Record, Status};
 use crate::{Error, Result};
 use holm::host::groups::Hierarchy;
@@ -31,6 +32,8 @@ pub struct Exec {
     pub pid_file: Option<PathBuf>,
     /// Who gets the controlling side of its terminal.
     pub console: Console,
+    /// Who listens at this socket gets a descriptor of it (pidfd_open(2)).
+    pub pidfd_socket: Option<PathBuf>,
     /// So many descriptors from 3 on are passed on.
     pub preserved: i32,
     /// What becomes of it in a container that is paused.
@@ -67,7 +70,7 @@ pub struct Executed {
 pub fn exec(wish: &Exec) -> Result<Executed> {
     let record = running(wish)?;
     let init = record.process.ok_or_else(|| refused(&wish.id, "it was never made whole"))?;
-    let process = wish.what.process(&record.own)?;
+    let (process, mut told) = wish.what.process(&record.own)?;
     let failed = |error: holm::inspect::enter::Error| refused(&wish.id, &error.to_string());
     let opened = Opened::process(init.pid.unsigned_abs(), Some(init.start)).map_err(failed)?;
     let opened = opened.called(format!("container {}", wish.id));
@@ -75,6 +78,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let entered = opened.spec("", &parts, &format!("exec {}", wish.id)).map_err(failed)?;
     let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     let Lowered { mut spec, warnings } = further(&process, record.seccomp.as_ref(), entered, &around)?;
+    told.extend(warnings);
     if wish.terminal == holm::spec::life::Terminal::Own {
         spec.terminal = wish.terminal;
     }
@@ -82,11 +86,14 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     if let Some(entry) = &mut spec.entry {
         entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
     }
+    spec.personality = record.personality.as_ref().map(lower::personality);
+    let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let program = process.args().iter().flatten().next().map_or("", String::as_str);
     let mut held = plan.hold(None).map_err(|error| unstarted(error, program))?;
     let terminal = taker.take(&mut held, process.console_size())?;
+    watcher.tell(held.process())?;
     if let Some(file) = &wish.pid_file {
         write_pid(file, held.id())?;
     }
@@ -95,7 +102,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
         other => refused(&wish.id, &other.to_string()),
     })?;
     plan.give_descriptors_away();
-    Ok(Executed { process, terminal, warnings })
+    Ok(Executed { process, terminal, warnings: told })
 }
 
 fn refused(id: &str, cause: &str) -> Error {
@@ -136,8 +143,11 @@ pub(super) fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<V
             }
             found = true;
         }
+        if let (false, Some(names)) = (found, names) {
+            return Err(wrong(one, &format!("unknown controller {names}: the container has no group with it")));
+        }
         if !found {
-            return Err(wrong(one, "the container has no group with that controller"));
+            return Err(wrong(one, "the container has no control group"));
         }
     }
     let open = |(group, below): (&Group, Option<&Path>)| match below {

@@ -65,11 +65,14 @@ fn outside(hook: &Hook, state: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("run hook {}", shown(hook.path())), error);
     let arguments = hook.args().clone().unwrap_or_default();
     let mut command = Command::new(hook.path());
-    command.args(arguments.iter().skip(1)).env_clear().stdin(Stdio::piped()).stdout(Stdio::null());
+    command.args(arguments.iter().skip(1)).stdin(Stdio::piped()).stdout(Stdio::null());
     if let Some(zeroth) = arguments.first() {
         command.arg0(zeroth);
     }
-    command.envs(hook.env().iter().flatten().filter_map(|line| line.split_once('=')));
+    // Without variables of its own it has the caller's, as engines know it.
+    if let Some(variables) = hook.env() {
+        command.env_clear().envs(variables.iter().filter_map(|line| line.split_once('=')));
+    }
     let mut child = command.spawn().map_err(failed)?;
     if let Some(mut input) = child.stdin.take() {
         // A hook need not read it.

@@ -74,12 +74,3 @@ pub fn list(root: &Path) -> Result<(Vec<Shown>, Vec<String>)> {
     }
     Ok((all, warnings))
 }
-
-/// A configuration to begin with: a shell with few rights in namespaces of its own.
-pub fn specification() -> oci_spec::runtime::Spec {
-    let mut config = oci_spec::runtime::Spec::default();
-    if let Some(process) = config.process_mut() {
-        process.set_apparmor_profile(None).set_selinux_label(None).set_terminal(Some(true));
-    }
-    config
-}

@@ -3,8 +3,10 @@
 mod create;
 mod end;
 mod events;
+mod example;
 mod exec;
 mod features;
+mod hand_over;
 mod hooks;
 mod look;
 mod pause;
@@ -16,10 +18,12 @@ mod update;
 
 pub use create::{Create, Created, GroupMaker, create, explain};
 pub use end::{Force, Whom, delete, kill, signal};
-pub use events::Watch;
+pub use events::{Event, Watch};
+pub use example::{Owner, specification};
 pub use exec::{Exec, Executed, Paused, exec};
 pub use features::features;
-pub use look::{Shown, list, specification, state};
+pub use holm::spec::policy::Keyring;
+pub use look::{Shown, list, state};
 pub use pause::{pause, resume};
 pub use process::{Changes, What};
 pub use processes::processes;

@@ -39,11 +39,11 @@ pub struct Changes {
 }
 
 impl What {
-    /// The process, where the container's own is `own`.
+    /// The process, where the container's own is `own`, and what of it is done otherwise than asked.
     ///
     /// # Errors
-    /// The file can't be read or is none; a capability has no such name.
-    pub(super) fn process(&self, own: &Process) -> Result<Process> {
+    /// The file can't be read or is none.
+    pub(super) fn process(&self, own: &Process) -> Result<(Process, Vec<String>)> {
         match self {
             What::File(path) => read(path),
             What::Changed(changes) => changes.apply(own.clone()),
@@ -51,14 +51,17 @@ impl What {
     }
 }
 
-fn read(path: &Path) -> Result<Process> {
+fn read(path: &Path) -> Result<(Process, Vec<String>)> {
     let failed = |error: std::io::Error| Error::io(format!("read {}", shown(path)), error);
     let text = std::fs::File::open(path).and_then(crate::bundle::bounded).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|error| Error::Failed(format!("cannot use {}: {error}", shown(path))))
+    let wrong = |error: serde_json::Error| Error::Failed(format!("cannot use {}: {error}", shown(path)));
+    let mut said = serde_json::from_str(&text).map_err(wrong)?;
+    let warnings = crate::lenient::complete(&mut said);
+    Ok((serde_json::from_value(said).map_err(wrong)?, warnings))
 }
 
 impl Changes {
-    fn apply(&self, mut process: Process) -> Result<Process> {
+    fn apply(&self, mut process: Process) -> Result<(Process, Vec<String>)> {
         process.set_args(Some(self.arguments.clone())).set_terminal(Some(false));
         if let Some(directory) = &self.directory {
             process.set_cwd(directory.clone());
@@ -84,21 +87,27 @@ impl Changes {
         if self.label.is_some() {
             process.set_selinux_label(self.label.clone());
         }
+        let mut warnings = Vec::new();
         if !self.capabilities.is_empty() {
-            let named = self.capabilities.iter().map(|name| capability(name)).collect::<Result<Capabilities>>()?;
+            let mut named = Capabilities::new();
+            for name in &self.capabilities {
+                match capability(name) {
+                    Some(capability) => drop(named.insert(capability)),
+                    None => warnings.push(crate::lenient::ignored(format!("{name:?}"))),
+                }
+            }
             let had = process.capabilities().clone();
             // An empty set of the specification's own crate isn't empty.
             let none = || serde_json::from_str("{}").map_err(|error| Error::Failed(error.to_string()));
             process.set_capabilities(Some(with(had.map_or_else(none, Ok)?, &named)));
         }
-        Ok(process)
+        Ok((process, warnings))
     }
 }
 
-fn capability(name: &str) -> Result<Capability> {
-    let unknown = || Error::Failed(format!("cannot add capability {name:?}: unknown capability"));
-    let known = holm::model::capability::Capability::parse(name).ok_or_else(unknown)?;
-    serde_json::from_value(serde_json::Value::String(known.to_string())).map_err(|_| unknown())
+fn capability(name: &str) -> Option<Capability> {
+    let known = holm::model::capability::Capability::parse(name)?;
+    serde_json::from_value(serde_json::Value::String(known.to_string())).ok()
 }
 
 /// The sets with more in each but the inheritable one; ambient is what is inheritable, too (capabilities(7)).

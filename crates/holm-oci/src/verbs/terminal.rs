@@ -1,14 +1,12 @@
 //! The terminal of a container: its controlling side goes to whoever listens at the console socket.
 
+use super::hand_over;
 use crate::{Error, Result, shown};
 use holm::run::Held;
 use holm::spec::life::Terminal;
 use oci_spec::runtime::Box as Size;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    connect as knock, sendmsg, socket_with,
-};
-use std::mem::MaybeUninit;
+use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -20,7 +18,7 @@ pub enum Console {
     Nobody,
     /// Who listens at this socket.
     Socket(PathBuf),
-    /// The caller.
+    /// The caller, who passes what is written there on to its standard output.
     Caller,
 }
 
@@ -44,11 +42,7 @@ pub(super) fn connect(terminal: Terminal, console: &Console) -> Result<Taker> {
         (_, Console::Caller) => Ok(Taker::Caller),
         (_, Console::Socket(path)) => {
             let failed = |errno| Error::io(format!("use console socket {}", shown(path)), errno);
-            let made =
-                socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
-            let address = SocketAddrUnix::new(path).map_err(failed)?;
-            knock(&made, &address).map_err(failed)?;
-            Ok(Taker::Socket(made))
+            hand_over::connect(path).map(Taker::Socket).map_err(failed)
         }
     }
 }
@@ -71,20 +65,23 @@ impl Taker {
             };
             rustix::termios::tcsetwinsize(&terminal, size).map_err(failed)?;
         }
+        if let Taker::Caller = self
+            && !std::io::stdout().is_terminal()
+        {
+            end_lines_plainly(&terminal).map_err(failed)?;
+        }
         match self {
-            Taker::Socket(socket) => send(&socket, &terminal).map(|()| None).map_err(failed),
+            Taker::Socket(socket) => {
+                hand_over::send(&socket, terminal.as_fd(), b"/dev/ptmx").map(|()| None).map_err(failed)
+            }
             Taker::Nobody | Taker::Caller => Ok(Some(terminal)),
         }
     }
 }
 
-/// Sends a terminal, as one message that carries it (unix(7), `SCM_RIGHTS`).
-fn send(socket: &OwnedFd, terminal: &OwnedFd) -> rustix::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut message = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [terminal.as_fd()];
-    if !message.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(rustix::io::Errno::NOBUFS);
-    }
-    sendmsg(socket, &[std::io::IoSlice::new(b"/dev/ptmx")], &mut message, SendFlags::NOSIGNAL).map(drop)
+/// Where no terminal shows it, a line ends as the program ends it (termios(3), `ONLCR`).
+fn end_lines_plainly(terminal: &OwnedFd) -> rustix::io::Result<()> {
+    let mut settings = tcgetattr(terminal)?;
+    settings.output_modes.remove(OutputModes::ONLCR);
+    tcsetattr(terminal, OptionalActions::Now, &settings)
 }

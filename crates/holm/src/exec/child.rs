@@ -7,6 +7,7 @@ use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_at};
 use super::program::{Op, Program, READ_ONLY};
 use super::{attach, guard, home, mounts, privileges};
+use crate::plan::step::Otherwise;
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, propagate, set_attributes};
@@ -139,11 +140,15 @@ struct State<'a> {
     /// The directory that something was made in last, by its path, until something is mounted.
     last_in: Option<(&'a CStr, OwnedFd)>,
     terminal: Option<OwnedFd>,
+    /// Whether it is in the directory that the program starts in.
+    in_directory: bool,
+    /// The empty directory that hides others.
+    empty: Option<OwnedFd>,
 }
 
 impl<'a> State<'a> {
     fn new(context: &'a Context<'a>) -> State<'a> {
-        State { context, root: None, last_in: None, terminal: None }
+        State { context, root: None, last_in: None, terminal: None, in_directory: false, empty: None }
     }
 
     fn step(&mut self, step: u32, op: &'a Op) -> Result<()> {
@@ -220,9 +225,14 @@ impl<'a> State<'a> {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
             }
-            Op::ChangeDirectory { path, or_root } => match change_directory(path) {
-                Err(_) if *or_root => rustix::process::chdir(c"/"),
-                done => done,
+            Op::ChangeDirectory { otherwise: Otherwise::Done, .. } if self.in_directory => Ok(()),
+            Op::ChangeDirectory { path, otherwise } => match (change_directory(path), otherwise) {
+                (Err(_), Otherwise::Root) => rustix::process::chdir(c"/"),
+                (entered, Otherwise::Later) => {
+                    self.in_directory = entered.is_ok();
+                    Ok(())
+                }
+                (entered, _) => entered,
             },
             Op::FindHome(uid) => home::find(*uid, self.context.program.home.as_ref().ok_or(Errno::NOMEM)?),
             Op::Seek(paths) => seek(paths),
@@ -349,7 +359,11 @@ impl<'a> State<'a> {
                 set_attributes(at.as_fd(), Reach::One, READ_ONLY)
             }
             Op::Remount { at, attributes, options } => attach::remount(self.inside()?, at, *attributes, options),
-            Op::Mask { at } => mounts::mask(self.inside()?, at),
+            Op::Mask { at } => {
+                let root = self.root.as_ref().ok_or(Errno::BADF)?.as_fd();
+                let inside = Inside { root, made: &self.context.program.own };
+                mounts::mask(inside, at, &mut self.empty)
+            }
             Op::Seal => set_attributes(self.inside()?.root, Reach::One, READ_ONLY),
             Op::Pivot => self.pivot(),
             Op::Propagate(propagation) => propagate(self.inside()?.root, Reach::One, *propagation),

@@ -293,8 +293,8 @@ impl<'a> Compiler<'a> {
             Act::Personality(personality) => Op::Personality(*personality as u32),
             Act::MemoryPolicy(policy) => Op::MemoryPolicy { mode: policy.mode, nodes: policy.bits() },
             Act::Umask(mask) => Op::Umask(*mask),
-            Act::ChangeDirectory { path, or_root } => {
-                Op::ChangeDirectory { path: text(path.as_os_str()), or_root: *or_root }
+            Act::ChangeDirectory { path, otherwise } => {
+                Op::ChangeDirectory { path: text(path.as_os_str()), otherwise: *otherwise }
             }
             Act::FindHome { uid } => Op::FindHome(*uid),
             Act::Seek(paths) => Op::Seek(paths.iter().map(|path| text(path.as_os_str())).collect()),

@@ -292,15 +292,28 @@ pub(crate) fn device(name: &CStr) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// Hides what is at `place`: a directory by an empty read-only one, a file by the null device.
-pub(crate) fn mask(inside: Inside<'_>, place: &Within) -> Result<()> {
+/// Hides what is at `place`: a directory by an empty read-only one, which is made once and kept in `empty`, a file by the
+/// null device.
+pub(crate) fn mask(inside: Inside<'_>, place: &Within, empty: &mut Option<OwnedFd>) -> Result<()> {
     let Some(at) = place.open(inside)? else { return Ok(()) };
     if !is_directory(at.as_fd())? {
         return attach(device(c"null")?.as_fd(), at.as_fd());
     }
-    let empty = tmpfs(c"555", None)?;
-    set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
-    attach(empty.as_fd(), at.as_fd())
+    let cover = match empty {
+        Some(first) => {
+            let flags =
+                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            open_tree(first, c"", flags)?
+        }
+        None => {
+            let made = tmpfs(c"555", None)?;
+            set_attributes(made.as_fd(), Reach::One, READ_ONLY)?;
+            made
+        }
+    };
+    attach(cover.as_fd(), at.as_fd())?;
+    empty.get_or_insert(cover);
+    Ok(())
 }
 
 /// Changes permission bits at `place`; only on file systems of the sandbox, as for anything that is made.

@@ -101,6 +101,10 @@ impl Inside<'_> {
 
     fn open_by(&self, place: &Place, make: Make, links: OFlags) -> Result<OwnedFd> {
         let found = match (self.look(&place.whole, links), make) {
+            // A link as the last part may lead to what is missing.
+            (Err(Errno::NOENT), Make::Directory | Make::File) if links.is_empty() => {
+                self.make_through(&place.whole, make)?
+            }
             (Err(Errno::NOENT), Make::Directory | Make::File) => {
                 let (directory, name) = (self.directory(place)?, place.last()?.1);
                 let made = match make {
@@ -187,6 +191,8 @@ pub(crate) fn write_at(proc: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> Resul
         false => Err(Errno::IO),
     }
 }
+
+mod through;
 
 #[cfg(test)]
 mod tests;

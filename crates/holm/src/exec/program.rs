@@ -7,6 +7,7 @@ use super::place::{Own, Place};
 use super::wall::Wall;
 use super::within::Within;
 use crate::model::mount::{Attributes, Propagation, Reach};
+use crate::plan::step::Otherwise;
 use crate::spec::filesystem::Beneath;
 use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use crate::sys::clone::Stack;
@@ -182,7 +183,7 @@ pub(crate) enum Op {
     Personality(u32),
     MemoryPolicy { mode: u32, nodes: Vec<u64> },
     Umask(u32),
-    ChangeDirectory { path: CString, or_root: bool },
+    ChangeDirectory { path: CString, otherwise: Otherwise },
     Seek(Vec<CString>),
     FindHome(u32),
     Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },

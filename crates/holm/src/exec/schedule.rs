@@ -14,6 +14,11 @@ pub(crate) fn apply(limit: &Limit, proc: Option<&OwnedFd>, pid: i32) -> Result<(
     let process = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     match limit {
         Limit::Nice(nice) => rustix::process::setpriority_process(Some(process), *nice),
+        Limit::AllCpus => {
+            let mut all = CpuSet::new();
+            (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
+            sched_setaffinity(Some(process), &all)
+        }
         Limit::Affinity(cpus) => run_on(process, cpus),
         Limit::Scheduler(wished) => set_scheduler(
             pid,

@@ -9,9 +9,9 @@ use super::limits::Limit;
 use super::push;
 use super::step::{Act, Actor, Step};
 use crate::model::namespace::{Namespace, NamespaceSet};
-use crate::spec::Spec;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
+use crate::spec::{Spec, Unsaid};
 
 /// Whether the memory is hidden: where somebody inside could look. With a new user namespace or clocks the process's files in
 /// /proc are still to be written, which a hidden one can't.
@@ -64,8 +64,14 @@ pub(super) fn take_groups(spec: &Spec, steps: &mut Vec<Step>) {
         let act = Act::EnterGroup { path: path.clone(), descriptor: *descriptor };
         push(steps, Actor::ParentMeanwhile, act, why, &entry.origin);
     }
-    if let Some(cpus) = &spec.limits.affinity {
-        let act = Act::Limit(Limit::Affinity(cpus.clone()));
-        push(steps, Actor::ParentMeanwhile, act, "of those that the group has", spec.origins.of(Wish::Affinity));
+    match &spec.limits.affinity {
+        Some(cpus) => {
+            let act = Act::Limit(Limit::Affinity(cpus.clone()));
+            push(steps, Actor::ParentMeanwhile, act, "of those that the group has", spec.origins.of(Wish::Affinity));
+        }
+        None if spec.unsaid == Unsaid::Nothing => {
+            push(steps, Actor::ParentMeanwhile, Act::Limit(Limit::AllCpus), super::limits::ANY_CPU, "");
+        }
+        None => {}
     }
 }

@@ -1,16 +1,16 @@
 //! The last steps: terminal, identity, privileges, directory, descriptors, and what is started.
 
-use super::step::{Act, Actor, Step};
+use super::step::{Act, Actor, Otherwise, Step};
 use super::{Launch, identity, policy, push};
 use crate::host::Host;
 use crate::model::namespace::Namespace;
-use crate::spec::Spec;
 use crate::spec::entry::Entry;
 use crate::spec::filesystem::Root;
 use crate::spec::identity::User;
 use crate::spec::life::{Base, Change, Lifetime, Terminal};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
+use crate::spec::{Spec, Unsaid};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,11 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
             [] => push(steps, Actor::Child, Act::DropGroups, why, ""),
             groups => push(steps, Actor::Child, Act::TakeGroups(groups.to_vec()), why, spec.origins.of(Wish::Groups)),
         }
+    }
+    if let (Some(path), Unsaid::Nothing) = (&spec.directory, spec.unsaid) {
+        let why = "the user's own rights may not do, or those before";
+        let act = Act::ChangeDirectory { path: path.clone(), otherwise: Otherwise::Later };
+        push(steps, Actor::Child, act, why, spec.origins.of(Wish::Directory));
     }
     let (uid, gid) = identity::ids(spec, host);
     if changes_ids(spec, host) && identity::early(spec, host) != Some((uid, gid)) {
@@ -97,14 +102,15 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 
 /// Enters the directory that the program starts in; from where that was wished.
 fn directory<'a>(spec: &'a Spec, host: &Host) -> (Act, &'a str) {
-    let at = |path: &Path, or_root| Act::ChangeDirectory { path: path.to_owned(), or_root };
+    let at = |path: &Path, otherwise| Act::ChangeDirectory { path: path.to_owned(), otherwise };
+    let asked = if spec.unsaid == Unsaid::Nothing { Otherwise::Done } else { Otherwise::Fail };
     match (&spec.directory, &spec.entry) {
-        (Some(path), _) => (at(path, false), spec.origins.of(Wish::Directory)),
+        (Some(path), _) => (at(path, asked), spec.origins.of(Wish::Directory)),
         (None, Some(Entry { directory: Some(descriptor), name, origin, .. })) => {
             (Act::EnterDirectory { descriptor: *descriptor, of: name.clone() }, origin)
         }
-        (None, Some(_)) => (at(Path::new("/"), true), ""),
-        (None, None) => (at(host.directory.as_deref().unwrap_or(Path::new("/")), true), ""),
+        (None, Some(_)) => (at(Path::new("/"), Otherwise::Root), ""),
+        (None, None) => (at(host.directory.as_deref().unwrap_or(Path::new("/")), Otherwise::Root), ""),
     }
 }
 

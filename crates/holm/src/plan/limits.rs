@@ -23,6 +23,9 @@ use crate::spec::origins::Wish;
 use crate::spec::{Spec, Unsaid};
 use groups::{Controller, Place};
 
+/// Why a container runs on any CPU.
+pub(super) const ANY_CPU: &str = "on which the caller may run says nothing of who is limited by groups";
+
 /// The cgroup namespace, if it has to wait until the process is in its group.
 pub(super) fn late_namespace(spec: &Spec) -> Option<Namespace> {
     let new = *spec.namespaces.choice(Namespace::Cgroup) == Choice::New;
@@ -109,6 +112,9 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     // Who is put into a group gets its CPUs, so there it comes after that.
     if let (Some(cpus), None) = (&limits.affinity, &spec.entry) {
         add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));
+    }
+    if (&limits.affinity, &spec.entry, spec.unsaid) == (&None, &None, Unsaid::Nothing) {
+        add(Limit::AllCpus, ANY_CPU, "");
     }
     if let Some(scheduler) = limits.scheduler {
         add(Limit::Scheduler(scheduler), "all that it starts inherits it", spec.origins.of(Wish::Scheduler));

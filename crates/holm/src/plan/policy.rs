@@ -19,7 +19,7 @@ use crate::spec::filesystem::Writes;
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
-use crate::spec::policy::{Calls, Nesting, NewPrivileges};
+use crate::spec::policy::{Calls, Keyring, Nesting, NewPrivileges};
 use crate::spec::{Spec, Unsaid};
 use syscalls::x86_64::Sysno;
 
@@ -30,13 +30,16 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "they are the ipc namespace's own; mq_open(3) reaches them by no path that a rule covers";
         push(steps, Actor::Child, Act::AdmitQueues, why, "");
     }
-    if let Some(label) = spec.policy.labels.iter().find(|label| label.module == Module::Selinux) {
+    let label = spec.policy.labels.iter().find(|label| label.module == Module::Selinux);
+    if let Some(label) = label.filter(|_| policy.keyring == Keyring::New) {
         let why = "the session keyring that is made next is the program's";
         let origin = spec.origins.of(Wish::Label(label.module));
         push(steps, Actor::Child, Act::LabelKeys(label.clone()), why, origin);
     }
-    let why = "keys of the caller's session are not the program's (keyrings(7))";
-    push(steps, Actor::Child, Act::JoinKeyring, why, "");
+    if policy.keyring == Keyring::New {
+        let why = "keys of the caller's session are not the program's (keyrings(7))";
+        push(steps, Actor::Child, Act::JoinKeyring, why, "");
+    }
     let says_cores = spec.limits.resources.iter().any(|limit| limit.resource == Resource::CORE);
     if !says_cores && spec.unsaid == Unsaid::Safe {
         let why = "a core file holds all of a program's memory, and the host writes it";

@@ -19,6 +19,19 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// What is done if the directory that a program starts in can't be entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The start fails.
+    Fail,
+    /// The root directory does.
+    Root,
+    /// It is tried again later.
+    Later,
+    /// Nothing, if an earlier step has entered it; else the start fails.
+    Done,
+}
+
 /// Who does a step, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
@@ -309,8 +322,8 @@ pub enum Act {
     ChangeDirectory {
         /// Which.
         path: PathBuf,
-        /// Whether `/` does if it doesn't exist inside.
-        or_root: bool,
+        /// What is done if it can't be entered.
+        otherwise: Otherwise,
     },
     /// Sets HOME as the user's line in `/etc/passwd` says.
     FindHome {
@@ -465,13 +478,13 @@ impl fmt::Display for Act {
                 write!(f, "take memory by policy {mode:#x} of nodes {nodes}")
             }
             Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
-            Act::ChangeDirectory { path, or_root } => {
-                write!(
-                    f,
-                    "change directory to {}{}",
-                    Shown(path),
-                    if *or_root { " (/ if it is not there)" } else { "" }
-                )
+            Act::ChangeDirectory { path, otherwise } => {
+                let otherwise = match otherwise {
+                    Otherwise::Fail | Otherwise::Done => "",
+                    Otherwise::Root => " (/ if it is not there)",
+                    Otherwise::Later => " (or later, as its user)",
+                };
+                write!(f, "change directory to {}{otherwise}", Shown(path))
             }
             Act::FindHome { uid } => write!(f, "set HOME to that of user {uid} in /etc/passwd, or to /"),
             Act::Seek(paths) => {

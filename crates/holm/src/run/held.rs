@@ -67,6 +67,11 @@ impl Held {
         self.pid
     }
 
+    /// Its first process (pidfd_open(2)).
+    pub fn process(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
     /// Its control groups that were there before ([`NamedGroup`](crate::spec::limits::NamedGroup)): they stay when it ends.
     pub fn groups_found(&self) -> impl Iterator<Item = &Path> {
         self.groups.found()

@@ -108,4 +108,16 @@ pub struct Policy {
     pub denials: Denials,
     /// What security modules have the program run as: one of each at most.
     pub labels: Vec<Label>,
+    /// Keys of the session.
+    pub keyring: Keyring,
+}
+
+/// The session keyring of the program (session-keyring(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keyring {
+    /// A new one, without keys.
+    #[default]
+    New,
+    /// That of the caller, with all keys in it.
+    Caller,
 }

@@ -67,6 +67,8 @@ pub enum Limit {
     Nice(i32),
     /// Sets the CPUs to run on.
     Affinity(CpuList),
+    /// Lets it run on all CPUs that its groups have, whatever the caller runs on.
+    AllCpus,
     /// Sets the scheduling.
     Scheduler(Scheduler),
     /// Sets the priority at the disk.
@@ -109,6 +111,7 @@ impl fmt::Display for Limit {
             Limit::View => f.write_str("make a new cgroup namespace"),
             Limit::Lock => f.write_str("refuse further cgroup namespaces inside"),
             Limit::Nice(nice) => write!(f, "set the niceness to {nice}"),
+            Limit::AllCpus => f.write_str("run on all CPUs of its control groups"),
             Limit::Affinity(cpus) => write!(f, "run on CPU {cpus} only"),
             Limit::Scheduler(scheduler) => write!(f, "schedule it {scheduler}"),
             Limit::IoPriority(priority) => write!(f, "set its priority at the disk: {priority}"),

@@ -4,7 +4,7 @@ use super::text::word;
 use super::{Part, Script};
 use crate::model::capability::Capability;
 use crate::model::namespace::{Namespace, NamespaceSet};
-use crate::plan::step::Act;
+use crate::plan::step::{Act, Otherwise};
 use crate::spec::life::{Stdio, Terminal};
 use crate::spec::policy::NewPrivileges;
 use std::ffi::{OsStr, OsString};
@@ -35,10 +35,13 @@ impl Script<'_> {
             match act {
                 Act::RefuseCores => shell += "    ulimit -c 0\n",
                 Act::Umask(mask) => shell += &format!("    umask {mask:03o}\n"),
-                Act::ChangeDirectory { path, or_root } => {
+                Act::ChangeDirectory { path, otherwise } => {
                     directory = path;
-                    shell +=
-                        if *or_root { "    cd -- \"$1\" 2>&- || cd /\n" } else { "    cd -- \"$1\" || exit 125\n" };
+                    shell += match otherwise {
+                        Otherwise::Root => "    cd -- \"$1\" 2>&- || cd /\n",
+                        Otherwise::Later => "",
+                        Otherwise::Fail | Otherwise::Done => "    cd -- \"$1\" || exit 125\n",
+                    };
                 }
                 Act::Descriptors(kept) => {
                     let closed = (3..10).filter(|number| !kept.contains(number)).map(|n| format!(" {n}<&-"));

@@ -1,0 +1,273 @@
+//! What engines and their users are used to: forms of output, variables, directories, and what is forgiven.
+
+use super::container::Container;
+use super::{bundle, done, oci, text};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+use testkit::{Scratch, is_root};
+
+/// What a container prints whose configuration was changed, and what it is told on standard error.
+fn run(name: &str, script: &str, change: impl FnOnce(&mut Value, &Scratch)) -> (String, String) {
+    let scratch = Scratch::new(&format!("oci-{name}"));
+    bundle(&scratch, script);
+    let file = scratch.join("config.json");
+    let mut config = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
+    change(&mut config, &scratch);
+    std::fs::write(&file, config.to_string()).expect("scratch is ours");
+    let mut command = oci(&scratch);
+    command.arg("run").arg("-b").arg(scratch.join("."));
+    let output = done(command, &[&format!("holm-test-{name}-{}", std::process::id())]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_configuration_to_begin_with_has_few_rights() {
+    let scratch = Scratch::new("oci-spec");
+    for (arguments, kinds) in [(&["spec"][..], "network"), (&["spec", "--rootless"], "user")] {
+        let mut command = oci(&scratch);
+        command.current_dir(scratch.join("."));
+        let output = done(command, arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let written = std::fs::read(scratch.join("config.json")).expect("it was written");
+        let config: Value = serde_json::from_slice(&written).expect("it is JSON");
+        let rights = &config["process"]["capabilities"];
+        assert_eq!((rights.get("inheritable"), rights.get("ambient")), (None, None));
+        let namespaces = config["linux"]["namespaces"].as_array().expect("they are there");
+        assert!(namespaces.contains(&json!({ "type": kinds })), "{namespaces:?}");
+        std::fs::remove_file(scratch.join("config.json")).expect("scratch is ours");
+    }
+}
+
+#[test]
+fn what_is_left_out_or_unknown_of_a_process_is_forgiven() {
+    let script = "id -u; grep CapBnd /proc/self/status";
+    let (said, told) = run("forgiven", script, |config, _| {
+        config["process"].as_object_mut().expect("it is one").remove("user");
+        config["process"]["capabilities"] =
+            json!({ "bounding": ["CAP_KILL", "CAP_OF_TOMORROW"], "ambient": ["CAP_KILL"] });
+    });
+    assert_eq!(said, "0\nCapBnd:\t0000000000000020\n");
+    assert!(told.contains("unknown capability \"CAP_OF_TOMORROW\" is ignored"), "{told}");
+    assert!(told.contains("can't raise ambient capability CAP_KILL: "), "{told}");
+    let container = Container::new("forgiven-exec", "exec sleep 1000");
+    let output = container.exec(&["--cap", "CAP_OF_TOMORROW"], "echo $0");
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("sh\n", Some(0)), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("unknown capability \"CAP_OF_TOMORROW\" is ignored"));
+}
+
+#[test]
+fn a_directory_is_entered_by_whose_rights_do() {
+    if !is_root() {
+        return;
+    }
+    for (owner, mode) in [(0, 0o700), (42, 0o700)] {
+        let (said, _) = run("directory", "pwd", |config, scratch| {
+            let directory = scratch.join("rootfs/own");
+            std::fs::create_dir_all(&directory).expect("scratch is ours");
+            std::fs::set_permissions(&directory, PermissionsExt::from_mode(mode)).expect("scratch is ours");
+            std::os::unix::fs::chown(&directory, Some(owner), Some(owner)).expect("root may");
+            config["process"]["user"] = json!({ "uid": 42, "gid": 42 });
+            config["process"]["cwd"] = json!("/own");
+        });
+        assert_eq!(said, "/own\n", "of {owner}");
+    }
+}
+
+#[test]
+fn a_container_runs_on_all_cpus_whatever_its_maker_runs_on() {
+    let all = std::fs::read_to_string("/proc/self/status").expect("it is there");
+    let list =
+        |status: &str| status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t")).map(str::to_owned);
+    let scratch = Scratch::new("oci-cpus");
+    bundle(&scratch, "grep Cpus_allowed_list: /proc/self/status");
+    let first = rustix::thread::sched_getaffinity(None).expect("it is known");
+    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|&cpu| first.is_set(cpu)).expect("it runs somewhere");
+    let made = oci(&scratch);
+    let mut command = Command::new("taskset");
+    command.args(["-c", &first.to_string()]).arg(made.get_program()).arg("oci");
+    command
+        .args(made.get_args())
+        .arg("run")
+        .arg("-b")
+        .arg(scratch.join("."))
+        .arg(format!("holm-test-cpus-{}", std::process::id()));
+    let output = command.stdin(Stdio::null()).output().expect("taskset starts");
+    assert_eq!(list(&text(&output.stdout)), list(&all), "{}", text(&output.stderr));
+}
+
+#[test]
+fn lists_and_events_are_a_line_each_as_engines_read_them() {
+    let container = Container::new("lines", "exec sleep 1000");
+    let listed = container.succeeds(&["list", "--format", "json"]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert!(listed.starts_with("[{\"ociVersion\":\""), "{listed}");
+    let told = container.succeeds(&["events", "--stats", &container.id]);
+    assert!(told.starts_with(&format!("{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{{", container.id)), "{told}");
+}
+
+#[test]
+fn lines_of_a_terminal_end_plainly_where_no_terminal_shows_them() {
+    let (said, _) = run("plain", "test -t 1 && echo terminal", |config, _| config["process"]["terminal"] = json!(true));
+    assert_eq!(said, "terminal\n");
+}
+
+#[test]
+fn what_is_mounted_on_a_link_that_leads_nowhere_is_where_it_leads() {
+    let (said, _) = run("link", "cat /run/resolve/conf /etc/conf; readlink /etc/conf", |config, scratch| {
+        std::fs::create_dir_all(scratch.join("rootfs/etc")).expect("scratch is ours");
+        symlink("../../../run/resolve/conf", scratch.join("rootfs/etc/conf")).expect("scratch is ours");
+        std::fs::write(scratch.join("conf"), "said\n").expect("scratch is ours");
+        let mount = json!({ "destination": "/etc/conf", "source": "conf", "options": ["bind"] });
+        config["mounts"].as_array_mut().expect("it is a list").push(mount);
+    });
+    assert_eq!(said, "said\nsaid\n../../../run/resolve/conf\n");
+}
+
+#[test]
+fn directories_are_hidden_by_one_empty_one() {
+    let (said, _) = run("masks", "stat -c %d /a /b | uniq | wc -l; ls /a /b; touch /a/x 2>&1", |config, scratch| {
+        for name in ["a", "b"] {
+            std::fs::create_dir_all(scratch.join("rootfs").join(name).join("within")).expect("scratch is ours");
+        }
+        config["linux"]["maskedPaths"] = json!(["/a", "/b"]);
+        config["process"]["args"][2] =
+            json!("stat -c %d /a /b | uniq | wc -l; ls /a /b; touch /a/x 2>/dev/null || echo no");
+    });
+    assert_eq!(said, "1\n/a:\n\n/b:\nno\n");
+}
+
+#[test]
+fn a_signal_asks_whether_it_runs_and_a_kill_ends_who_outlived_the_first_one() {
+    let container = Container::new("asked", "exec sleep 1000");
+    container.succeeds(&["kill", &container.id, "0"]);
+    container.succeeds(&["kill", &container.id, "KILL"]);
+    super::patience::within(10, "it ends", || container.state()["status"] == "stopped");
+    assert!(container.fails(1, &["kill", &container.id, "0"]).contains("container not running"));
+    if !is_root() {
+        return;
+    }
+    let beside = Container::with("outlived", "sleep 1000 & exec sleep 1000", |config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+        namespaces.retain(|one| one["type"] != "pid");
+    });
+    let first = beside.pid();
+    let others = || -> Vec<u32> {
+        serde_json::from_str(&beside.succeeds(&["ps", "-f", "json", &beside.id])).expect("it is JSON")
+    };
+    super::patience::within(10, "it ends", || others().len() == 2);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(first as i32).expect("it is one"),
+        rustix::process::Signal::KILL,
+    )
+    .expect("it runs");
+    super::patience::within(10, "it ends", || others().len() == 1);
+    beside.succeeds(&["kill", &beside.id, "KILL"]);
+    super::patience::within(10, "it ends", || others().is_empty());
+}
+
+#[test]
+fn a_program_whose_interpreter_is_missing_is_told_from_a_missing_one() {
+    let container = Container::new("interpreter", "exec sleep 1000");
+    let program = container.scratch.join("rootfs/run.sh");
+    std::fs::write(&program, "#!/no/such/shell\n").expect("scratch is ours");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("scratch is ours");
+    assert!(
+        container.fails(255, &["exec", &container.id, "/run.sh"]).contains("exec /run.sh: no such file or directory")
+    );
+    let said = container.fails(255, &["exec", &container.id, "/missing"]);
+    assert!(said.contains("executable file `/missing` not found in $PATH"), "{said}");
+}
+
+#[test]
+fn whoever_listens_gets_a_descriptor_of_the_process() {
+    let scratch = Scratch::new("oci-pidfd");
+    let place = scratch.join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&place).expect("scratch is ours");
+    let container = Container::new("pidfd", "exec sleep 1000");
+    let socket = place.to_str().expect("it is text");
+    let mut command = container.command(&["exec", "-d", "--pidfd-socket", socket, &container.id, "sleep", "1000"]);
+    assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts").success());
+    let (taken, _) = listener.accept().expect("it was connected");
+    let mut bytes = [0u8; 64];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = rustix::net::RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+    rustix::net::recvmsg(&taken, &mut parts, &mut ancillary, rustix::net::RecvFlags::CMSG_CLOEXEC)
+        .expect("it was sent");
+    let process = ancillary.drain().find_map(|part| match part {
+        rustix::net::RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let process = process.expect("it carries one");
+    rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL).expect("it is a process's");
+    let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ended, None).expect("it can be waited for");
+    let refused = container.fails(255, &["exec", "--pidfd-socket", "/no/such/socket", &container.id, "true"]);
+    assert!(refused.contains("cannot use pidfd socket /no/such/socket: no such file"), "{refused}");
+}
+
+#[test]
+fn a_further_process_sees_the_same_machine() {
+    let container = Container::with("machine", "exec sleep 1000", |config| {
+        config["linux"]["personality"] = json!({ "domain": "LINUX32" });
+    });
+    assert_eq!(container.says(&[], "uname -m"), "i686\n");
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_passed_on() {
+    let scratch = Scratch::new("oci-listening");
+    bundle(&scratch, "echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3; test ! -e /proc/self/fd/4 || echo more");
+    std::fs::write(scratch.join("passed"), "read\n").expect("scratch is ours");
+    let made = oci(&scratch);
+    let mut command = Command::new("sh");
+    let script = "program=$1; shift; LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$program\" oci \"$@\" 3<\"$0\" 4</dev/null";
+    command.args(["-c", script]).arg(scratch.join("passed")).arg(made.get_program()).args(made.get_args());
+    command.arg("run").arg("-b").arg(scratch.join(".")).arg(format!("holm-test-listening-{}", std::process::id()));
+    let output = command.stdin(Stdio::null()).output().expect("sh starts");
+    assert_eq!(text(&output.stdout), "1 1 web\nread\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_configuration_can_be_another_file() {
+    let scratch = Scratch::new("oci-config");
+    bundle(&scratch, "echo other");
+    std::fs::rename(scratch.join("config.json"), scratch.join("other.json")).expect("scratch is ours");
+    let mut command = oci(&scratch);
+    command.arg("run").arg("-b").arg(scratch.join(".")).args(["--config", "other.json"]);
+    let output = done(command, &[&format!("holm-test-config-{}", std::process::id())]);
+    assert_eq!(text(&output.stdout), "other\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn nothing_is_made_in_a_control_group_that_stands_still() {
+    let hierarchy = ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup"].into_iter().find(|place| {
+        let file = if place.ends_with("freezer") { "tasks" } else { "cgroup.subtree_control" };
+        std::path::Path::new(place).join(file).exists()
+    });
+    let Some(place) = hierarchy.filter(|_| is_root()) else { return };
+    let name = format!("holm-test-still-{}", std::process::id());
+    let group = std::path::Path::new(place).join(&name);
+    std::fs::create_dir(&group).expect("root may");
+    let (file, word) = if place.ends_with("freezer") { ("freezer.state", "FROZEN") } else { ("cgroup.freeze", "1") };
+    std::fs::write(group.join(file), word).expect("root may");
+    let scratch = Scratch::new("oci-still");
+    bundle(&scratch, "true");
+    let config = scratch.join("config.json");
+    let mut value: Value =
+        serde_json::from_slice(&std::fs::read(&config).expect("it was written")).expect("it is JSON");
+    value["linux"]["cgroupsPath"] = json!(format!("/{name}"));
+    std::fs::write(&config, value.to_string()).expect("scratch is ours");
+    let mut command = oci(&scratch);
+    command.arg("create").arg("-b").arg(scratch.join("."));
+    let mut child = command.arg(&name).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("holm starts");
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().expect("it is a pipe")).read_line(&mut said).expect("it says something");
+    let code = child.wait().expect("it ends").code();
+    std::fs::remove_dir(&group).expect("nobody is in it");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("container's cgroup unexpectedly frozen"), "{said}");
+}

@@ -1,0 +1,52 @@
+//! What engines leave out of a process's description though the specification wants it, and names that this program doesn't know.
+//! Pure.
+
+use holm::model::capability::Capability;
+use serde_json::{Value, json};
+
+/// The sets of capabilities of a process.
+const SETS: [&str; 5] = ["bounding", "effective", "inheritable", "permitted", "ambient"];
+
+/// Makes a process's description whole: its user and group are 0 where it doesn't say them, and capabilities that have no
+/// such name are taken out, as the specification has it. Warnings about these are returned.
+pub(crate) fn complete(process: &mut Value) -> Vec<String> {
+    let Some(fields) = process.as_object_mut() else { return Vec::new() };
+    if let Some(user) = fields.entry("user").or_insert_with(|| json!({})).as_object_mut() {
+        for id in ["uid", "gid"] {
+            user.entry(id).or_insert_with(|| json!(0));
+        }
+    }
+    let mut unknown: Vec<String> = Vec::new();
+    let is_known = |name: &Value| name.as_str().is_none_or(|name| Capability::parse(name).is_some());
+    for set in SETS {
+        let listed = fields.get_mut("capabilities").and_then(|sets| sets.get_mut(set)?.as_array_mut());
+        let Some(listed) = listed else { continue };
+        unknown.extend(listed.iter().filter(|name| !is_known(name)).map(Value::to_string));
+        listed.retain(is_known);
+    }
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown.into_iter().map(ignored).collect()
+}
+
+/// The warning about a capability that has no such name, as it is written.
+pub(crate) fn ignored(name: String) -> String {
+    format!("unknown capability {name} is ignored")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_nobody_else_and_unknown_capabilities_are_none() {
+        let mut process = json!({ "capabilities": { "bounding": ["CAP_KILL", "CAP_NO", 7], "ambient": ["CAP_NO"] } });
+        assert_eq!(complete(&mut process), ["unknown capability \"CAP_NO\" is ignored"]);
+        assert_eq!(process["user"], json!({ "uid": 0, "gid": 0 }));
+        assert_eq!(process["capabilities"], json!({ "bounding": ["CAP_KILL", 7], "ambient": [] }));
+        let mut process = json!({ "user": { "uid": 5, "umask": 7 } });
+        assert_eq!(complete(&mut process), [""; 0]);
+        assert_eq!(process["user"], json!({ "uid": 5, "gid": 0, "umask": 7 }));
+        complete(&mut json!([]));
+    }
+}
