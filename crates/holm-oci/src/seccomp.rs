@@ -3,19 +3,25 @@
 use holm::model::seccomp::{Action, Comparison, Condition, ENOSYS, EPERM, Filter, Rule};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use syscalls::{arm, mips, powerpc64, s390x, x86, x86_64};
 
 /// Flags that can be given.
-pub(crate) const FLAGS: [&str; 3] =
-    ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
+pub(crate) const FLAGS: [&str; 4] = [
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+];
 /// Actions that can be asked for.
-pub(crate) const ACTIONS: [&str; 8] = [
+pub(crate) const ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -64,40 +70,59 @@ struct Argument {
 
 type Parsed<T> = Result<T, String>;
 
-/// The filter of a JSON text.
+/// Who answers what a filter asks (config-linux.md, "Seccomp", `listenerPath`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The socket at which it listens.
+    pub path: PathBuf,
+    /// What it is told besides.
+    pub metadata: String,
+}
+
+/// The filter of a JSON text, which has nobody to ask.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Filter, String> {
-    filter(serde_json::from_str(text).map_err(|e| e.to_string())?)
+    let document: Document = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let listener = [("listenerPath", &document.listener_path), ("listenerMetadata", &document.listener_metadata)];
+    match listener.iter().find(|(_, value)| !value.is_empty()) {
+        Some((field, _)) => Err(format!("{field} asks for a listener, and none is told of calls")),
+        None => filter(&document).map(|(filter, _)| filter),
+    }
 }
 
-/// The filter of a part of a configuration.
+/// The filter of a part of a configuration, and whom it asks, if it asks anything.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn from_value(value: serde_json::Value) -> Result<Filter, String> {
-    filter(serde_json::from_value(value).map_err(|e| e.to_string())?)
+pub fn from_value(value: serde_json::Value) -> Result<(Filter, Option<Agent>), String> {
+    filter(&serde_json::from_value(value).map_err(|e| e.to_string())?)
 }
 
-fn filter(document: Document) -> Parsed<Filter> {
+fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
     if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
         return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());
     }
-    let listener = [("listenerPath", &document.listener_path), ("listenerMetadata", &document.listener_metadata)];
-    if let Some((field, _)) = listener.iter().find(|(_, value)| !value.is_empty()) {
-        return Err(format!("{field} asks for a listener, and none is told of calls"));
-    }
-    // What these flags ask for is done for one thread before there are others, or only logs more.
+    // What these flags ask for is done for one thread before there are others, only logs more, or is always done.
     if let Some(flag) = document.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
         return Err(format!("flag {flag} is not supported"));
     }
     let otherwise = action(&document.default_action, document.default_errno_ret)?;
+    if otherwise == Action::Notify {
+        return Err("SCMP_ACT_NOTIFY cannot be used as the default action: nothing would start".to_owned());
+    }
+    let mut asks = false;
     let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
     for entry in &document.syscalls {
         let action = action(&entry.action, entry.errno_ret)?;
         let conditions = entry.args.iter().map(condition).collect::<Parsed<Vec<Condition>>>()?;
         for name in &entry.names {
+            // By sendmsg the listener itself is sent; and what is written may be the answer's own.
+            if action == Action::Notify && ["write", "sendmsg"].contains(&name.as_str()) {
+                return Err(format!("SCMP_ACT_NOTIFY cannot be used for the {name} syscall"));
+            }
+            asks |= action == Action::Notify;
             if let Some(number) = number(name)? {
                 calls.entry(number).or_default().push(Rule { conditions: conditions.clone(), action });
             }
@@ -105,7 +130,12 @@ fn filter(document: Document) -> Parsed<Filter> {
     }
     let allows = matches!(otherwise, Action::Allow | Action::Log);
     let next = calls.last_key_value().map_or(0, |(number, _)| number + 1);
-    Ok(Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } })
+    let agent = match (asks, document.listener_path.as_str()) {
+        (false, _) => None,
+        (true, "") => return Err("SCMP_ACT_NOTIFY needs a listener, and there is none: listenerPath".to_owned()),
+        (true, path) => Some(Agent { path: path.into(), metadata: document.listener_metadata.clone() }),
+    };
+    Ok((Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } }, agent))
 }
 
 /// The number of a call; `None` if only other architectures have it.
@@ -138,7 +168,7 @@ fn action(name: &str, errno: Option<u16>) -> Parsed<Action> {
         "SCMP_ACT_TRACE" => Action::Trace(errno.unwrap_or(ENOSYS)),
         "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
         "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
-        "SCMP_ACT_NOTIFY" => return Err("SCMP_ACT_NOTIFY needs a listener, and there is none".to_owned()),
+        "SCMP_ACT_NOTIFY" => Action::Notify,
         other => return Err(format!("unknown action {other:?}")),
     })
 }

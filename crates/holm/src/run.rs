@@ -58,7 +58,7 @@ impl Plan {
         }
         let start = Instant::now();
         let running = parent::spawn(self, None, &mut |_| Ok(())).map_err(|stop| Error::new(self, stop))?;
-        let Running { pidfd, pid, control, terminal, watcher, pipes, groups } = running;
+        let Running { pidfd, pid, control, terminal, watcher, pipes, groups, .. } = running;
         let [stdin, stdout, stderr] = pipes.map(|pipe| pipe.map(File::from));
         let life = Life { start, groups, watcher, program: None, overtime: false, usage: None };
         Ok(Child { stdin, stdout, stderr, terminal, pidfd, pid, control, exit: None, life })

@@ -10,6 +10,7 @@ mod habits;
 mod home;
 mod hooks;
 mod limits;
+mod notify;
 #[path = "../patience/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod patience;

@@ -6,7 +6,7 @@ use holm::model::namespace::Namespace;
 use holm::spec::identity::Maps;
 use holm::spec::namespaces::{Choice, Device, Target, TimeOffsets};
 use holm::spec::origins::Wish;
-use holm::spec::policy::{Calls, Nesting, ProcView};
+use holm::spec::policy::{Calls, Denials, Nesting, ProcView};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxNetDevice};
 use std::path::PathBuf;
 
@@ -31,7 +31,13 @@ impl Lowering<'_> {
         self.spec.policy.calls = match &self.bundle.seccomp {
             None => Calls::All,
             Some(value) => match crate::seccomp::from_value(value.clone()) {
-                Ok(filter) => Calls::Filter(filter),
+                Ok((filter, agent)) => {
+                    if agent.is_some() {
+                        self.spec.policy.denials = Denials::HandedOver;
+                    }
+                    self.agent = agent;
+                    Calls::Filter(filter)
+                }
                 Err(cause) => {
                     self.refuse("linux.seccomp", format!("cannot filter system calls: {cause}"));
                     Calls::All

@@ -18,6 +18,7 @@ pub use schedule::personality;
 use crate::bundle::Bundle;
 use crate::group::Group;
 pub use crate::listening::Listening;
+use crate::seccomp::Agent;
 use crate::{Error, Result, reason};
 use holm::Spec;
 use holm::host::groups::Hierarchy;
@@ -33,6 +34,8 @@ use std::path::PathBuf;
 pub struct Lowered {
     /// The wish.
     pub spec: Spec,
+    /// Who answers what its filter asks.
+    pub agent: Option<Agent>,
     /// What is done otherwise than asked, where the specification wants a warning.
     pub warnings: Vec<String>,
 }
@@ -63,6 +66,7 @@ struct Lowering<'a> {
     bundle: &'a Bundle,
     around: &'a Surroundings,
     spec: Spec,
+    agent: Option<Agent>,
     warnings: Vec<String>,
     reasons: Vec<Reason>,
 }
@@ -86,7 +90,8 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     let mut spec = Spec::new("");
     spec.unsaid = Unsaid::Nothing;
     spec.lifetime = Lifetime::Detached;
-    let mut lowering = Lowering { bundle, around, spec, warnings: bundle.warnings.clone(), reasons: Vec::new() };
+    let mut lowering =
+        Lowering { bundle, around, spec, agent: None, warnings: bundle.warnings.clone(), reasons: Vec::new() };
     lowering.refuse_fields();
     lowering.linux();
     lowering.process();
@@ -112,7 +117,8 @@ pub fn further(
     config.set_process(Some(process.clone())).set_linux(None).set_hostname(None).set_mounts(None).set_root(None);
     let bundle = Bundle { directory: PathBuf::new(), config, seccomp: seccomp.cloned(), warnings: Vec::new() };
     let spec = Spec { unsaid: Unsaid::Nothing, lifetime: Lifetime::Detached, ..entered };
-    let mut lowering = Lowering { bundle: &bundle, around, spec, warnings: Vec::new(), reasons: Vec::new() };
+    let mut lowering =
+        Lowering { bundle: &bundle, around, spec, agent: None, warnings: Vec::new(), reasons: Vec::new() };
     lowering.refuse_fields();
     lowering.process();
     lowering.affinity(process);
@@ -151,9 +157,9 @@ pub fn limits(
 
 impl Lowering<'_> {
     fn done(self) -> Result<Lowered> {
-        let Lowering { spec, warnings, reasons, .. } = self;
+        let Lowering { spec, agent, warnings, reasons, .. } = self;
         match reasons.is_empty() {
-            true => Ok(Lowered { spec, warnings }),
+            true => Ok(Lowered { spec, agent, warnings }),
             false => Err(Error::Start(Refusal { reasons }.into())),
         }
     }

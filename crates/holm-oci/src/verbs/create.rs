@@ -2,7 +2,7 @@
 
 use super::hand_over::Watcher;
 use super::terminal::Console;
-use super::{hooks, terminal};
+use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{AllowList, Listening, Lowered, Surroundings, lower, used};
@@ -74,8 +74,9 @@ pub struct Created {
 /// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
 pub fn create(wish: &Create) -> Result<Created> {
     let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
-    let (Lowered { mut spec, warnings }, scope) = lowered(wish, &bundle)?;
+    let (Lowered { mut spec, agent, warnings }, scope) = lowered(wish, &bundle)?;
     spec.policy.keyring = wish.keyring;
+    let agent = agent::connect(agent)?;
     let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
@@ -107,6 +108,9 @@ pub fn create(wish: &Create) -> Result<Created> {
         note_devices(&mut record, held.device_programs());
         let terminal = taker.take(&mut held, record.own.console_size())?;
         watcher.tell(held.process())?;
+        if let Some(agent) = &agent {
+            agent.tell(held.listener.take(), held.id(), &record)?;
+        }
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
@@ -188,7 +192,7 @@ fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item = (&'a Pat
 /// The configuration is refused.
 pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
     let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
-    let (Lowered { spec, warnings }, _) = lowered(wish, &bundle)?;
+    let (Lowered { spec, warnings, .. }, _) = lowered(wish, &bundle)?;
     Ok((spec.plan().map_err(|refusal| Error::Start(refusal.into()))?, warnings))
 }
 

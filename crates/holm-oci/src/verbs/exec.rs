@@ -3,10 +3,10 @@
 //! Its first process is opened by a descriptor, and everything of it by that (`holm::inspect::enter`): a pid that was given anew
 //! is noticed. No lock is held: what is entered ends with the container, and nothing about it is noted.
 
-use super::What;
 use super::create::{unstarted, write_pid};
 use super::hand_over::Watcher;
 use super::terminal::{self, Console};
+use super::{What, agent};
 use crate::group::Group;
 use crate::lower::{self, Lowered, Surroundings, further};
 use crate::state::{Place, Record, Status};
@@ -77,7 +77,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let parts = Wish { kinds: None, parts: vec![Part::Root] };
     let entered = opened.spec("", &parts, &format!("exec {}", wish.id)).map_err(failed)?;
     let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
-    let Lowered { mut spec, warnings } = further(&process, record.seccomp.as_ref(), entered, &around)?;
+    let Lowered { mut spec, agent, warnings } = further(&process, record.seccomp.as_ref(), entered, &around)?;
     told.extend(warnings);
     if wish.terminal == holm::spec::life::Terminal::Own {
         spec.terminal = wish.terminal;
@@ -87,6 +87,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
         entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
     }
     spec.personality = record.personality.as_ref().map(lower::personality);
+    let agent = agent::connect(agent)?;
     let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
@@ -94,6 +95,9 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let mut held = plan.hold(None).map_err(|error| unstarted(error, program))?;
     let terminal = taker.take(&mut held, process.console_size())?;
     watcher.tell(held.process())?;
+    if let Some(agent) = &agent {
+        agent.tell(held.listener.take(), held.id(), &record)?;
+    }
     if let Some(file) = &wish.pid_file {
         write_pid(file, held.id())?;
     }

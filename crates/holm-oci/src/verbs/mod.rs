@@ -1,5 +1,6 @@
 //! The verbs of the specification and of the engines, as functions. What they return is printed by whoever calls.
 
+mod agent;
 mod create;
 mod end;
 mod events;

@@ -215,6 +215,7 @@ impl<'a> State<'a> {
                 crate::sys::policy::filter(filter)
             }
             Op::FilterCalls { filter, watched: true } => {
+                privileges::raise_administration()?;
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }

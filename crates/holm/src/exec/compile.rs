@@ -491,8 +491,8 @@ fn attached(source: &Path, opener: Opener, manner: Manner) -> Result<Attached> {
 }
 
 fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {
-    let watched = denials == Denials::Told;
-    let made = watched.then(|| super::watch::notifying(filter.instructions()));
+    let watched = denials != Denials::Untold;
+    let made = (denials == Denials::Told).then(|| super::watch::notifying(filter.instructions()));
     let words = made.as_deref().unwrap_or(filter.instructions()).iter();
     let word = |i: &crate::model::seccomp::Instruction| policy::Instruction {
         code: i.code,

@@ -11,10 +11,13 @@ use super::{Failed, Stop, compile, maps, outside, owners, program, schedule};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{Act, Actor};
+use crate::spec::policy::Denials;
 use crate::sys::clone::{Cloned, Kind, Stack, start};
 use crate::sys::init::wire::{self, Record};
+use crate::sys::notify;
 use crate::sys::process::StringList;
 use crate::sys::signal::Blocked;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::net::{
@@ -37,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     /// Who answers the filter, if the caller is told what it refuses.
     pub(crate) watcher: Option<Watcher>,
+    /// Where the filter's notifications come from, if somebody else answers them.
+    pub(crate) listener: Option<OwnedFd>,
     /// The caller's ends of pipes.
     pub(crate) pipes: [Option<OwnedFd>; 3],
     /// To be removed after the init is gone.
@@ -114,6 +119,7 @@ pub(crate) fn spawn(
         awaited,
         terminal: None,
         watcher: None,
+        listener: None,
         user: None,
         kept: Vec::new(),
         groups: &groups,
@@ -137,12 +143,12 @@ pub(crate) fn spawn(
         return Err(stop);
     }
     nursery.kept.drain(..).for_each(Kept::commit);
-    let (terminal, watcher) = (nursery.terminal.take(), nursery.watcher.take());
+    let (terminal, watcher, listener) = (nursery.terminal.take(), nursery.watcher.take(), nursery.listener.take());
     let last = nursery.children.pop().ok_or(Stop::Lost(0))?;
     for helper in &nursery.children {
         let _ = reap(&helper.pidfd);
     }
-    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, watcher, pipes, groups })
+    Ok(Running { pidfd: last.pidfd, pid: last.pid, control: ours, terminal, watcher, listener, pipes, groups })
 }
 
 /// The children until the program runs.
@@ -156,6 +162,7 @@ struct Nursery<'a> {
     awaited: usize,
     terminal: Option<OwnedFd>,
     watcher: Option<Watcher>,
+    listener: Option<OwnedFd>,
     /// The user namespace of the process inside, where the parent's steps begin while that waits: once it goes on it may
     /// take ids of which nobody but root may look at its namespaces (ptrace(2), "Ptrace access mode checking").
     user: Option<OwnedFd>,
@@ -252,6 +259,12 @@ impl Nursery<'_> {
 
     /// From here on the child's calls may wait for an answer.
     fn watch(&mut self, step: usize, listener: OwnedFd) -> std::result::Result<(), Stop> {
+        if let Some(Act::FilterCalls { denials: Denials::HandedOver, .. }) =
+            self.plan.steps.get(step - 1).map(|step| &step.act)
+        {
+            self.listener = Some(listener);
+            return Ok(());
+        }
         let filter = self.plan.steps.get(step - 1).and_then(|step| match &step.act {
             Act::FilterCalls { filter, .. } => Some(filter.instructions().to_vec()),
             _ => None,
@@ -317,8 +330,26 @@ impl Nursery<'_> {
         })
     }
 
+    /// Has the set-up's calls go on about which a filter asks, until there is a record.
+    fn attend(&self) -> Result<()> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        loop {
+            let mut polled = [self.control, listener].map(|one| PollFd::new(one, PollFlags::IN));
+            rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
+            let [record, call] = polled.map(|one| one.revents());
+            if !record.is_empty() || !call.contains(PollFlags::IN) {
+                return Ok(());
+            }
+            // Who is gone meanwhile needs no answer.
+            if let Ok(asked) = notify::receive(listener.as_fd()) {
+                let _ = notify::answer(listener.as_fd(), asked.id, notify::Answer::Continue);
+            }
+        }
+    }
+
     /// The next record; `None` at the end.
     fn receive(&self) -> Result<Option<(Record, Option<OwnedFd>)>> {
+        self.attend()?;
         loop {
             let mut bytes = [0u8; wire::LENGTH];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -72,7 +72,7 @@ const MOST: usize = 1000;
 /// The filter that notifies: of what `filter` refuses but for ENOSYS, after which a C library tries another call; and of the
 /// calls that are looked at.
 pub(crate) fn notifying(filter: &[Instruction]) -> Vec<Instruction> {
-    const NOTIFY: u32 = 0x7fc0_0000;
+    const NOTIFY: u32 = Action::Notify.word();
     let one = |code, if_true, if_false, value| Instruction { code, if_true, if_false, value };
     // The call's number; of another architecture it means nothing, and the filter behind looks at that itself.
     let mut words = vec![one(Instruction::LOAD, 0, 0, 4), one(Instruction::IF_EQUAL, 1, 0, ARCHITECTURE)];

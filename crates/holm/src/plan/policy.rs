@@ -19,7 +19,7 @@ use crate::spec::filesystem::Writes;
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
-use crate::spec::policy::{Calls, Keyring, Nesting, NewPrivileges};
+use crate::spec::policy::{Calls, Denials, Keyring, Nesting, NewPrivileges};
 use crate::spec::{Spec, Unsaid};
 use syscalls::x86_64::Sysno;
 
@@ -211,10 +211,17 @@ const NEEDED_FOR_LABELS: &[Sysno] = &[Sysno::openat, Sysno::openat2, Sysno::fsta
 
 /// The calls that `filter` refuses though no such sandbox starts or ends without them, or these limits or labels would not hold.
 pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
+    let asks = spec.policy.denials == Denials::HandedOver;
     let refused = |number: u32| {
         let call = Call { number, architecture: ARCHITECTURE, instruction_pointer: 0, arguments: [0; 6] };
-        !matches!(answer(filter, &call), Action::Allow | Action::Log)
+        match answer(filter, &call) {
+            Action::Allow | Action::Log => false,
+            // Only once the listener is sent is there somebody to answer.
+            Action::Notify => !asks || number == Sysno::sendmsg as u32,
+            _ => true,
+        }
     };
+    let for_listener = asks.then_some(Sysno::sendmsg);
     let for_time = spec.limits.timeout.map(|_| Sysno::clock_gettime);
     let for_resources = spec.limits.resources.first().map(|_| Sysno::prlimit64);
     let for_capabilities = keeps_one(spec).then_some(Sysno::capset);
@@ -223,6 +230,6 @@ pub(super) fn lacks(filter: &[Instruction], spec: &Spec) -> Vec<&'static str> {
     let for_labels = NEEDED_FOR_LABELS.iter().copied().filter(|_| !spec.policy.labels.is_empty());
     let further =
         for_time.into_iter().chain(for_resources).chain(for_capabilities).chain(for_descriptors).chain(for_labels);
-    let needed = always.iter().copied().chain(further);
+    let needed = always.iter().copied().chain(further).chain(for_listener);
     needed.filter(|call| refused(*call as u32)).map(|call| call.name()).collect()
 }

@@ -470,7 +470,11 @@ impl fmt::Display for Act {
                     CallFilter::BuiltIn(Policy::Strict) => f.write_str("filter system calls strictly")?,
                     CallFilter::Compiled(made) => write!(f, "filter system calls by {} instructions", made.len())?,
                 }
-                f.write_str(if *denials == Denials::Told { ", and watch what is refused" } else { "" })
+                f.write_str(match denials {
+                    Denials::Untold => "",
+                    Denials::Told => ", and watch what is refused",
+                    Denials::HandedOver => ", and hand its questions over",
+                })
             }
             Act::Personality(Personality::Linux) => f.write_str("see this machine as it is"),
             Act::Personality(Personality::Linux32) => f.write_str("see a machine of 32 bits"),

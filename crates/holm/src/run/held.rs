@@ -44,8 +44,8 @@ impl Plan {
         }
         let running = parent::spawn(self, door.as_ref().map(|door| door.0.as_fd()), &mut visitor)
             .map_err(|stop| Error::new(self, stop))?;
-        let Running { pidfd, pid, control, terminal, groups, .. } = running;
-        Ok(Held { terminal, pidfd: Some(pidfd), pid, control, groups })
+        let Running { pidfd, pid, control, terminal, listener, groups, .. } = running;
+        Ok(Held { terminal, listener, pidfd: Some(pidfd), pid, control, groups })
     }
 }
 
@@ -54,6 +54,9 @@ impl Plan {
 pub struct Held {
     /// The controlling side of its terminal, if it has one of its own (pty(7)).
     pub terminal: Option<OwnedFd>,
+    /// Where its filter's notifications come from (seccomp_unotify(2)), if they are to be
+    /// [handed over](crate::spec::policy::Denials::HandedOver): whoever starts it must have given it away, or answer.
+    pub listener: Option<OwnedFd>,
     /// There until it is let go.
     pidfd: Option<OwnedFd>,
     pid: i32,

@@ -62,14 +62,18 @@ pub enum SysView {
     ReadOnly,
 }
 
-/// Whether what is refused is told ([`Child::denied`](crate::Child::denied)).
+/// Who is asked by the filter's notifications (seccomp_unotify(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Denials {
-    /// No.
+    /// Nobody.
     #[default]
     Untold,
-    /// Yes. Each refused call, and each call on a path or address, then waits for the caller.
+    /// The caller, who keeps what is refused ([`Child::denied`](crate::Child::denied)). Each refused call, and each call on a
+    /// path or address, then waits for it.
     Told,
+    /// Whoever gets the listener ([`Held::listener`](crate::run::Held::listener)), about what the filter itself asks
+    /// ([`Action::Notify`](crate::model::seccomp::Action::Notify)). Until then all calls are the set-up's, and go on.
+    HandedOver,
 }
 
 /// The five sets of capabilities(7), as bits by [`Capability::bit`].

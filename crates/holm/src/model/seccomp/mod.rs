@@ -33,6 +33,8 @@ pub enum Action {
     Trap,
     /// A tracer is told, with this number.
     Trace(u16),
+    /// Whoever has the filter's listener is asked (seccomp_unotify(2)).
+    Notify,
     /// The thread is killed.
     KillThread,
     /// The process is killed.
@@ -48,6 +50,7 @@ impl Action {
             Action::Trap => 0x0003_0000,
             Action::Errno(errno) => 0x0005_0000 | errno as u32,
             Action::Trace(message) => 0x7ff0_0000 | message as u32,
+            Action::Notify => 0x7fc0_0000,
             Action::Log => 0x7ffc_0000,
             Action::Allow => 0x7fff_0000,
         }
@@ -61,6 +64,7 @@ impl Action {
             0x0003_0000 => Action::Trap,
             0x0005_0000 => Action::Errno(data),
             0x7ff0_0000 => Action::Trace(data),
+            0x7fc0_0000 => Action::Notify,
             0x7ffc_0000 => Action::Log,
             0x7fff_0000 => Action::Allow,
             _ => Action::KillProcess,

@@ -1,0 +1,91 @@
+//! Filters that ask: the listener goes to who listens at the agent's socket, with the state of the container.
+
+use super::container::Container;
+use super::{bundle, done, oci, text};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use serde_json::{Value, json};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
+use testkit::Scratch;
+
+/// A filter that asks about these calls.
+fn filter(socket: &Path, names: &[&str]) -> Value {
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket, "listenerMetadata": "told besides",
+        "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+        "syscalls": [{ "names": names, "action": "SCMP_ACT_NOTIFY" }] })
+}
+
+/// The next listener, and what is said of it.
+fn next(agent: &UnixListener) -> (Value, OwnedFd) {
+    let (taken, _) = agent.accept().expect("it was connected");
+    let mut bytes = [0u8; 4096];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+    let length = recvmsg(&taken, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC).expect("it was sent").bytes;
+    let listener = ancillary.drain().find_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    (serde_json::from_slice(&bytes[..length]).expect("it is JSON"), listener.expect("it carries one"))
+}
+
+#[test]
+fn an_agent_gets_the_listener_of_each_process_and_without_it_calls_are_not_there() {
+    let scratch = Scratch::new("oci-agent");
+    let socket = scratch.join("agent");
+    let agent = UnixListener::bind(&socket).expect("scratch is ours");
+    // All of these are made by the set-up, too, before there is an agent.
+    let names = ["mkdir", "execveat", "close_range", "setsid"];
+    let container = std::thread::scope(|scope| {
+        let first = scope.spawn(|| next(&agent));
+        let made = Container::with("agent", "exec sleep 1000", |config| {
+            config["linux"]["seccomp"] = filter(&socket, &names);
+        });
+        let (state, _) = first.join().expect("it was handed over");
+        assert_eq!((&state["fds"], &state["metadata"]), (&json!(["seccompFd"]), &json!("told besides")));
+        assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(made.pid()), &json!(made.pid())));
+        assert_eq!((&state["state"]["id"], &state["state"]["status"]), (&json!(made.id), &json!("creating")));
+        made
+    });
+    let said = std::thread::scope(|scope| {
+        let second = scope.spawn(|| next(&agent));
+        let output = container.exec(&[], "mkdir /dev/new 2>&1; echo $?");
+        let (state, _) = second.join().expect("it was handed over");
+        assert_ne!(state["pid"], state["state"]["pid"]);
+        assert_eq!(state["state"]["status"], "running");
+        text(&output.stdout)
+    });
+    assert!(said.ends_with("1\n") && said.contains("Function not implemented"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused() {
+    let scratch = Scratch::new("oci-unasked");
+    bundle(&scratch, "true");
+    let file = scratch.join("config.json");
+    let config: Value = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
+    let mut none = filter(Path::new(""), &["mkdir"]);
+    none["defaultErrnoRet"] = Value::Null;
+    let missing = filter(&scratch.join("nobody"), &["mkdir"]);
+    let mut all = filter(&scratch.join("nobody"), &["mkdir"]);
+    all["defaultAction"] = json!("SCMP_ACT_NOTIFY");
+    for (seccomp, cause) in [
+        (none, "SCMP_ACT_NOTIFY needs a listener"),
+        (missing, "failed to connect with seccomp agent"),
+        (filter(&scratch.join("nobody"), &["write"]), "SCMP_ACT_NOTIFY cannot be used for the write syscall"),
+        (filter(&scratch.join("nobody"), &["sendmsg"]), "SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall"),
+        (all, "SCMP_ACT_NOTIFY cannot be used as the default action"),
+    ] {
+        let mut wished = config.clone();
+        wished["linux"]["seccomp"] = seccomp;
+        std::fs::write(&file, wished.to_string()).expect("scratch is ours");
+        let mut command = oci(&scratch);
+        command.arg("run").arg("-b").arg(scratch.join(".")).stdin(Stdio::null());
+        let output = done(command, &[&format!("holm-test-unasked-{}", std::process::id())]);
+        assert_eq!(output.status.code(), Some(1), "{cause}");
+        assert!(text(&output.stderr).contains(cause), "{}", text(&output.stderr));
+    }
+}
