@@ -63,7 +63,7 @@ impl Site {
     }
 
     fn refused(&self) -> String {
-        create(&self.wish("refused")).map(drop).expect_err("it is wrong").to_string()
+        create(&self.wish(&format!("refused-{}", std::process::id()))).map(drop).expect_err("it is wrong").to_string()
     }
 
     /// Runs it to its end; what it wrote to /out.
