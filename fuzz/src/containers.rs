@@ -9,6 +9,7 @@ use holm::plan::Plan;
 use holm_oci::group::{Group, Origin};
 use holm_oci::lower::{Lowered, Surroundings, further, limits, lower};
 use holm_oci::{bundle, state};
+use std::collections::HashMap;
 
 /// A configuration; one that is read is lowered or refused, on machines of either kind, and what is lowered is planned or
 /// refused. So is its process as a further one.
@@ -20,7 +21,7 @@ pub fn configuration(bytes: &[u8]) {
         let around = around(version);
         planned(lower(&bundle, &around), bytes);
         if let Some(process) = bundle.config.process() {
-            planned(further(process, bundle.seccomp.as_ref(), Spec::new(""), &around), bytes);
+            planned(further(process, bundle.seccomp.as_ref(), HashMap::new(), Spec::new(""), &around), bytes);
         }
     }
 }
@@ -28,7 +29,7 @@ pub fn configuration(bytes: &[u8]) {
 /// What `exec --process` reads.
 pub fn process(bytes: &[u8]) {
     if let Ok(process) = serde_json::from_slice(bytes) {
-        planned(further(&process, None, Spec::new(""), &around(Version::Two)), bytes);
+        planned(further(&process, None, HashMap::new(), Spec::new(""), &around(Version::Two)), bytes);
     }
 }
 

@@ -12,7 +12,7 @@ use holm::spec::Unsaid;
 use holm::spec::filesystem::{
     Access, Beneath, Content, Entry, Missing, NodeKind, Operation, Owners, Root, Source, Upper, Writes,
 };
-use holm::spec::identity::{Maps, User};
+use holm::spec::identity::{Groups, Maps, User};
 use holm::spec::life::{Lifetime, Stdio, Terminal};
 use holm::spec::limits::NamedGroup;
 use holm::spec::namespaces::{Choice, Keep, TimeOffsets};
@@ -104,7 +104,7 @@ fn says_all(root: &std::path::Path) -> Spec {
     spec.identity.user = User::Ids { uid: 0, gid: 0 };
     spec.policy.sets = Some(CapabilitySets::default());
     if testkit::is_root() {
-        spec.identity.groups = vec![7];
+        spec.identity.groups = Groups::Listed(vec![7]);
         spec.namespaces.choices.push((Namespace::User, Choice::Share));
         let pids = std::path::Path::new("/sys/fs/cgroup/pids");
         if pids.join("cgroup.procs").exists() {

@@ -220,6 +220,15 @@ fn what_a_process_has_is_as_wished(podman: &Podman) {
     if testkit::is_root() && std::path::Path::new("/dev/fuse").exists() {
         assert_eq!(podman.says(&["--privileged"], whole), "a:e5\n5:2\ntmpfs\n");
     }
+    if testkit::is_root() {
+        let mut command = podman.command();
+        command.args(["run", "--rm", "--network", "none"]).args(podman.parent());
+        command.args(["--group-add", "keep-groups", "tiny", "grep", "Groups", "/proc/self/status"]);
+        let mut own = Command::new("setpriv");
+        own.args(["--groups", "1234"]).arg(command.get_program()).args(command.get_args());
+        own.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        assert_eq!(podman.site.done(own).text(), "Groups:\t1234 \n");
+    }
     assert_eq!(podman.says(&["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward"), "1\n");
     assert_eq!(podman.says(&["--device", "/dev/full:/dev/mine"], "stat -c %t:%T /dev/mine"), "1:7\n");
 }

@@ -97,6 +97,23 @@ fn it_is_as_the_containers_own_process_but_for_what_the_options_say() {
 }
 
 #[test]
+fn the_callers_groups_stay_by_an_annotation_alone() {
+    if !is_root() {
+        return;
+    }
+    for (value, expected) in [(json!("1"), "Groups:\t1234 \n"), (json!("0"), "Groups:\t \n")] {
+        let container = Container::with("exec-groups", SLEEP, |config| {
+            config["annotations"] = json!({ "run.oci.keep_original_groups": value });
+        });
+        let holm = container.command(&["exec", &container.id, "grep", "Groups", "/proc/self/status"]);
+        let mut caller = Command::new("setpriv");
+        caller.args(["--groups", "1234"]).arg(holm.get_program()).arg("oci").args(holm.get_args());
+        let output = caller.stdin(Stdio::null()).output().expect("setpriv(1) is there");
+        assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_told_at_once_in_words_that_engines_know() {
     let container = Container::new("exec-wrong", "printf x >/dev/data; exec sleep 1000");
     within(20, "the container has begun", || container.exec(&[], "test -s /dev/data").status.success());

@@ -27,6 +27,7 @@ use holm::spec::Unsaid;
 use holm::spec::life::Lifetime;
 use oci_spec::runtime::{LinuxResources, Process};
 use resources::Writes;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// What a configuration becomes.
@@ -102,7 +103,7 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     lowering.done()
 }
 
-/// Turns one more process of a container into a wish. `entered` is the wish to enter that, `seccomp` the filter of its
+/// Turns one more process of a container into a wish. `entered` is the wish to enter that, `seccomp` and `annotations` are of its
 /// configuration.
 ///
 /// # Errors
@@ -110,11 +111,13 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
 pub fn further(
     process: &Process,
     seccomp: Option<&serde_json::Value>,
+    annotations: HashMap<String, String>,
     entered: Spec,
     around: &Surroundings,
 ) -> Result<Lowered> {
     let mut config = oci_spec::runtime::Spec::default();
     config.set_process(Some(process.clone())).set_linux(None).set_hostname(None).set_mounts(None).set_root(None);
+    config.set_annotations(Some(annotations));
     let bundle = Bundle { directory: PathBuf::new(), config, seccomp: seccomp.cloned(), warnings: Vec::new() };
     let spec = Spec { unsaid: Unsaid::Nothing, lifetime: Lifetime::Detached, ..entered };
     let mut lowering =

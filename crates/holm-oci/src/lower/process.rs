@@ -4,13 +4,16 @@ use super::{Lowering, origin};
 use holm::model::capability::Capability;
 use holm::model::label::{Label, Module};
 use holm::model::limit::{CpuList, ResourceLimit};
-use holm::spec::identity::User;
+use holm::spec::identity::{Groups, User};
 use holm::spec::life::{Base, Change, Environment, Terminal};
 use holm::spec::origins::Wish;
 use holm::spec::policy::{CapabilitySets, NewPrivileges};
 use oci_spec::runtime::{Capabilities, PosixRlimitType, Process};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+
+/// crun's: with the value 1 the process has the groups of the runtime's caller, for what only they may use.
+const KEEPS_GROUPS: &str = "run.oci.keep_original_groups";
 
 impl Lowering<'_> {
     pub(super) fn process(&mut self) {
@@ -89,7 +92,11 @@ impl Lowering<'_> {
         self.spec.identity.user = User::Ids { uid: user.uid(), gid: user.gid() };
         // Engines list the group of an image's user twice.
         let groups: BTreeSet<u32> = user.additional_gids().iter().flatten().copied().collect();
-        self.spec.identity.groups = groups.into_iter().collect();
+        self.spec.identity.groups =
+            match self.bundle.config.annotations().as_ref().and_then(|all| all.get(KEEPS_GROUPS)) {
+                Some(value) if value == "1" => Groups::Callers,
+                _ => Groups::Listed(groups.into_iter().collect()),
+            };
         match user.umask() {
             None => {}
             Some(mask) if mask <= 0o777 => self.spec.umask = mask,

@@ -77,7 +77,9 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let parts = Wish { kinds: None, parts: vec![Part::Root] };
     let entered = opened.spec("", &parts, &format!("exec {}", wish.id)).map_err(failed)?;
     let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
-    let Lowered { mut spec, agent, warnings } = further(&process, record.seccomp.as_ref(), entered, &around)?;
+    let annotations = record.annotations.clone().into_iter().collect();
+    let Lowered { mut spec, agent, warnings } =
+        further(&process, record.seccomp.as_ref(), annotations, entered, &around)?;
     told.extend(warnings);
     if wish.terminal == holm::spec::life::Terminal::Own {
         spec.terminal = wish.terminal;

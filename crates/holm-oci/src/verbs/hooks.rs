@@ -12,10 +12,11 @@ use crate::state::Record;
 use crate::{Error, Result, shown};
 use holm::inspect::enter::{Opened, Part, Wish};
 use holm::model::capability::Capability;
-use holm::spec::life::Stdio as Given;
+use holm::spec::life::{Change, Stdio as Given};
 use oci_spec::runtime::{Hook, Process};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use std::collections::HashMap;
 use std::io::{Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -94,7 +95,9 @@ fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
     let around = Surroundings::here();
     let process = process(hook, record, whom, &around).map_err(|error| failed(&error))?;
     let filter = record.seccomp.as_ref().filter(|_| whom == As::Process);
-    let Lowered { mut spec, .. } = further(&process, filter, entered, &around)?;
+    let Lowered { mut spec, .. } = further(&process, filter, HashMap::new(), entered, &around)?;
+    // Its environment is what the configuration says, and no more (config.md, "POSIX-platform Hooks").
+    spec.environment.changes.retain(|change| *change != Change::FindHome);
     if let Some(zeroth) = hook.args().iter().flatten().next() {
         spec.program.zeroth = Some(zeroth.into());
     }

@@ -8,7 +8,7 @@ use crate::model::namespace::Namespace;
 use crate::model::remedy;
 use crate::model::text::{cause, name};
 use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Owners, Root, Source, Upper, Writes};
-use crate::spec::identity::Maps;
+use crate::spec::identity::{Groups, Maps};
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Device, Target};
 use crate::spec::origins::Wish;
@@ -293,7 +293,8 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
 
 fn identities(spec: &Spec, host: &Host, found: &mut Found) {
     let origin = &spec.identity.origin;
-    if !spec.identity.groups.is_empty() && !identity::can_drop_groups(spec, host) {
+    let listed = matches!(&spec.identity.groups, Groups::Listed(groups) if !groups.is_empty());
+    if listed && !identity::can_drop_groups(spec, host) {
         let message = "cannot take supplementary groups: the caller has no right to";
         found.add(spec.origins.of(Wish::Groups), message, "map a range of ids");
     }

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::model::namespace::Namespace;
 use crate::spec::entry::Entry;
 use crate::spec::filesystem::Root;
-use crate::spec::identity::User;
+use crate::spec::identity::{Groups, User};
 use crate::spec::life::{Base, Change, Lifetime, Terminal};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -28,9 +28,12 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
     if identity::can_drop_groups(spec, host) {
         let why = "the caller's groups would give it the caller's rights";
-        match &spec.identity.groups[..] {
-            [] => push(steps, Actor::Child, Act::DropGroups, why, ""),
-            groups => push(steps, Actor::Child, Act::TakeGroups(groups.to_vec()), why, spec.origins.of(Wish::Groups)),
+        match &spec.identity.groups {
+            Groups::Callers => {}
+            Groups::Listed(groups) if groups.is_empty() => push(steps, Actor::Child, Act::DropGroups, why, ""),
+            Groups::Listed(groups) => {
+                push(steps, Actor::Child, Act::TakeGroups(groups.clone()), why, spec.origins.of(Wish::Groups));
+            }
         }
     }
     if let (Some(path), Unsaid::Nothing) = (&spec.directory, spec.unsaid) {

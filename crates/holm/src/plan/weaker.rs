@@ -6,6 +6,7 @@ use crate::model::landlock::{Rules, Writes as Files};
 use crate::model::limit::{Resource, ResourceLimit};
 use crate::model::namespace::Namespace;
 use crate::spec::filesystem::{Access, Operation, Writes};
+use crate::spec::identity::Groups;
 use crate::spec::life::Base;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -95,6 +96,11 @@ fn from_machine(spec: &Spec, host: &Host, add: &mut impl FnMut(String, &str)) {
     if host.groups && !identity::can_drop_groups(spec, host) {
         let message = "the caller's supplementary groups stay: without rights they can't be dropped; --map auto can";
         add(message.to_owned(), "");
+    } else if host.groups && spec.identity.groups == Groups::Callers {
+        add(
+            "the caller's supplementary groups stay, with the rights that they give".to_owned(),
+            spec.origins.of(Wish::Groups),
+        );
     }
     if identity::reaches_root(spec, host) {
         add("a user inside is root outside: what is writable is so with root's rights".to_owned(), "");

@@ -38,13 +38,28 @@ pub enum Maps {
     },
 }
 
+/// The supplementary groups of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Groups {
+    /// These, by their ids inside.
+    Listed(Vec<u32>),
+    /// Those of the caller, whose rights to files the program then has, whatever its user. Without a map they have no id inside.
+    Callers,
+}
+
+impl Default for Groups {
+    fn default() -> Groups {
+        Groups::Listed(Vec::new())
+    }
+}
+
 /// Both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     /// Who the program is.
     pub user: User,
-    /// Its supplementary groups, by their ids inside.
-    pub groups: Vec<u32>,
+    /// Its supplementary groups.
+    pub groups: Groups,
     /// The maps.
     pub maps: Maps,
     /// Where the wish for these maps came from.
