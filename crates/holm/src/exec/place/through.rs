@@ -57,7 +57,8 @@ impl Inside<'_> {
         self.look(behind.path()?, OFlags::NOFOLLOW)
     }
 
-    /// Makes the last part of `path`, behind its first `above` bytes, in a directory of ours.
+    /// Makes the last part of `path`, behind its first `above` bytes, in a directory of ours. It may be there by then: another
+    /// sandbox with this root makes the same.
     fn make_at(&self, path: &Text, above: usize, make: Make) -> Result<OwnedFd> {
         let mut directory = Text::new();
         directory.push(&path.bytes[path.start..above])?;
@@ -65,12 +66,15 @@ impl Inside<'_> {
         self.own(parent.as_fd())?;
         let mut name = Text::new();
         name.push(path.bytes[above..path.end].strip_prefix(b"/").unwrap_or(&path.bytes[above..path.end]))?;
-        match make {
-            Make::Nothing => return Err(Errno::NOENT),
-            Make::Directory => mkdirat(&parent, name.path()?, Mode::from_raw_mode(0o755))?,
-            Make::File => drop(create(parent.as_fd(), name.path()?, 0o444)?),
+        let made = match make {
+            Make::Nothing => Err(Errno::NOENT),
+            Make::Directory => mkdirat(&parent, name.path()?, Mode::from_raw_mode(0o755)),
+            Make::File => create(parent.as_fd(), name.path()?, 0o444).map(drop),
+        };
+        match made {
+            Ok(()) | Err(Errno::EXIST) => self.look(path.path()?, OFlags::NOFOLLOW),
+            Err(errno) => Err(errno),
         }
-        self.look(path.path()?, OFlags::NOFOLLOW)
     }
 }
 
