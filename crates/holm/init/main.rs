@@ -81,6 +81,9 @@ core::arch::global_asm!(
     main = sym main,
 );
 
+/// Arguments before the paths: the name, the numbers, limits and labels.
+const FIXED: usize = 4;
+
 /// What the arguments said.
 struct Task {
     control: usize,
@@ -141,14 +144,20 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// # Safety
 /// `stack` is the initial stack pointer of this program.
 unsafe fn task(stack: *const usize) -> Task {
-    // SAFETY: as the caller says; the library passes ten numbers, two texts, and as many paths as the fifth number says.
+    // SAFETY: as the caller says; the library passes ten numbers, two texts, as many paths as the fifth number says, and what
+    // the program is called. Who starts this file without them (a link to /proc/self/exe can) gets nothing of it.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1).cast::<*const u8>();
-        let mut text = *argv.add(1);
         let mut numbers = [0usize; 10];
-        for number in &mut numbers {
-            *number = take_number(&mut text);
+        if argc > FIXED {
+            let mut text = *argv.add(1);
+            for number in &mut numbers {
+                *number = take_number(&mut text);
+            }
+        }
+        if argc <= FIXED || numbers[4] >= argc - FIXED {
+            exit(125);
         }
         Task {
             control: numbers[0],
@@ -162,8 +171,8 @@ unsafe fn task(stack: *const usize) -> Task {
             deadline: if numbers[5] == 0 { 0 } else { now().saturating_add(numbers[5]) },
             limits: *argv.add(2),
             labels: (*argv.add(3)).cast_mut(),
-            paths: core::slice::from_raw_parts(argv.add(4), numbers[4]),
-            argv: argv.add(4 + numbers[4]),
+            paths: core::slice::from_raw_parts(argv.add(FIXED), numbers[4]),
+            argv: argv.add(FIXED + numbers[4]),
             envp: argv.add(argc + 1),
         }
     }
