@@ -77,7 +77,7 @@ fn no_socket_rules_a_container_but_one_in_its_private_directory() {
 /// the hooks and helpers that are run for it on the host.
 #[test]
 fn the_environments_of_caller_and_container_are_kept_apart() {
-    let mut site = Site::new("environment", "unset HOME PWD; env | grep -v ^_=; true");
+    let mut site = Site::new("environment", "unset PWD; env | grep -v ^_=; true");
     let lines = ["PATH=/usr/bin", "LD_PRELOAD=/no/such.so", "BASH_ENV=/no/such", "NOTIFY_SOCKET_OWN=1"];
     site.config["process"]["env"] = json!(lines);
     let said = site.scratch.join("said");
