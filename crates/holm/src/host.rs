@@ -9,6 +9,7 @@ pub mod limits;
 pub(crate) mod ranges;
 
 use crate::model::label::Module;
+use crate::model::namespace::Namespace;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Operation, Root, Source, Upper, Writes};
 use crate::spec::identity::Maps;
@@ -68,8 +69,8 @@ pub struct Host {
     pub privileged: bool,
     /// The version of Landlock's interface, 0 if there is none (landlock(7)).
     pub landlock: u32,
-    /// The kernel's version, its first two numbers: for what nothing shows but trying.
-    pub kernel: (u32, u32),
+    /// The kernel's version, its first two numbers, if a time namespace is wished: it matters, and nothing shows it but trying.
+    pub kernel: Option<(u32, u32)>,
     /// Whether those rights hold over the caller's mount namespace: not for a new user namespace alone, as by unshare -U.
     pub owns_mounts: bool,
     /// The current directory.
@@ -117,12 +118,11 @@ pub struct Account {
     pub shell: PathBuf,
 }
 
-/// The first two numbers of the kernel's version (uname(2)).
-fn kernel() -> (u32, u32) {
-    let about = rustix::system::uname();
-    let release = about.release().to_str().unwrap_or("");
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+/// The first two numbers of the kernel's version (proc_sys_kernel(5)).
+fn kernel() -> Option<(u32, u32)> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+    numbers.next().zip(numbers.next())
 }
 
 impl Host {
@@ -143,7 +143,7 @@ impl Host {
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
             landlock,
-            kernel: kernel(),
+            kernel: (*spec.namespaces.choice(Namespace::Time) == Choice::New).then(kernel).flatten(),
             owns_mounts: owns_mounts(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),

@@ -177,7 +177,7 @@ fn detached(spec: &Spec, host: &Host, found: &mut Found) {
         return;
     }
     let time = *spec.namespaces.choice(Namespace::Time) == Choice::New;
-    if time && host.kernel < (6, 2) {
+    if time && host.kernel < Some((6, 2)) {
         let message = "cannot make a time namespace: a process gets into it by starting another, but what waits becomes the program";
         found.add(spec.origins.of(Wish::Time), message, "since Linux 6.2 it gets into it by that, too");
     }
