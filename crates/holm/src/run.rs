@@ -5,7 +5,7 @@ mod keeper;
 mod ranges;
 mod usage;
 
-pub use crate::exec::parent::{GivenUp, Visited};
+pub use crate::exec::parent::{GivenUp, Visited, reap};
 pub use held::{Door, Held, NotStarted, free_devices, remove_group};
 pub use keeper::Keeper;
 pub use ranges::enter_ranges;

@@ -1,33 +1,15 @@
 //! Bad input: the error that engines look for, on standard error and in the log, with nothing left behind.
 
-use super::{bundle, done, empty, oci, text};
+use super::site::Site;
+use super::{done, empty, oci, text};
 use serde_json::{Value, json};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use testkit::{Scratch, is_root};
 
 const SLEEP: &str = "exec sleep 1000";
 
-/// A bundle, the state directory beside it, and a log.
-struct Site {
-    scratch: Scratch,
-    config: Value,
-    /// The container's name, which is its control group's, too.
-    id: String,
-}
-
+/// Each call logs into a file beside the bundle.
 impl Site {
-    fn new(name: &str, script: &str) -> Site {
-        let scratch = Scratch::new(&format!("oci-bad-{name}"));
-        bundle(&scratch, script);
-        let text = std::fs::read(scratch.join("config.json")).expect("it was written");
-        let id = format!("holm-test-bad-{name}-{}", std::process::id());
-        Site { config: serde_json::from_slice(&text).expect("it is JSON"), scratch, id }
-    }
-
-    fn write(&self) {
-        std::fs::write(self.scratch.join("config.json"), self.config.to_string()).expect("scratch is ours");
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = oci(&self.scratch);
         command.arg("--log").arg(self.scratch.join("log")).args(["--log-format", "json"]).args(arguments);
@@ -37,11 +19,14 @@ impl Site {
         command
     }
 
+    /// The exit code of a verb, and what it says.
+    fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        Site::said(self.command(arguments), &self.scratch)
+    }
+
     fn does(&self, arguments: &[&str]) {
-        // What waits to be started has the caller's streams: their end isn't waited for.
-        let mut command = self.command(arguments);
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts");
-        assert!(status.success(), "{arguments:?}: {}", self.log());
+        let (code, said) = self.verb(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
     }
 
     fn log(&self) -> String {
@@ -51,13 +36,11 @@ impl Site {
     /// It fails with these words, in both places.
     fn fails(&self, arguments: &[&str], words: &str) {
         let _ = std::fs::remove_file(self.scratch.join("log"));
-        let output = self.command(arguments).output().expect("holm starts");
-        self.told(&output, words);
+        self.told(self.verb(arguments), words);
     }
 
-    fn told(&self, output: &Output, words: &str) {
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
+    fn told(&self, (code, said): (Option<i32>, String), words: &str) {
+        assert_eq!(code, Some(1), "{words}: {said}");
         assert!(said.starts_with("error: ") && said.contains(words), "{words}: {said}");
         let log = self.log();
         let line: Value = serde_json::from_str(log.lines().last().unwrap_or("")).expect("it is JSON");
@@ -83,16 +66,6 @@ impl Site {
     }
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        let state = self.scratch.join("state");
-        for entry in std::fs::read_dir(state).into_iter().flatten().flatten() {
-            let id = entry.file_name();
-            done(oci(&self.scratch), &["delete", "--force", id.to_str().unwrap_or("")]);
-        }
-    }
-}
-
 /// The processes whose root is in this scratch directory.
 fn beside(scratch: &Scratch) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("it is there").flatten();
@@ -109,7 +82,7 @@ fn beside(scratch: &Scratch) -> Vec<String> {
 
 #[test]
 fn a_bundle_that_is_none_is_refused() {
-    let site = Site::new("bundle", "true");
+    let site = Site::new("bad-bundle", "true");
     for version in [json!("2.0.0"), json!("0.9.0"), json!(""), json!("1"), json!(1), Value::Null] {
         site.refuses(|config| config["ociVersion"] = version, "cannot use this bundle: ociVersion");
     }
@@ -137,14 +110,14 @@ fn a_bundle_that_is_none_is_refused() {
     let _ = std::fs::remove_file(site.scratch.join("log"));
     let mut command = oci(&site.scratch);
     command.arg("--log").arg(site.scratch.join("log")).args(["--log-format", "json", "create", "-b"]);
-    let output = command.arg(site.scratch.join("nowhere")).arg(&site.id).output().expect("holm starts");
-    site.told(&output, "cannot use bundle ");
+    command.arg(site.scratch.join("nowhere")).arg(&site.id);
+    site.told(Site::said(command, &site.scratch), "cannot use bundle ");
     site.leaves_nothing();
 }
 
 #[test]
 fn namespaces_that_contradict_each_other_are_refused() {
-    let site = Site::new("namespaces", "true");
+    let site = Site::new("bad-namespaces", "true");
     let with = |one: Value| {
         move |config: &mut Value| config["linux"]["namespaces"].as_array_mut().expect("it is one").push(one)
     };
@@ -191,17 +164,16 @@ fn namespaces_that_contradict_each_other_are_refused() {
 
 #[test]
 fn names_and_states_that_do_not_fit_are_refused() {
-    let site = Site::new("states", SLEEP);
-    site.write();
+    let site = Site::new("bad-states", SLEEP);
+    site.written();
     let long = "a".repeat(256);
     for id in ["a/b", "../a", "/a", ".", "..", "", "a b", "a\n", "\u{e4}", &long] {
         for verb in ["create", "run", "start", "state", "kill", "delete", "pause", "exec"] {
             // What is behind the name belongs to some of them.
             let arguments = [&[verb, id][..], if verb == "exec" { &["true"] } else { &[] }].concat();
-            let output = site.command(&arguments).output().expect("holm starts");
-            let code = if verb == "exec" { 255 } else { 1 };
-            assert_eq!(output.status.code(), Some(code), "{verb} {id:?}: {}", text(&output.stderr));
-            assert!(text(&output.stderr).contains("invalid container ID format"), "{verb} {id:?}");
+            let (code, said) = site.verb(&arguments);
+            assert_eq!(code, Some(if verb == "exec" { 255 } else { 1 }), "{verb} {id:?}: {said}");
+            assert!(said.contains("invalid container ID format"), "{verb} {id:?}");
         }
         site.leaves_nothing();
     }
@@ -232,7 +204,7 @@ fn names_and_states_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_hook_that_hangs_or_is_missing_ends_the_container() {
-    let site = Site::new("hooks", SLEEP);
+    let site = Site::new("bad-hooks", SLEEP);
     let hook = |hook: Value| move |config: &mut Value| config["hooks"] = json!({ "createRuntime": [hook] });
     site.refuses(hook(json!({ "path": "/missing" })), "cannot run hook /missing: no such file or directory");
     site.refuses(hook(json!({ "path": "/usr" })), "cannot run hook /usr: permission denied");
@@ -243,8 +215,8 @@ fn a_hook_that_hangs_or_is_missing_ends_the_container() {
 }
 
 #[test]
-fn a_filter_with_unknown_words_is_refused_but_unknown_calls_are_left_out() {
-    let site = Site::new("filter", "true");
+fn a_filter_with_unknown_words_is_refused() {
+    let site = Site::new("bad-filter", "true");
     let filter = |filter: Value| move |config: &mut Value| config["linux"]["seccomp"] = filter;
     let rule = |name: &str, action: &str| json!([{ "names": [name], "action": action }]);
     let with = |syscalls: Value| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls });
@@ -259,8 +231,8 @@ fn a_filter_with_unknown_words_is_refused_but_unknown_calls_are_left_out() {
 #[test]
 fn a_damaged_record_is_told_and_removed_by_force_alone() {
     for damage in ["", "{", "null", "{\"form\":99}", "\u{0}\u{0}", "[[[[", "not JSON"] {
-        let site = Site::new("record", SLEEP);
-        site.write();
+        let site = Site::new("bad-record", SLEEP);
+        site.written();
         site.does(&["create", &site.id]);
         std::fs::write(site.scratch.join("state").join(&site.id).join("state.json"), damage).expect("scratch is ours");
         for verb in ["state", "start", "kill", "delete", "pause", "ps"] {
@@ -276,10 +248,10 @@ fn a_damaged_record_is_told_and_removed_by_force_alone() {
 
 #[test]
 fn a_full_disk_is_told_and_leaves_nothing() {
-    let site = Site::new("full", SLEEP);
-    site.write();
+    let site = Site::new("bad-full", SLEEP);
+    site.written();
     let script = "mkdir $1/state && mount -t tmpfs -o size=16k,mode=700 none $1/state && { cat /dev/zero >$1/state/.fill; \
-        shift; \"$@\"; code=$?; ls $2 >&2; exit $code; } 2>&1";
+        shift; \"$@\"; code=$?; ls -RA $4 >&2; exit $code; } 2>&1";
     let user: &[&str] = if is_root() { &[] } else { &["-U", "-r"] };
     let mut command = Command::new("unshare");
     command.args(user).args(["-m", "sh", "-c", script, "-"]).arg(site.scratch.join(".")).arg(testkit::holm());
@@ -308,8 +280,8 @@ fn a_full_disk_is_told_and_leaves_nothing() {
 /// Whatever call a verb dies at, what is noted is whole, and the container can be removed.
 #[test]
 fn a_verb_that_is_killed_at_any_call_leaves_a_container_that_can_be_removed() {
-    let site = Site::new("killed", SLEEP);
-    site.write();
+    let site = Site::new("bad-killed", SLEEP);
+    site.written();
     let freezes = is_root();
     let root = site.scratch.join("state");
     let [holm, state, place] =

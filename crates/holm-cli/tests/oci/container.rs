@@ -1,29 +1,29 @@
 //! A container that runs while a test works on it.
 
-use super::{bundle, done, empty, oci, text};
+use super::site::Site;
+use super::{done, empty, oci, text};
 use std::process::{Command, Output, Stdio};
-use testkit::Scratch;
 
-pub(crate) struct Container {
-    pub(crate) scratch: Scratch,
-    pub(crate) id: String,
+pub(crate) struct Container(Site);
+
+impl std::ops::Deref for Container {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
 }
 
 impl Container {
     /// A container whose shell runs `script`; `change` is done to its configuration before.
     pub(crate) fn with(name: &str, script: &str, change: impl FnOnce(&mut serde_json::Value)) -> Container {
-        let scratch = Scratch::new(&format!("oci-{name}"));
-        bundle(&scratch, script);
-        let file = scratch.join("config.json");
-        let text = std::fs::read(&file).expect("it was written");
-        let mut config = serde_json::from_slice(&text).expect("it is JSON");
-        change(&mut config);
-        std::fs::write(&file, config.to_string()).expect("the scratch directory can be written");
-        let container = Container { scratch, id: format!("holm-test-{name}-{}", std::process::id()) };
-        let place = container.scratch.join(".");
-        let mut make = container.command(&["create", "-b"]);
+        let mut site = Site::new(name, script);
+        change(&mut site.config);
+        let place = site.written();
+        let container = Container(site);
+        let mut make = container.command(&["create", "-b", &place, &container.id]);
         // What waits to be started has the caller's streams: their end isn't waited for.
-        make.arg(place).arg(&container.id).stdout(Stdio::null()).stderr(Stdio::null());
+        make.stdout(Stdio::null()).stderr(Stdio::null());
         assert!(make.status().expect("holm starts").success(), "{name}");
         container.succeeds(&["start", &container.id]);
         container

@@ -191,7 +191,7 @@ fn one_that_is_left_alone_has_a_pid_and_perhaps_a_terminal() {
 }
 
 /// The descriptor in a message.
-fn receive(stream: &std::os::unix::net::UnixStream) -> OwnedFd {
+pub(crate) fn receive(stream: &std::os::unix::net::UnixStream) -> OwnedFd {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

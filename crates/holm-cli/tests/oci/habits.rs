@@ -1,6 +1,7 @@
 //! What engines and their users are used to: forms of output, variables, directories, and what is forgiven.
 
 use super::container::Container;
+use super::site::Site;
 use super::{bundle, done, oci, text};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -10,15 +11,9 @@ use testkit::{Scratch, is_root};
 
 /// What a container prints whose configuration was changed, and what it is told on standard error.
 fn run(name: &str, script: &str, change: impl FnOnce(&mut Value, &Scratch)) -> (String, String) {
-    let scratch = Scratch::new(&format!("oci-{name}"));
-    bundle(&scratch, script);
-    let file = scratch.join("config.json");
-    let mut config = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
-    change(&mut config, &scratch);
-    std::fs::write(&file, config.to_string()).expect("scratch is ours");
-    let mut command = oci(&scratch);
-    command.arg("run").arg("-b").arg(scratch.join("."));
-    let output = done(command, &[&format!("holm-test-{name}-{}", std::process::id())]);
+    let mut site = Site::new(name, script);
+    change(&mut site.config, &site.scratch);
+    let output = done(oci(&site.scratch), &["run", "-b", &site.written(), &site.id]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
 }
@@ -128,13 +123,12 @@ fn what_is_mounted_on_a_link_that_leads_nowhere_is_where_it_leads() {
 
 #[test]
 fn directories_are_hidden_by_one_empty_one() {
-    let (said, _) = run("masks", "stat -c %d /a /b | uniq | wc -l; ls /a /b; touch /a/x 2>&1", |config, scratch| {
+    let script = "stat -c %d /a /b | uniq | wc -l; ls /a /b; touch /a/x 2>/dev/null || echo no";
+    let (said, _) = run("masks", script, |config, scratch| {
         for name in ["a", "b"] {
             std::fs::create_dir_all(scratch.join("rootfs").join(name).join("within")).expect("scratch is ours");
         }
         config["linux"]["maskedPaths"] = json!(["/a", "/b"]);
-        config["process"]["args"][2] =
-            json!("stat -c %d /a /b | uniq | wc -l; ls /a /b; touch /a/x 2>/dev/null || echo no");
     });
     assert_eq!(said, "1\n/a:\n\n/b:\nno\n");
 }
@@ -191,17 +185,7 @@ fn whoever_listens_gets_a_descriptor_of_the_process() {
     let mut command = container.command(&["exec", "-d", "--pidfd-socket", socket, &container.id, "sleep", "1000"]);
     assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts").success());
     let (taken, _) = listener.accept().expect("it was connected");
-    let mut bytes = [0u8; 64];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = rustix::net::RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
-    rustix::net::recvmsg(&taken, &mut parts, &mut ancillary, rustix::net::RecvFlags::CMSG_CLOEXEC)
-        .expect("it was sent");
-    let process = ancillary.drain().find_map(|part| match part {
-        rustix::net::RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    let process = process.expect("it carries one");
+    let process = super::exec::receive(&taken);
     rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL).expect("it is a process's");
     let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
     rustix::event::poll(&mut ended, None).expect("it can be waited for");
@@ -254,15 +238,10 @@ fn nothing_is_made_in_a_control_group_that_stands_still() {
     std::fs::create_dir(&group).expect("root may");
     let (file, word) = if place.ends_with("freezer") { ("freezer.state", "FROZEN") } else { ("cgroup.freeze", "1") };
     std::fs::write(group.join(file), word).expect("root may");
-    let scratch = Scratch::new("oci-still");
-    bundle(&scratch, "true");
-    let config = scratch.join("config.json");
-    let mut value: Value =
-        serde_json::from_slice(&std::fs::read(&config).expect("it was written")).expect("it is JSON");
-    value["linux"]["cgroupsPath"] = json!(format!("/{name}"));
-    std::fs::write(&config, value.to_string()).expect("scratch is ours");
-    let mut command = oci(&scratch);
-    command.arg("create").arg("-b").arg(scratch.join("."));
+    let mut site = Site::new("still", "true");
+    site.config["linux"]["cgroupsPath"] = json!(format!("/{name}"));
+    let mut command = oci(&site.scratch);
+    command.args(["create", "-b", &site.written()]);
     let mut child = command.arg(&name).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("holm starts");
     let mut said = String::new();
     BufReader::new(child.stderr.take().expect("it is a pipe")).read_line(&mut said).expect("it says something");

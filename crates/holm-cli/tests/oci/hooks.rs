@@ -1,28 +1,12 @@
 //! Hooks: where each kind runs, in which order, what it is told, and what becomes of a container when one fails.
 
 use super::container::Container;
-use super::{bundle, done, empty, oci, text};
+use super::site::Site;
+use super::{done, empty, oci, text};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::Stdio;
-use testkit::Scratch;
-
-/// A bundle with hooks, not made yet.
-struct Site {
-    scratch: Scratch,
-    id: String,
-    config: Value,
-}
 
 impl Site {
-    fn new(name: &str, script: &str) -> Site {
-        let scratch = Scratch::new(&format!("oci-hooks-{name}"));
-        bundle(&scratch, script);
-        let text = std::fs::read(scratch.join("config.json")).expect("it was written");
-        let config = serde_json::from_slice(&text).expect("it is JSON");
-        Site { scratch, id: format!("holm-test-hooks-{name}-{}", std::process::id()), config }
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
     }
@@ -32,17 +16,11 @@ impl Site {
     }
 
     /// What a verb says when it fails; empty if it doesn't.
-    fn verb(&self, arguments: &[&str]) -> String {
-        std::fs::write(self.path("config.json"), self.config.to_string())
-            .expect("the scratch directory can be written");
+    fn hooked(&self, arguments: &[&str]) -> String {
         let mut command = oci(&self.scratch);
-        let errors = self.path("errors");
-        let file = std::fs::File::create(&errors).expect("the scratch directory can be written");
-        // What waits to be started has the caller's streams: their end isn't waited for.
-        command.args(arguments).arg(&self.id).current_dir(self.path(".")).stdout(Stdio::null()).stderr(file);
-        let status = command.status().expect("holm starts");
-        let said = self.read("errors");
-        assert_eq!(status.success(), said.is_empty(), "{arguments:?}: {said}");
+        command.args(arguments).arg(&self.id).current_dir(self.written());
+        let (code, said) = Site::said(command, &self.scratch);
+        assert_eq!(code == Some(0), said.is_empty(), "{arguments:?}: {said}");
         said
     }
 }
@@ -53,7 +31,7 @@ fn hook(script: &str) -> Value {
 
 #[test]
 fn each_hook_runs_where_and_when_it_should() {
-    let mut site = Site::new("all", "echo program >>/log");
+    let mut site = Site::new("hooks-all", "echo program >>/log");
     let (log, rootfs) = (site.path("rootfs/log"), site.path("rootfs"));
     let (log, rootfs) = (log.display(), rootfs.display());
     let own = std::fs::read_link("/proc/self/ns/mnt").expect("it is there");
@@ -76,15 +54,15 @@ fn each_hook_runs_where_and_when_it_should() {
     // The other one says nothing of its environment, and has that of the container's process.
     let start = site.config["hooks"]["startContainer"].as_array_mut().expect("it is a list");
     start.push(json!({ "path": "/usr/bin/sh", "args": ["sh", "-c", "echo path $PATH >>/log"] }));
-    assert_eq!(site.verb(&["create"]), "");
+    assert_eq!(site.hooked(&["create"]), "");
     assert_eq!(site.read("rootfs/log"), "prestart\ncreateRuntime\ncreateContainer\n");
-    assert_eq!(site.verb(&["start"]), "");
+    assert_eq!(site.hooked(&["start"]), "");
     let begin = std::time::Instant::now();
     while !site.read("rootfs/log").contains("program") {
         assert!(begin.elapsed().as_secs() < 60, "{}", site.read("rootfs/log"));
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    assert_eq!(site.verb(&["delete", "--force"]), "");
+    assert_eq!(site.hooked(&["delete", "--force"]), "");
     let lines = site.read("rootfs/log").replace("program\n", "");
     let all = "prestart\ncreateRuntime\ncreateContainer\nstartContainer\npath /usr/bin\npoststart\npoststop\n";
     assert_eq!(lines, all);
@@ -103,12 +81,12 @@ fn each_hook_runs_where_and_when_it_should() {
 
 #[test]
 fn a_hook_that_fails_ends_the_container() {
-    let mut site = Site::new("fail", "exec sleep 1000");
+    let mut site = Site::new("hooks-fail", "exec sleep 1000");
     let (gone, after) = (site.path("gone"), site.path("after"));
     let note = |file: &PathBuf| hook(&format!("echo >>{}", file.display()))[0].clone();
     for kind in ["prestart", "createRuntime", "createContainer"] {
         site.config["hooks"] = json!({ kind: [{ "path": "/bin/false" }, note(&after)], "poststop": [note(&gone)] });
-        let said = site.verb(&["create"]);
+        let said = site.hooked(&["create"]);
         assert!(said.contains("cannot run hook /bin/false: exit status: 1"), "{kind}: {said}");
         assert!(gone.exists() && !after.exists() && empty(&site.path("state")), "{kind}");
         std::fs::remove_file(&gone).expect("it was made");
@@ -125,8 +103,8 @@ fn a_hook_that_fails_ends_the_container() {
     ] {
         site.config["hooks"] =
             json!({ kind: [hook, note(&after)], "poststop": [{ "path": "/bin/false" }, note(&gone)] });
-        assert_eq!(site.verb(&["create"]), "");
-        let found = site.verb(&["start"]);
+        assert_eq!(site.hooked(&["create"]), "");
+        let found = site.hooked(&["start"]);
         assert!(found.contains(said), "{kind}: {found}");
         let state = done(oci(&site.scratch), &["state", &site.id]);
         assert!(text(&state.stdout).contains("\"status\": \"stopped\""), "{kind}: {}", text(&state.stdout));
@@ -140,7 +118,7 @@ fn a_hook_that_fails_ends_the_container() {
 
 #[test]
 fn a_hook_that_is_none_is_refused() {
-    let mut site = Site::new("refused", "true");
+    let mut site = Site::new("hooks-refused", "true");
     for (hook, said) in [
         (json!({ "path": "bin/true" }), "it is not an absolute path"),
         (json!({ "path": "/bin/true", "timeout": 0 }), "its time must be greater than 0 seconds"),
@@ -149,7 +127,7 @@ fn a_hook_that_is_none_is_refused() {
     ] {
         for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
             site.config["hooks"] = json!({ kind: [hook] });
-            let found = site.verb(&["create"]);
+            let found = site.hooked(&["create"]);
             assert!(found.contains(said) && found.contains(&format!("from config.json: hooks.{kind}")), "{found}");
         }
     }

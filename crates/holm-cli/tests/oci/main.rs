@@ -18,6 +18,7 @@ mod pause;
 #[path = "../screen/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod screen;
+mod site;
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -41,9 +42,9 @@ fn bundle(scratch: &Scratch, script: &str) {
         ),
     };
     let rest = if ids.is_empty() { "]".to_owned() } else { ids };
-    let script = script.escape_default();
+    let script = serde_json::json!(script);
     let text = format!(
-        r#"{{ "ociVersion": "1.2.0", "process": {{ "user": {{ "uid": 0, "gid": 0 }}, "args": ["sh", "-c", "{script}"],
+        r#"{{ "ociVersion": "1.2.0", "process": {{ "user": {{ "uid": 0, "gid": 0 }}, "args": ["sh", "-c", {script}],
             "env": ["PATH=/usr/bin"], "cwd": "/", "noNewPrivileges": true }}, "root": {{ "path": "rootfs" }},
             "mounts": [{{ "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] }},
                 {{ "destination": "/proc", "type": "proc" }}, {{ "destination": "/dev", "type": "tmpfs", "options": ["mode=755"] }},

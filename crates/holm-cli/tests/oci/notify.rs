@@ -1,13 +1,14 @@
 //! Filters that ask: the listener goes to who listens at the agent's socket, with the state of the container.
 
 use super::container::Container;
-use super::{bundle, done, oci, text};
+use super::patience::within;
+use super::site::Site;
+use super::{done, oci, text};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Stdio;
 use testkit::Scratch;
 
 /// A filter that asks about these calls.
@@ -19,7 +20,13 @@ fn filter(socket: &Path, names: &[&str]) -> Value {
 
 /// The next listener, and what is said of it.
 fn next(agent: &UnixListener) -> (Value, OwnedFd) {
-    let (taken, _) = agent.accept().expect("it was connected");
+    // A container that isn't made fails the test; nobody waits for it here.
+    let mut taken = None;
+    within(60, "it is connected", || {
+        taken = agent.accept().ok();
+        taken.is_some()
+    });
+    let (taken, _) = taken.expect("it was connected");
     let mut bytes = [0u8; 4096];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -37,6 +44,7 @@ fn an_agent_gets_the_listener_of_each_process_and_without_it_calls_are_not_there
     let scratch = Scratch::new("oci-agent");
     let socket = scratch.join("agent");
     let agent = UnixListener::bind(&socket).expect("scratch is ours");
+    agent.set_nonblocking(true).expect("it is a socket");
     // All of these are made by the set-up, too, before there is an agent.
     let names = ["mkdir", "execveat", "close_range", "setsid"];
     let container = std::thread::scope(|scope| {
@@ -64,29 +72,47 @@ fn an_agent_gets_the_listener_of_each_process_and_without_it_calls_are_not_there
 
 #[test]
 fn what_cannot_be_asked_is_refused() {
-    let scratch = Scratch::new("oci-unasked");
-    bundle(&scratch, "true");
-    let file = scratch.join("config.json");
-    let config: Value = serde_json::from_slice(&std::fs::read(&file).expect("it was written")).expect("it is JSON");
+    let mut site = Site::new("unasked", "true");
+    let nobody = site.scratch.join("nobody");
     let mut none = filter(Path::new(""), &["mkdir"]);
     none["defaultErrnoRet"] = Value::Null;
-    let missing = filter(&scratch.join("nobody"), &["mkdir"]);
-    let mut all = filter(&scratch.join("nobody"), &["mkdir"]);
+    let missing = filter(&nobody, &["mkdir"]);
+    let mut all = filter(&nobody, &["mkdir"]);
     all["defaultAction"] = json!("SCMP_ACT_NOTIFY");
     for (seccomp, cause) in [
         (none, "SCMP_ACT_NOTIFY needs a listener"),
         (missing, "failed to connect with seccomp agent"),
-        (filter(&scratch.join("nobody"), &["write"]), "SCMP_ACT_NOTIFY cannot be used for the write syscall"),
-        (filter(&scratch.join("nobody"), &["sendmsg"]), "SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall"),
+        (filter(&nobody, &["write"]), "SCMP_ACT_NOTIFY cannot be used for the write syscall"),
+        (filter(&nobody, &["sendmsg"]), "SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall"),
         (all, "SCMP_ACT_NOTIFY cannot be used as the default action"),
     ] {
-        let mut wished = config.clone();
-        wished["linux"]["seccomp"] = seccomp;
-        std::fs::write(&file, wished.to_string()).expect("scratch is ours");
-        let mut command = oci(&scratch);
-        command.arg("run").arg("-b").arg(scratch.join(".")).stdin(Stdio::null());
-        let output = done(command, &[&format!("holm-test-unasked-{}", std::process::id())]);
+        site.config["linux"]["seccomp"] = seccomp;
+        let output = done(oci(&site.scratch), &["run", "-b", &site.written(), &site.id]);
         assert_eq!(output.status.code(), Some(1), "{cause}");
         assert!(text(&output.stderr).contains(cause), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_hook_under_the_filter_has_an_agent_too() {
+    let mut site = Site::new("agent-hook", "exec sleep 1000");
+    let agent = UnixListener::bind(site.scratch.join("agent")).expect("scratch is ours");
+    agent.set_nonblocking(true).expect("it is a socket");
+    site.config["linux"]["seccomp"] = filter(&site.scratch.join("agent"), &["mkdir"]);
+    let script = "mkdir /dev/new 2>/dev/null; test $? = 1";
+    site.config["hooks"] = json!({ "startContainer": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+    let place = site.written();
+    let does = |arguments: &[&str]| {
+        let mut command = oci(&site.scratch);
+        command.args(arguments).arg(&site.id);
+        let (code, said) = Site::said(command, &site.scratch);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    };
+    for (arguments, status) in [(&["create", "-b", &place][..], "creating"), (&["start"], "created")] {
+        std::thread::scope(|scope| {
+            let told = scope.spawn(|| next(&agent).0);
+            does(arguments);
+            assert_eq!(told.join().expect("it was handed over")["state"]["status"], status);
+        });
     }
 }

@@ -9,10 +9,11 @@ use super::terminal::{self, Console};
 use super::{What, agent};
 use crate::group::Group;
 use crate::lower::{self, Lowered, Surroundings, further};
-use crate::state::{Place, Record, Status};
+use crate::state::{Place, Process, Record, Status};
 use crate::{Error, Result};
+use holm::Spec;
 use holm::host::groups::Hierarchy;
-use holm::inspect::enter::{Opened, Part, Wish};
+use holm::inspect::enter::{self, Opened, Part, Wish};
 use holm::run::NotStarted;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -71,11 +72,9 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let record = running(wish)?;
     let init = record.process.ok_or_else(|| refused(&wish.id, "it was never made whole"))?;
     let (process, mut told) = wish.what.process(&record.own)?;
-    let failed = |error: holm::inspect::enter::Error| refused(&wish.id, &error.to_string());
-    let opened = Opened::process(init.pid.unsigned_abs(), Some(init.start)).map_err(failed)?;
-    let opened = opened.called(format!("container {}", wish.id));
-    let parts = Wish { kinds: None, parts: vec![Part::Root] };
-    let entered = opened.spec("", &parts, &format!("exec {}", wish.id)).map_err(failed)?;
+    let failed = |error: enter::Error| refused(&wish.id, &error.to_string());
+    let opened = opened(init, &wish.id).map_err(failed)?;
+    let entered = entered(&opened, &format!("exec {}", wish.id)).map_err(failed)?;
     let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
     let annotations = record.annotations.clone().into_iter().collect();
     let Lowered { mut spec, agent, warnings } =
@@ -85,9 +84,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
         spec.terminal = wish.terminal;
     }
     let groups = groups(&record.groups, &wish.groups, init.pid)?;
-    if let Some(entry) = &mut spec.entry {
-        entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
-    }
+    put_into(&mut spec, &groups);
     spec.personality = record.personality.as_ref().map(lower::personality);
     let agent = agent::connect(agent)?;
     let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
@@ -109,6 +106,23 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     })?;
     plan.give_descriptors_away();
     Ok(Executed { process, terminal, warnings: told })
+}
+
+/// A container by its first process, to be entered.
+pub(super) fn opened(init: Process, id: &str) -> std::result::Result<Opened, enter::Error> {
+    Ok(Opened::process(init.pid.unsigned_abs(), Some(init.start))?.called(format!("container {id}")))
+}
+
+/// The wish to enter it, as long as it is open; `origin` is what asks for that.
+pub(super) fn entered(opened: &Opened, origin: &str) -> std::result::Result<Spec, enter::Error> {
+    opened.spec("", &Wish { kinds: None, parts: vec![Part::Root] }, origin)
+}
+
+/// Wishes that it is put into these groups, which stay open for that.
+pub(super) fn put_into(spec: &mut Spec, groups: &[(PathBuf, OwnedFd)]) {
+    if let Some(entry) = &mut spec.entry {
+        entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
+    }
 }
 
 fn refused(id: &str, cause: &str) -> Error {

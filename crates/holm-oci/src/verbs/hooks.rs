@@ -3,22 +3,22 @@
 //!
 //! Those that are run in the container enter it as `exec` does: what of holm's is in there with them is a sealed file.
 
+use super::agent;
 use super::end::pid_inside;
 use super::ends_within;
-use super::exec::groups;
+use super::exec::{entered, groups, opened, put_into};
 use super::look::Shown;
-use crate::lower::{Lowered, Surroundings, further};
+use crate::lower::{self, Lowered, Surroundings, further};
 use crate::state::Record;
 use crate::{Error, Result, shown};
-use holm::inspect::enter::{Opened, Part, Wish};
 use holm::model::capability::Capability;
 use holm::spec::life::{Change, Stdio as Given};
 use oci_spec::runtime::{Hook, Process};
 use rustix::fs::MemfdFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashMap;
 use std::io::{Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -32,11 +32,12 @@ pub(super) fn run(hooks: &Option<Vec<Hook>>, record: &Record) -> Result<()> {
 
 /// Runs all of them, whatever becomes of each; what went wrong.
 pub(super) fn run_all(hooks: &Option<Vec<Hook>>, record: &Record) -> Vec<String> {
+    let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Vec::new() };
     let state = match told(&Shown::of(record)) {
         Ok(state) => state,
         Err(error) => return vec![error.to_string()],
     };
-    let done = hooks.iter().flatten().map(|hook| outside(hook, &state));
+    let done = hooks.iter().map(|hook| outside(hook, &state));
     done.filter_map(|done| done.err()).map(|error| error.to_string()).collect()
 }
 
@@ -80,37 +81,50 @@ fn outside(hook: &Hook, state: &[u8]) -> Result<()> {
         let _ = input.write_all(state);
     }
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH);
-    let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(|errno| failed(errno.into()))?;
-    await_end(hook, &process)
+    match pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+        Ok(process) => await_end(hook, &process),
+        Err(errno) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(failed(errno.into()))
+        }
+    }
 }
 
 fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
     let path = shown(hook.path());
     let failed = |cause: &dyn std::fmt::Display| Error::Failed(format!("cannot run hook {path}: {cause}"));
     let init = record.process.ok_or_else(|| failed(&"the container has no process"))?;
-    let opened = Opened::process(init.pid.unsigned_abs(), Some(init.start)).map_err(|error| failed(&error))?;
-    let opened = opened.called(format!("container {}", record.id));
-    let parts = Wish { kinds: None, parts: vec![Part::Root] };
-    let entered = opened.spec("", &parts, &format!("hook {path}")).map_err(|error| failed(&error))?;
+    let opened = opened(init, &record.id).map_err(|error| failed(&error))?;
+    let entered = entered(&opened, &format!("hook {path}")).map_err(|error| failed(&error))?;
     let around = Surroundings::here();
     let process = process(hook, record, whom, &around).map_err(|error| failed(&error))?;
-    let filter = record.seccomp.as_ref().filter(|_| whom == As::Process);
-    let Lowered { mut spec, .. } = further(&process, filter, HashMap::new(), entered, &around)?;
+    let (filter, annotations, personality) = match whom {
+        As::Maker => (None, HashMap::new(), None),
+        As::Process => {
+            let annotations = record.annotations.clone().into_iter().collect();
+            (record.seccomp.as_ref(), annotations, record.personality.as_ref().map(lower::personality))
+        }
+    };
+    let Lowered { mut spec, agent, .. } = further(&process, filter, annotations, entered, &around)?;
+    spec.personality = personality;
     // Its environment is what the configuration says, and no more (config.md, "POSIX-platform Hooks").
     spec.environment.changes.retain(|change| *change != Change::FindHome);
     if let Some(zeroth) = hook.args().iter().flatten().next() {
         spec.program.zeroth = Some(zeroth.into());
     }
     let groups = groups(&record.groups, &[], init.pid)?;
-    if let Some(entry) = &mut spec.entry {
-        entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
-    }
+    put_into(&mut spec, &groups);
     let input = input(state).map_err(|error| failed(&error))?;
     // There is none but this one, which was opened here.
     spec.inherited_only = false;
     spec.stdio = [Given::Descriptor(input.as_raw_fd()), Given::Null, Given::Inherit];
+    let agent = agent::connect(agent)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
-    let held = plan.hold(None).map_err(|error| failed(&error))?;
+    let mut held = plan.hold(None).map_err(|error| failed(&error))?;
+    if let Some(agent) = &agent {
+        agent.tell(held.listener.take(), held.id(), record)?;
+    }
     await_end(hook, &held.start().map_err(|error| failed(&error))?)
 }
 
@@ -157,17 +171,13 @@ fn await_end(hook: &Hook, process: &OwnedFd) -> Result<()> {
     if over != Ok(true) {
         let _ = pidfd_send_signal(process, Signal::KILL);
     }
-    let ended = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED));
+    let ended = holm::run::reap(process);
     let failed = |errno: rustix::io::Errno| Error::io(format!("run hook {path}"), errno);
     if !over.map_err(failed)? {
         let seconds = hook.timeout().unwrap_or_default();
         return Err(Error::Failed(format!("cannot run hook {path}: it takes longer than {seconds} s")));
     }
-    let status = ended.map_err(failed)?.map_or(0, |status| match status.exit_status() {
-        Some(code) => code << 8,
-        None => status.terminating_signal().unwrap_or(0),
-    });
-    let status = ExitStatus::from_raw(status);
+    let status = ExitStatus::from_raw(ended.map_err(failed)?);
     match status.success() {
         true => Ok(()),
         false => Err(Error::Failed(format!("cannot run hook {path}: {status}"))),

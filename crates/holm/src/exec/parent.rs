@@ -407,8 +407,11 @@ impl Nursery<'_> {
     }
 }
 
-/// Waits for the end of a child by its descriptor; its wait status.
-pub(crate) fn reap(pidfd: &OwnedFd) -> Result<i32> {
+/// Waits for the end of a child by its descriptor (pidfd_open(2)); its wait status (waitpid(2)).
+///
+/// # Errors
+/// It is no child of this process, or was waited for before.
+pub fn reap(pidfd: &OwnedFd) -> Result<i32> {
     let child = rustix::process::WaitId::PidFd(pidfd.as_fd());
     let ended = rustix::io::retry_on_intr(|| waitid(child.clone(), WaitIdOptions::EXITED))?;
     Ok(ended.map_or(0, |status| match status.exit_status() {

@@ -1,7 +1,7 @@
 //! What the caller has open, its program, and its memory.
 
 use super::super::patience::within;
-use super::{Site, oci, text};
+use super::{Site, hostile, oci, text};
 use serde_json::json;
 use std::process::{Command, Output, Stdio};
 use testkit::{holm, much};
@@ -20,7 +20,7 @@ fn with_descriptors(site: &Site, arguments: &[&str]) -> Output {
 #[test]
 fn a_descriptor_of_the_host_is_neither_directory_nor_program_of_a_container() {
     let mut site =
-        Site::new("leaked", "for l in /proc/1/fd/*; do readlink $l; test -e $l/secret && echo secret; done; pwd");
+        hostile("leaked", "for l in /proc/1/fd/*; do readlink $l; test -e $l/secret && echo secret; done; pwd");
     let place = site.written();
     let output = with_descriptors(&site, &["run", "-b", &place, &site.id]);
     let said = text(&output.stdout);
@@ -51,7 +51,7 @@ fn a_descriptor_of_the_host_is_neither_directory_nor_program_of_a_container() {
 #[test]
 fn the_launchers_own_program_is_neither_run_nor_changed() {
     let before = std::fs::read(holm()).expect("it is there");
-    let mut site = Site::new("launcher", "true");
+    let mut site = hostile("launcher", "true");
     site.link("program", "/proc/self/exe");
     std::fs::write(site.root("script"), "#!/proc/self/exe\n").expect("scratch is ours");
     use std::os::unix::fs::PermissionsExt;
@@ -89,7 +89,7 @@ const WATCH: &str = r#"
 /// its second form overwrote the program of such a process.
 #[test]
 fn who_may_trace_in_a_container_finds_nothing_of_who_enters_it() {
-    let mut site = Site::new("traced", "exec perl /watch >/said");
+    let mut site = hostile("traced", "exec perl /watch >/said");
     std::fs::write(site.root("watch"), WATCH).expect("scratch is ours");
     let sets = json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
     site.config["process"]["capabilities"] = json!({ "bounding": sets, "permitted": sets, "effective": sets });

@@ -6,33 +6,24 @@ mod paths;
 mod proc;
 mod rights;
 
+use super::site::Site;
 use super::{done, oci, text};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use testkit::Scratch;
 
-/// A bundle of somebody hostile, with a directory of the host beside it that nothing inside should reach.
-struct Site {
-    scratch: Scratch,
-    config: Value,
-    id: String,
+/// A bundle of somebody hostile, with a directory of the host beside it that nothing inside should reach. The container's shell
+/// runs `script`.
+fn hostile(name: &str, script: &str) -> Site {
+    let site = Site::new(&format!("flaw-{name}"), script);
+    std::fs::create_dir(site.scratch.join("outside")).expect("scratch is ours");
+    std::fs::write(site.scratch.join("outside/secret"), "secret").expect("scratch is ours");
+    site
 }
 
 impl Site {
-    /// A container whose shell runs `script`.
-    fn new(name: &str, script: &str) -> Site {
-        let scratch = Scratch::new(&format!("oci-flaw-{name}"));
-        super::bundle(&scratch, script);
-        let text = std::fs::read(scratch.join("config.json")).expect("it was written");
-        std::fs::create_dir(scratch.join("outside")).expect("scratch is ours");
-        std::fs::write(scratch.join("outside/secret"), "secret").expect("scratch is ours");
-        let id = format!("holm-test-{name}-{}", std::process::id());
-        Site { config: serde_json::from_slice(&text).expect("it is JSON"), scratch, id }
-    }
-
     fn root(&self, path: &str) -> PathBuf {
         self.scratch.join("rootfs").join(path)
     }
@@ -61,11 +52,6 @@ impl Site {
         self.config["mounts"].as_array_mut().expect("it is a list").retain(|one| !below(one));
     }
 
-    fn written(&self) -> String {
-        std::fs::write(self.scratch.join("config.json"), self.config.to_string()).expect("scratch is ours");
-        self.scratch.join(".").to_str().expect("it is text").to_owned()
-    }
-
     /// Runs it to its end.
     fn run(&self) -> Output {
         let place = self.written();
@@ -86,14 +72,19 @@ impl Site {
         assert!(output.status.code() == Some(1) && said.contains(words), "{words}: {said}{}", text(&output.stdout));
     }
 
-    /// Starts it, to be worked on; `Running` ends it.
-    fn start(&self) -> Running<'_> {
+    /// Makes it; `Running` ends it.
+    fn made(&self) -> Running<'_> {
         let place = self.written();
         let mut make = oci(&self.scratch);
         make.args(["create", "-b", &place, &self.id]).stdout(Stdio::null());
         let output = make.stderr(Stdio::null()).status().expect("holm starts");
         assert!(output.success(), "{output}");
-        let running = Running(self);
+        Running(self)
+    }
+
+    /// Starts it, to be worked on.
+    fn start(&self) -> Running<'_> {
+        let running = self.made();
         let output = done(oci(&self.scratch), &["start", &self.id]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         running

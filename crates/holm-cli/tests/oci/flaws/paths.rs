@@ -1,6 +1,6 @@
 //! Links in the root, and names that change while a container is made.
 
-use super::{Site, bind, exchanging, text};
+use super::{Site, bind, exchanging, hostile, text};
 use serde_json::json;
 use std::os::unix::fs::{MetadataExt, symlink};
 use testkit::{is_root, much};
@@ -10,7 +10,7 @@ use testkit::{is_root, much};
 #[test]
 fn a_target_in_a_volume_that_is_swapped_for_a_link_leads_nowhere_outside() {
     for target in ["outside", "/outside", "up"] {
-        let mut site = Site::new("swapped", "true");
+        let mut site = hostile("swapped", "true");
         let shared = site.scratch.join("shared");
         std::fs::create_dir_all(shared.join("a/b")).expect("scratch is ours");
         let outside = site.scratch.join("outside");
@@ -43,7 +43,7 @@ fn a_target_in_a_volume_that_is_swapped_for_a_link_leads_nowhere_outside() {
 fn a_root_whose_proc_or_sys_is_a_link_is_refused() {
     for name in ["proc", "sys"] {
         for target in ["/usr", "elsewhere", "../outside", "/proc/self/fd"] {
-            let mut site = Site::new("link", "true");
+            let mut site = hostile("link", "true");
             site.directory("elsewhere");
             site.unmount(&format!("/{name}"));
             let kind = if name == "proc" { "proc" } else { "sysfs" };
@@ -60,7 +60,7 @@ fn a_root_whose_proc_or_sys_is_a_link_is_refused() {
 #[test]
 fn a_root_whose_dev_is_a_link_has_no_devices_outside() {
     for target in ["../outside", "/../../outside", "/proc/1/root", "/proc/self/cwd"] {
-        let mut site = Site::new("dev", "true");
+        let mut site = hostile("dev", "true");
         site.unmount("/dev");
         site.link("dev", target);
         site.run();
@@ -78,7 +78,7 @@ fn a_root_whose_dev_is_a_link_has_no_devices_outside() {
 fn a_null_device_of_the_roots_own_is_neither_followed_nor_used() {
     let victim = "/proc/sys/kernel/core_pattern";
     for target in [victim, "../outside/secret", "/etc/file"] {
-        let mut site = Site::new("null", "exec 2>&1; cat /hidden; echo x >/hidden; cat /proc/sys/kernel/core_pattern");
+        let mut site = hostile("null", "exec 2>&1; cat /hidden; echo x >/hidden; cat /proc/sys/kernel/core_pattern");
         site.unmount("/dev");
         site.directory("dev");
         site.directory("etc");
@@ -109,7 +109,7 @@ fn a_null_device_of_the_roots_own_is_neither_followed_nor_used() {
 fn a_console_or_ptmx_of_the_roots_own_is_not_followed() {
     for name in ["console", "ptmx"] {
         for target in ["../../outside/secret", "/proc/sys/kernel/core_pattern", "/proc/self/fd/0", "elsewhere"] {
-            let mut site = Site::new(name, "true");
+            let mut site = hostile(name, "true");
             site.unmount("/dev");
             site.directory("dev/pts");
             let pts =
@@ -134,7 +134,7 @@ fn a_console_or_ptmx_of_the_roots_own_is_not_followed() {
 /// CVE-2025-24965: a handler wrote its configuration into the root through a link there. An annotation is no order.
 #[test]
 fn annotations_of_handlers_write_nothing_into_the_root() {
-    let mut site = Site::new("krun", "true");
+    let mut site = hostile("krun", "true");
     site.config["annotations"] = json!({ "run.oci.handler": "krun", "module.wasm.image/variant": "compat" });
     for name in [".krun_config.json", "krun_config.json"] {
         site.link(name, "../outside/secret");

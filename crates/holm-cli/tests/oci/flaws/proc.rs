@@ -1,7 +1,7 @@
 //! What is written to the kernel's own files, and what of them is hidden.
 
 use super::super::patience::within;
-use super::{Running, Site, bind, exchanging, oci};
+use super::{Running, bind, exchanging, hostile, oci};
 use serde_json::json;
 use std::process::Stdio;
 use testkit::{is_root, much};
@@ -10,7 +10,7 @@ use testkit::{is_root, much};
 /// what was to be written to the kernel's files went to others, or nowhere.
 #[test]
 fn a_volume_over_proc_takes_nothing_that_is_written_to_the_kernel() {
-    let mut site = Site::new("fake-proc", "cat /kernel/sys/kernel/domainname /kernel/self/oom_score_adj");
+    let mut site = hostile("fake-proc", "cat /kernel/sys/kernel/domainname /kernel/self/oom_score_adj");
     let fake = site.scratch.join("fake");
     let files =
         ["sys/kernel/domainname", "self/oom_score_adj", "self/attr/exec", "self/uid_map", "sys/net/ipv4/ip_forward"];
@@ -45,7 +45,7 @@ fn a_volume_over_proc_takes_nothing_that_is_written_to_the_kernel() {
 fn what_is_hidden_in_proc_is_hidden_wherever_that_is_by_then() {
     let script = "while read -r _ _ _ _ at _ rest; do case $rest in *-?proc*) head -c 1 $at/filesystems
         (: >>$at/sysrq-trigger) 2>&- && echo opened;; esac; done </kernel/self/mountinfo >/said; echo over >>/said";
-    let mut site = Site::new("renamed", script);
+    let mut site = hostile("renamed", script);
     site.unmount("/proc");
     site.directory("proc");
     site.directory("decoy");
@@ -83,7 +83,7 @@ fn what_is_hidden_in_proc_is_hidden_wherever_that_is_by_then() {
 /// as another wish, such as an own namespace's path.
 #[test]
 fn long_maps_and_paths_are_refused_and_nothing_else_is_read_of_them() {
-    let mut site = Site::new("long", "true");
+    let mut site = hostile("long", "true");
     let long = format!("/{}", "a/".repeat(40_000));
     site.config["linux"]["namespaces"][0]["path"] = json!(long);
     // In a user namespace of its own it is not even tried.
@@ -105,7 +105,7 @@ fn control_groups_of_others_are_neither_seen_nor_written() {
     let script = "exec 2>&1; d=holm-test-$1; for at in /sys/fs/cgroup /sys/fs/cgroup/*; do
         mkdir $at/../$d && echo made above $at; test -e $at/system.slice && echo others; done; find / -xdev -name $d; echo over";
     for own in [true, false] {
-        let mut site = Site::new("groups", script);
+        let mut site = hostile("groups", script);
         let args = site.config["process"]["args"].as_array_mut().expect("it is a list");
         args.extend([json!("-"), json!(site.id.clone())]);
         site.directory("sys");

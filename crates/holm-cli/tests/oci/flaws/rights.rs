@@ -1,6 +1,6 @@
 //! Rights, ids, and what belongs to the caller.
 
-use super::Site;
+use super::hostile;
 use serde_json::json;
 use testkit::is_root;
 
@@ -10,7 +10,7 @@ const SLEEP: &str = "exec sleep 1000";
 /// in it, or what was added to that.
 #[test]
 fn no_capability_is_inheritable_unless_it_was_asked_for() {
-    let mut site = Site::new("inheritable", SLEEP);
+    let mut site = hostile("inheritable", SLEEP);
     let sets = json!(["CAP_KILL", "CAP_CHOWN"]);
     site.config["process"]["capabilities"] = json!({ "bounding": sets, "permitted": sets, "effective": sets });
     let running = site.start();
@@ -30,7 +30,7 @@ fn no_capability_is_inheritable_unless_it_was_asked_for() {
 /// CVE-2016-3697: a number was looked up as a name in the image's passwd. CVE-2026-30892: `exec --user 1` was user 0.
 #[test]
 fn a_number_is_the_user_of_that_number() {
-    let site = Site::new("user", SLEEP);
+    let site = hostile("user", SLEEP);
     site.directory("etc");
     std::fs::write(site.root("etc/passwd"), "1:x:0:0:::\n1000:x:0:0:::\nroot:x:0:0:::\n").expect("scratch is ours");
     std::fs::write(site.root("etc/group"), "1:x:0:\n").expect("scratch is ours");
@@ -53,16 +53,10 @@ fn a_number_is_the_user_of_that_number() {
 /// CVE-2020-15257: what is on the host's network reached a socket without a file, by which containers are ruled.
 #[test]
 fn no_socket_rules_a_container_but_one_in_its_private_directory() {
-    let mut site = Site::new("sockets", SLEEP);
+    let mut site = hostile("sockets", SLEEP);
     let namespaces = site.config["linux"]["namespaces"].as_array_mut().expect("it is a list");
     namespaces.retain(|one| one["type"] != "network");
-    let place = site.written();
-    let mut make = super::oci(&site.scratch);
-    make.args(["create", "-b", &place, &site.id])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    assert!(make.status().expect("holm starts").success());
-    let running = super::Running(&site);
+    let running = site.made();
     let sockets = std::fs::read_to_string("/proc/net/unix").expect("it is there");
     let ours: Vec<_> = sockets.lines().filter(|line| line.contains('@')).filter(|line| line.contains("holm")).collect();
     assert_eq!(ours, Vec::<&str>::new());
@@ -77,7 +71,7 @@ fn no_socket_rules_a_container_but_one_in_its_private_directory() {
 /// the hooks and helpers that are run for it on the host.
 #[test]
 fn the_environments_of_caller_and_container_are_kept_apart() {
-    let mut site = Site::new("environment", "unset PWD; env | grep -v ^_=; true");
+    let mut site = hostile("environment", "unset PWD; env | grep -v ^_=; true");
     let lines = ["PATH=/usr/bin", "LD_PRELOAD=/no/such.so", "BASH_ENV=/no/such", "NOTIFY_SOCKET_OWN=1"];
     site.config["process"]["env"] = json!(lines);
     let said = site.scratch.join("said");
