@@ -61,9 +61,9 @@ pub fn parse(text: &str, directory: PathBuf) -> std::result::Result<Bundle, Stri
         return Err(format!("ociVersion {version:?} is not a version 1"));
     }
     let seccomp = whole.pointer("/linux/seccomp").filter(|value| !value.is_null()).cloned();
-    let said = whole.clone();
+    let said = whole.get("process").cloned();
     let warnings = whole.get_mut("process").map(crate::lenient::complete).unwrap_or_default();
-    let config = match said == whole {
+    let config = match said.as_ref() == whole.get("process") {
         // From the text once more: only so an error tells its line.
         true => serde_json::from_str(text),
         false => serde_json::from_value(whole),

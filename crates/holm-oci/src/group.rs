@@ -32,7 +32,6 @@ pub struct Group {
     /// Whose it is.
     pub origin: Origin,
     /// The kernel's number of the program that says which devices may be used in it, in version 2.
-    #[serde(default)]
     pub devices: Option<u32>,
 }
 
@@ -70,9 +69,14 @@ impl Group {
         let there = self.directory.ancestors().find(|path| path.exists());
         let group = Group { directory: there.unwrap_or(&self.directory).to_owned(), ..self.clone() };
         match group.unified {
-            true => group.text("cgroup.events").is_some_and(|text| text.lines().any(|line| line == "frozen 1")),
+            true => group.stands_still(),
             false => group.text("freezer.state").is_some_and(|text| text.trim() != "THAWED"),
         }
+    }
+
+    /// Whether everybody in it has stopped, in version 2.
+    fn stands_still(&self) -> bool {
+        self.text("cgroup.events").is_some_and(|text| text.lines().any(|line| line == "frozen 1"))
     }
 
     fn version(&self) -> Version {
@@ -276,7 +280,7 @@ impl<'a> Freezer<'a> {
 
     fn holds_all(&self) -> bool {
         match self.0.unified {
-            true => self.0.is_frozen(),
+            true => self.0.stands_still(),
             false => self.0.text("freezer.state").is_some_and(|text| text.trim() == "FROZEN"),
         }
     }

@@ -59,7 +59,6 @@ pub struct Record {
     /// Its control groups.
     pub groups: Vec<Group>,
     /// The unit of systemd's that they belong to.
-    #[serde(default)]
     pub unit: Option<String>,
     /// Its first process, once there is one.
     pub process: Option<Process>,
@@ -100,7 +99,6 @@ pub struct Holds {
     /// Its control groups.
     pub groups: Vec<Group>,
     /// The unit of systemd's that they belong to.
-    #[serde(default)]
     pub unit: Option<String>,
 }
 

@@ -92,7 +92,7 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
 /// Where the state is kept if no option says it: a directory of the caller's own.
 fn state_directory() -> PathBuf {
     // In a user namespace an engine's user 0 is an ordinary one.
-    let is_root = geteuid().is_root() && holm::host::limits::in_first_user_namespace();
+    let is_root = holm::host::limits::is_machines_root();
     let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !is_root);
     own.map_or_else(|| PathBuf::from("/run"), PathBuf::from).join("holm-oci")
 }

@@ -72,6 +72,11 @@ pub(super) fn json(value: &impl Serialize) -> Result<Vec<String>> {
     self::text(&(serde_json::to_string_pretty(value).map_err(|error| unprinted(&error.into()))? + "\n"))
 }
 
+/// Prints a value as one line.
+pub(super) fn line(value: &impl Serialize) -> Result<Vec<String>> {
+    self::text(&(serde_json::to_string(value).map_err(|error| unprinted(&error.into()))? + "\n"))
+}
+
 /// Prints lines.
 pub(super) fn text(lines: &str) -> Result<Vec<String>> {
     std::io::stdout().write_all(lines.as_bytes()).map_err(|error| unprinted(&error))?;
@@ -82,8 +87,7 @@ pub(super) fn list(options: &ArgMatches, root: &Path) -> Result<Vec<String>> {
     let (all, warnings) = verbs::list(root)?;
     if options.get_one::<String>("format").is_some_and(|form| form == "json") {
         // `null` is runc's word for none.
-        let value = if all.is_empty() { Ok("null".to_owned()) } else { serde_json::to_string(&all) };
-        self::text(&(value.map_err(|error| unprinted(&error.into()))? + "\n"))?;
+        line(&(!all.is_empty()).then_some(&all))?;
         return Ok(warnings);
     }
     let row = |one: &Shown| match options.get_flag("quiet") {

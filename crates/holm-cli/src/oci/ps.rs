@@ -10,7 +10,7 @@ use std::process::Command;
 pub(super) fn list(options: &ArgMatches, root: &Path, id: &str) -> Result<Vec<String>> {
     let pids = verbs::processes(root, id)?;
     if options.get_one::<String>("format").is_some_and(|form| form == "json") {
-        return print::text(&(serde_json::json!(pids).to_string() + "\n"));
+        return print::line(&pids);
     }
     let mut words: Vec<&str> =
         options.get_many::<String>("OPTIONS").into_iter().flatten().map(String::as_str).collect();

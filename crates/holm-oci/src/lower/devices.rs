@@ -36,7 +36,7 @@ impl Lowering<'_> {
 
 /// The devices that a container may use, each rule of which allows something, as systemd lists them; what no such list says is
 /// `None`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AllowList(Option<Vec<DeviceRule>>);
 
 impl AllowList {

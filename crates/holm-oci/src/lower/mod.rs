@@ -79,7 +79,7 @@ impl Lowering<'_> {
 }
 
 /// Where a wish comes from.
-fn origin(field: &str) -> String {
+pub(crate) fn origin(field: &str) -> String {
     format!("config.json: {field}")
 }
 

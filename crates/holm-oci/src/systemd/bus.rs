@@ -31,7 +31,7 @@ pub(crate) enum Whose {
 impl Whose {
     /// The one that makes control groups for this process.
     pub(crate) fn here() -> Whose {
-        match rustix::process::geteuid().is_root() && holm::host::limits::in_first_user_namespace() {
+        match holm::host::limits::is_machines_root() {
             true => Whose::System,
             false => Whose::User,
         }

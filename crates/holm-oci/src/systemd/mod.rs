@@ -11,7 +11,7 @@ mod properties;
 mod text;
 
 use crate::bundle::Bundle;
-use crate::lower::AllowList;
+use crate::lower::{AllowList, origin};
 use crate::{Error, Result, shown};
 use bus::{Bus, Refused, Whose};
 use holm::run::Keeper;
@@ -25,7 +25,8 @@ use zbus::{OwnedObjectPath, Variant};
 #[derive(Debug)]
 pub(crate) struct Wish {
     bus: Bus,
-    place: Place,
+    /// Its unit's name.
+    pub(crate) unit: String,
     /// Its control group, from the top of a hierarchy.
     pub(crate) group: PathBuf,
     properties: Vec<Property>,
@@ -35,10 +36,10 @@ fn failed(what: impl std::fmt::Display, cause: impl std::fmt::Display) -> Error 
     Error::Failed(format!("cannot {what}: {cause}"))
 }
 
-fn open() -> Result<Bus> {
+fn open(whose: Whose) -> Result<Bus> {
     let cause =
         "systemd is not running here, or not for this user; without --systemd-cgroup holm makes control groups itself";
-    Bus::open(Whose::here()).map_err(|failure| failed("use systemd for control groups", format!("{failure} ({cause})")))
+    Bus::open(whose).map_err(|failure| failed("use systemd for control groups", format!("{failure} ({cause})")))
 }
 
 impl Wish {
@@ -46,42 +47,38 @@ impl Wish {
     ///
     /// # Errors
     /// systemd doesn't run, or the configuration asks for what it can't do.
-    pub(crate) fn new(bundle: &Bundle, id: &str, devices: Option<&AllowList>) -> Result<Wish> {
+    pub(crate) fn new(bundle: &Bundle, id: &str) -> Result<Wish> {
+        let whose = Whose::here();
         let linux = bundle.config.linux().as_ref();
         let path = linux.and_then(|linux| linux.cgroups_path().clone()).unwrap_or_default();
         let refused = |cause: String| {
-            Error::refused(
-                format!("cannot use control group {}: {cause}", shown(&path)),
-                "config.json: linux.cgroupsPath",
-            )
+            let message = format!("cannot use control group {}: {cause}", shown(&path));
+            Error::refused(message, origin("linux.cgroupsPath"))
         };
-        let place = Place::of(&path, id, Whose::here()).map_err(refused)?;
+        let place = Place::of(&path, id, whose).map_err(refused)?;
         let below = place.directory().unwrap_or_default();
-        let limits = linux.and_then(|linux| linux.resources().clone()).unwrap_or_default();
-        let limits = properties::resources(&limits).map_err(|cause| failed("limit the container", cause))?;
+        let resources = linux.and_then(|linux| linux.resources().clone()).unwrap_or_default();
+        // No user's systemd can say which devices may be used.
+        let listed = resources.devices().as_deref().unwrap_or_default();
+        let devices = (whose == Whose::System).then(|| AllowList::of(listed));
+        let limits = properties::resources(&resources).map_err(|cause| failed("limit the container", cause))?;
         let annotations = bundle.config.annotations().clone().unwrap_or_default();
         let annotated =
-            properties::annotated(&annotations).map_err(|cause| Error::refused(cause, "config.json: annotations"))?;
+            properties::annotated(&annotations).map_err(|cause| Error::refused(cause, origin("annotations")))?;
         let mut all: Vec<Property> = vec![
             ("Description".to_owned(), format!("container {id}").into()),
-            ("Slice".to_owned(), place.slice.clone().into()),
+            ("Slice".to_owned(), place.slice.into()),
             ("Delegate".to_owned(), true.into()),
             ("DefaultDependencies".to_owned(), false.into()),
         ];
         all.extend(["CPU", "Memory", "IO", "Tasks"].map(|name| (format!("{name}Accounting"), true.into())));
-        all.extend(devices.map(properties::devices).unwrap_or_default());
+        all.extend(devices.as_ref().map(properties::devices).unwrap_or_default());
         all.extend(limits);
         // The last one of a name counts.
         all.extend(annotated);
-        let mut bus = open()?;
+        let mut bus = open(whose)?;
         let base = bus.base().map_err(|refused| failed("use systemd for control groups", refused))?;
-        let base = base.strip_prefix("/").map(Path::to_owned).unwrap_or(base);
-        Ok(Wish { bus, place, group: Path::new("/").join(base).join(below), properties: all })
-    }
-
-    /// The unit's name.
-    pub(crate) fn unit(&self) -> &str {
-        &self.place.unit
+        Ok(Wish { bus, unit: place.unit, group: Path::new("/").join(base).join(below), properties: all })
     }
 
     /// Has systemd make it.
@@ -89,22 +86,22 @@ impl Wish {
     /// # Errors
     /// systemd refuses, or there is such a unit.
     pub(crate) fn start(mut self) -> Result<Scope> {
-        let failed_to = |cause: String| failed(format!("make unit {}", self.place.unit), cause);
+        let failed_to = |cause: String| failed(format!("make unit {}", self.unit), cause);
         let keeper = Keeper::new().map_err(|error| failed_to(holm::model::text::cause(&error)))?;
         let pids = vec![keeper.id().unsigned_abs()];
         self.properties.push(("PIDs".to_owned(), pids.into()));
         let nothing: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
-        let begin = (&self.place.unit, "fail", &self.properties, nothing);
+        let begin = (&self.unit, "fail", &self.properties, nothing);
         let mut begun = self.bus.ask::<(OwnedObjectPath,)>("StartTransientUnit", &begin);
         if begun.as_ref().is_err_and(|refused| refused.is("UnitExists")) {
             // One that has failed is kept until somebody has seen it.
-            let _ = self.bus.tell("ResetFailedUnit", &(&self.place.unit,));
+            let _ = self.bus.tell("ResetFailedUnit", &(&self.unit,));
             begun = self.bus.ask("StartTransientUnit", &begin);
         }
         let (job,) = begun.map_err(|refused| failed_to(refused.to_string()))?;
         // From here on there is something to be taken back.
-        let Wish { bus, place, group, .. } = self;
-        let mut scope = Scope { bus, unit: place.unit, keeper: Some(keeper) };
+        let Wish { bus, unit, group, .. } = self;
+        let mut scope = Scope { bus, unit, keeper: Some(keeper) };
         let failed_to = |cause: String| failed(format!("make unit {}", scope.unit), cause);
         match scope.bus.job(job.as_str()) {
             Ok(result) if result == "done" => {}
@@ -121,11 +118,8 @@ impl Wish {
 /// Whether a process is in a group of version 2, or of systemd's own hierarchy.
 fn is_in(pid: i32, group: &Path) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let mut parts = text.lines().map(|line| line.splitn(3, ':'));
-    parts.any(|mut parts| match (parts.next(), parts.next(), parts.next()) {
-        (_, Some("" | "name=systemd"), Some(found)) => Path::new(found) == group,
-        _ => false,
-    })
+    let mut own = holm::host::groups::own(&text).into_iter();
+    own.any(|(of, found)| (of.is_empty() || of == ["name=systemd"]) && found == group)
 }
 
 /// The scope of a container that is being made. Dropping it ends it; [`Scope::keep`] doesn't.
@@ -133,6 +127,7 @@ fn is_in(pid: i32, group: &Path) -> bool {
 pub(crate) struct Scope {
     bus: Bus,
     unit: String,
+    /// In it as long as it is to be ended.
     keeper: Option<Keeper>,
 }
 
@@ -140,14 +135,12 @@ impl Scope {
     /// Leaves it to the processes that are in it by now.
     pub(crate) fn keep(mut self) {
         self.keeper = None;
-        self.unit.clear();
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        self.keeper = None;
-        if !self.unit.is_empty() {
+        if self.keeper.take().is_some() {
             // What is wrong is told already.
             let _ = end(&mut self.bus, &self.unit);
         }
@@ -159,7 +152,7 @@ impl Drop for Scope {
 /// # Errors
 /// systemd doesn't run, or refuses.
 pub(crate) fn stop(unit: &str) -> Result<()> {
-    end(&mut open()?, unit).map_err(|refused| failed(format!("stop unit {unit}"), refused))
+    end(&mut open(Whose::here())?, unit).map_err(|refused| failed(format!("stop unit {unit}"), refused))
 }
 
 fn end(bus: &mut Bus, unit: &str) -> std::result::Result<(), Refused> {
@@ -183,7 +176,7 @@ pub(crate) fn update(unit: &str, wished: &LinuxResources) -> Result<()> {
     if properties.is_empty() {
         return Ok(());
     }
-    open()?.tell("SetUnitProperties", &(unit, true, properties)).map_err(|refused| failed(what(), refused))
+    open(Whose::here())?.tell("SetUnitProperties", &(unit, true, properties)).map_err(|refused| failed(what(), refused))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::bus::{Bus, Peer};
 use super::message::{Body, Kind, Message};
-use super::place::Place;
 use super::*;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -61,11 +60,11 @@ fn removed(number: u32, result: &str) -> Option<Body> {
 }
 
 fn with(bus: Bus) -> Wish {
-    let place = Place { slice: "system.slice".to_owned(), unit: "web.scope".to_owned() };
+    let unit = "web.scope".to_owned();
     // Where this process, and so its keeper, is already.
     let text = std::fs::read_to_string("/proc/self/cgroup").expect("/proc is there");
     let group = text.lines().find_map(|line| line.strip_prefix("0::")).expect("there is version 2").into();
-    Wish { bus, place, group, properties: Vec::new() }
+    Wish { bus, unit, group, properties: Vec::new() }
 }
 
 fn answer(body: &(impl serde::Serialize + zbus::DynamicType)) -> Answer {

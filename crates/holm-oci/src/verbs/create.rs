@@ -5,12 +5,12 @@ use super::terminal::Console;
 use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
-use crate::lower::{AllowList, Listening, Lowered, Surroundings, lower, used};
+use crate::lower::{Listening, Lowered, Surroundings, lower, used};
 use crate::state::{DOOR, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
 use holm::host::labels::in_force;
-use holm::host::limits::in_first_user_namespace;
+use holm::host::limits::is_machines_root;
 use holm::model::label::Module;
 use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
@@ -82,7 +82,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
-    record.unit = scope.as_ref().map(|scope| scope.unit().to_owned());
+    record.unit = scope.as_ref().map(|scope| scope.unit.clone());
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
         usable(&record)?;
@@ -101,9 +101,7 @@ pub fn create(wish: &Create) -> Result<Created> {
             Some(error) => return Err(error),
             None => held.map_err(|error| unstarted(error, record.program()))?,
         };
-        if scope.is_none() {
-            alone(&record, held.groups_found())?;
-        }
+        alone(&record, held.groups_found())?;
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
         let terminal = taker.take(&mut held, record.own.console_size())?;
@@ -140,10 +138,7 @@ pub fn create(wish: &Create) -> Result<Created> {
 /// Runs the hooks whose time has come before the container's root is taken, without its lock.
 fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::result::Result<(), (Error, GivenUp)> {
     let whole = |error| (error, GivenUp::Whole);
-    // A scope's are there before, and its own.
-    if record.unit.is_none() {
-        alone(record, visited.groups_found()).map_err(whole)?;
-    }
+    alone(record, visited.groups_found()).map_err(whole)?;
     record.process = Process::of(visited.pid);
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
@@ -171,8 +166,11 @@ fn usable(record: &Record) -> Result<()> {
     record.groups.iter().find(|group| group.is_frozen()).map_or(Ok(()), |group| refused("unexpectedly frozen", group))
 }
 
-/// A group that was noted as one to be made, and was there by then, is another one's.
+/// A group that was noted as one to be made, and was there by then, is another one's; a scope's are there before, and its own.
 fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Result<()> {
+    if record.unit.is_some() {
+        return Ok(());
+    }
     let noted = |path: &&Path| record.groups.iter().any(|one| one.origin == Origin::Made && one.directory == *path);
     let Some(group) = found.find(noted) else { return Ok(()) };
     let cause = format!("somebody else has made control group {} meanwhile", shown(group));
@@ -206,10 +204,7 @@ fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::W
     }
     let mut scope = None;
     if wish.groups == GroupMaker::Systemd {
-        let resources = bundle.config.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-        let listed = resources.and_then(|resources| resources.devices().as_deref()).unwrap_or_default();
-        let devices = around.makes_nodes.then(|| AllowList::of(listed));
-        let wished = systemd::Wish::new(bundle, &wish.id, devices.as_ref())?;
+        let wished = systemd::Wish::new(bundle, &wish.id)?;
         around.scope = Some(wished.group.clone());
         scope = Some(wished);
     }
@@ -247,7 +242,7 @@ impl Surroundings {
             scope: None,
             group: None,
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
-            makes_nodes: rustix::process::geteuid().is_root() && in_first_user_namespace(),
+            makes_nodes: is_machines_root(),
             listening: Listening::default(),
             preserved: 0,
             selinux: in_force(Module::Selinux),

@@ -85,12 +85,8 @@ fn is_beside(process: Process) -> bool {
 
 /// The pid of a process in its own pid namespace.
 pub(super) fn pid_inside(pid: i32) -> Option<i32> {
-    number_inside(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
-}
-
-/// The same, of a text of proc(5), `status`.
-fn number_inside(status: &str) -> Option<i32> {
-    status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    i32::try_from(*holm::inspect::detail::pids(&status).last()?).ok()
 }
 
 /// Whether there was somebody to get it.
@@ -177,13 +173,6 @@ pub(super) fn end(id: &str, process: Option<Process>, groups: &[Group]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_inside_is_the_last_one() {
-        assert_eq!(number_inside("Name:\tx\nNSpid:\t812\t7\t1\n"), Some(1));
-        assert_eq!(number_inside("NSpid:\t812\n"), Some(812));
-        assert_eq!(number_inside("Name:\tx\n"), None);
-    }
 
     #[test]
     fn signals_have_names_and_numbers() {

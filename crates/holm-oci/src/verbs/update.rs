@@ -27,8 +27,8 @@ pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<Stri
     write(&writes, &before)?;
     if let Some(unit) = &record.unit {
         // Later it sets by itself what it knows of, and now it sets that roughly.
-        let told = crate::systemd::update(unit, &wished).and_then(|()| write(&writes, &before));
-        told.inspect_err(|_| restore(&writes, &before))?;
+        crate::systemd::update(unit, &wished).inspect_err(|_| restore(&writes, &before))?;
+        write(&writes, &before)?;
     }
     let devices = wished.devices().iter().flatten().next();
     Ok(devices.map(|_| "which devices it may use stays as it is".to_owned()).into_iter().collect())

@@ -192,8 +192,8 @@ fn mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Controllers and group of each hierarchy, of a text of /proc/self/cgroup; version 2 has no controllers there.
-fn own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
+/// Controllers and group of each hierarchy, of a text of /proc/PID/cgroup (cgroups(7)); version 2 has no controllers there.
+pub fn own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
     let parse = |line: &str| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, group) = (parts.next()?, parts.next()?);

@@ -78,6 +78,11 @@ pub fn in_first_user_namespace() -> bool {
     std::fs::metadata("/proc/self/ns/user").is_ok_and(|found| found.ino() == FIRST_USER)
 }
 
+/// Whether the caller is root of the machine itself, not of a user namespace.
+pub fn is_machines_root() -> bool {
+    rustix::process::geteuid().is_root() && in_first_user_namespace()
+}
+
 /// Whether the caller has a capability that counts outside of new user namespaces.
 fn has(capability: CapabilitySet) -> bool {
     in_first_user_namespace()

@@ -236,8 +236,8 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// The pids in the text of a `status`.
-pub(super) fn pids(status: &str) -> Vec<u32> {
+/// The pids in a text of `status`, from the reader's pid namespace down to its own (proc_pid_status(5), "NSpid").
+pub fn pids(status: &str) -> Vec<u32> {
     let all = field(status, "NSpid").unwrap_or_default();
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
@@ -252,6 +252,13 @@ pub(super) fn map(line: &str) -> Option<IdMap> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pid_in_its_own_namespace_is_the_last_one() {
+        assert_eq!(pids("Name:\tx\nNSpid:\t812\t7\t1\n"), [812, 7, 1]);
+        assert_eq!(pids("NSpid:\t812\n"), [812]);
+        assert_eq!(pids("Name:\tx\n"), [0; 0]);
+    }
 
     #[test]
     fn a_status_tells_rights() {
