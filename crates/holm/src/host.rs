@@ -120,7 +120,11 @@ pub struct Account {
 
 /// The first two numbers of the kernel's version (proc_sys_kernel(5)).
 fn kernel() -> Option<(u32, u32)> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+}
+
+/// The first two numbers of a release of the kernel.
+pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
     numbers.next().zip(numbers.next())
 }

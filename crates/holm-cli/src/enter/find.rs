@@ -34,8 +34,8 @@ pub(crate) fn open(target: &OsStr, started: Option<u64>) -> Result<Opened, Vec<F
         return namespace(target, None, number);
     }
     let machine = see::processes().map_err(|fault| vec![fault])?;
-    match text.parse::<u64>() {
-        Ok(number) => match u32::try_from(number).ok().and_then(|pid| machine.process(pid)) {
+    match text.parse::<u32>() {
+        Ok(number) => match machine.process(number) {
             Some(process) => process_or_sandbox(&machine, process).map_err(|error| vec![refused(target, &error)]),
             None => {
                 let message = format!("cannot enter {number}: there is no such process, or you may not see it");

@@ -427,8 +427,7 @@ impl Facts {
 
     /// The kernel's version, as far as two numbers tell it.
     pub fn version(&self) -> (u32, u32) {
-        let mut numbers = self.kernel.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+        crate::host::version(&self.kernel).unwrap_or_default()
     }
 
     /// What is used and allowed of a measure.

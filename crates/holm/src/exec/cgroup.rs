@@ -225,9 +225,11 @@ impl Drop for Groups {
         for made in self.made.drain(..) {
             if made.stays {
                 // What stays there refuses more, not less.
-                let directory =
-                    made.devices.as_ref().and_then(|program| Some((program, open_directory(&made.path).ok()?)));
-                let _ = directory.map(|(program, group)| crate::sys::device::release(group.as_fd(), program.as_fd()));
+                if let Some(program) = &made.devices
+                    && let Ok(group) = open_directory(&made.path)
+                {
+                    let _ = crate::sys::device::release(group.as_fd(), program.as_fd());
+                }
                 continue;
             }
             remove(&made.path, made.version);

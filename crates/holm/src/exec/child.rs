@@ -157,7 +157,7 @@ impl<'a> State<'a> {
                 let opened = self.context.program.namespaces.get(*namespace).ok_or(Errno::BADF)?;
                 crate::sys::namespace::enter(opened.as_fd(), *flag)
             }
-            Op::OomScore(score) => write_at(self.proc()?, c"self/oom_score_adj", score),
+            Op::Write { path, bytes } => write_at(self.proc()?, path, bytes),
             Op::HideMemory => {
                 crate::sys::process::set_dumpable(0);
                 if crate::sys::process::dumpable() == 0 { Ok(()) } else { Err(Errno::PERM) }
@@ -190,16 +190,13 @@ impl<'a> State<'a> {
                 crate::sys::namespace::unshare(libc::CLONE_NEWTIME as u64)?;
                 write_at(self.proc()?, c"self/timens_offsets", lines)
             }
-            Op::LimitNamespaces(file) => write_at(self.proc()?, file, b"0"),
             Op::Loopback => crate::sys::loopback::up(),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::Domain(name) => rustix::system::setdomainname(name),
-            Op::Setting { path, value } => write_at(self.proc()?, path, value),
             Op::OpenTerminal => self.open_terminal(step),
             Op::TakeGroups(groups) => set_thread_groups(groups),
             Op::TakeIds { uid, gid } => privileges::take_ids(*uid, *gid),
             Op::TakeMappedIds => privileges::take_mapped_ids(),
-            Op::LabelKeys(label) => write_at(self.proc()?, c"thread-self/attr/keycreate", label),
             Op::JoinKeyring => crate::sys::policy::join_session_keyring(),
             Op::RefuseCores => {
                 let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -210,12 +207,13 @@ impl<'a> State<'a> {
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::AdmitQueues => self.writable(mounts::plain(c"mqueue", None, MountAttrFlags::empty())?.as_fd()),
             Op::Confine => self.confine(),
-            Op::FilterCalls { filter, watched: false } => {
-                privileges::raise_administration()?;
-                crate::sys::policy::filter(filter)
-            }
-            Op::FilterCalls { filter, watched: true } => {
-                privileges::raise_administration()?;
+            Op::FilterCalls { filter, watched, raises } => {
+                if *raises {
+                    privileges::raise_administration()?;
+                }
+                if !watched {
+                    return crate::sys::policy::filter(filter);
+                }
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
@@ -226,7 +224,7 @@ impl<'a> State<'a> {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
             }
-            Op::ChangeDirectory { otherwise: Otherwise::Done, .. } if self.in_directory => Ok(()),
+            Op::ChangeDirectory { otherwise: Otherwise::Fail, .. } if self.in_directory => Ok(()),
             Op::ChangeDirectory { path, otherwise } => match (change_directory(path), otherwise) {
                 (Err(_), Otherwise::Root) => rustix::process::chdir(c"/"),
                 (entered, Otherwise::Later) => {

@@ -28,7 +28,7 @@ use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, makedev};
 use rustix::io::{Errno, Result};
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -126,6 +126,8 @@ struct Compiler<'a> {
     /// The owner of file systems in memory, if the program's ids are not those of the child.
     owner: Option<(u32, u32)>,
     new_user: bool,
+    /// Whether a right is kept for the filter.
+    raises: bool,
     /// Attributes of every bind.
     safe: u64,
     wall: Option<Wall>,
@@ -140,6 +142,7 @@ impl<'a> Compiler<'a> {
             _ => None,
         });
         let new_user = plan.steps.iter().any(|s| matches!(s.act, Act::WriteMaps { .. }));
+        let raises = plan.steps.iter().any(|s| matches!(s.act, Act::GiveUpAdministration(_)));
         let gains = |act: &Act| matches!(act, Act::DropPrivileges { new: NewPrivileges::Allowed, .. });
         let suid = plan.steps.iter().any(|s| gains(&s.act));
         Compiler {
@@ -153,6 +156,7 @@ impl<'a> Compiler<'a> {
             fixed: Vec::new(),
             owner,
             new_user,
+            raises,
             safe: if suid { libc::MOUNT_ATTR_NODEV } else { SAFE },
             wall: None,
             mounted: Mounted::default(),
@@ -224,13 +228,11 @@ impl<'a> Compiler<'a> {
                 Op::WriteMaps { uid: lines(uid).into_bytes(), gid: lines(gid).into_bytes() }
             }
             Act::OffsetTime(offsets) => Op::OffsetTime(offset_lines(*offsets)),
-            Act::LimitNamespaces => Op::LimitNamespaces(c"sys/user/max_user_namespaces"),
+            Act::LimitNamespaces => written(c"sys/user/max_user_namespaces", b"0"),
             Act::Loopback => Op::Loopback,
             Act::Hostname(name) => Op::Hostname(name.as_bytes().to_vec()),
             Act::Domain(name) => Op::Domain(name.as_bytes().to_vec()),
-            Act::Setting { path, value } => {
-                Op::Setting { path: text(Path::new("sys").join(path).as_os_str()), value: value.as_bytes().to_vec() }
-            }
+            Act::Setting { path, value } => written(&text(Path::new("sys").join(path).as_os_str()), value.as_bytes()),
             Act::Private => Op::Private,
             Act::RootTmpfs => {
                 self.own += 1;
@@ -273,7 +275,7 @@ impl<'a> Compiler<'a> {
             }
             Act::TakeIds { uid, gid } => Op::TakeIds { uid: *uid, gid: *gid },
             Act::TakeMappedIds => Op::TakeMappedIds,
-            Act::LabelKeys(label) => Op::LabelKeys(label.text.clone().into_bytes()),
+            Act::LabelKeys(label) => written(c"thread-self/attr/keycreate", label.text.as_bytes()),
             Act::JoinKeyring => Op::JoinKeyring,
             Act::RefuseCores => Op::RefuseCores,
             Act::DropPrivileges { kept, new } => {
@@ -286,10 +288,10 @@ impl<'a> Compiler<'a> {
                 self.wall = Some(Wall::new(*rules)?);
                 Op::Confine
             }
-            Act::FilterCalls { filter, denials } => filter_calls(filter, *denials),
-            Act::Limit(Limit::OomScore(score)) => Op::OomScore(score.to_string().into_bytes()),
+            Act::FilterCalls { filter, denials } => filter_calls(filter, *denials, self.raises),
+            Act::Limit(Limit::OomScore(score)) => written(c"self/oom_score_adj", score.to_string().as_bytes()),
             Act::Limit(Limit::View) => Op::OwnGroups,
-            Act::Limit(Limit::Lock) => Op::LimitNamespaces(c"sys/user/max_cgroup_namespaces"),
+            Act::Limit(Limit::Lock) => written(c"sys/user/max_cgroup_namespaces", b"0"),
             Act::Personality(personality) => Op::Personality(*personality as u32),
             Act::MemoryPolicy(policy) => Op::MemoryPolicy { mode: policy.mode, nodes: policy.bits() },
             Act::Umask(mask) => Op::Umask(*mask),
@@ -490,7 +492,11 @@ fn attached(source: &Path, opener: Opener, manner: Manner) -> Result<Attached> {
     Ok(Attached { tree, manner })
 }
 
-fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {
+fn written(path: &CStr, bytes: &[u8]) -> Op {
+    Op::Write { path: path.to_owned(), bytes: bytes.to_vec() }
+}
+
+fn filter_calls(filter: &CallFilter, denials: Denials, raises: bool) -> Op {
     let watched = denials != Denials::Untold;
     let made = (denials == Denials::Told).then(|| super::watch::notifying(filter.instructions()));
     let words = made.as_deref().unwrap_or(filter.instructions()).iter();
@@ -500,7 +506,7 @@ fn filter_calls(filter: &CallFilter, denials: Denials) -> Op {
         jf: i.if_false,
         k: i.value,
     };
-    Op::FilterCalls { filter: words.map(word).collect(), watched }
+    Op::FilterCalls { filter: words.map(word).collect(), watched, raises }
 }
 
 fn option((key, value): &(OsString, Option<OsString>)) -> (CString, Option<CString>) {

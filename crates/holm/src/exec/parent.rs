@@ -259,17 +259,15 @@ impl Nursery<'_> {
 
     /// From here on the child's calls may wait for an answer.
     fn watch(&mut self, step: usize, listener: OwnedFd) -> std::result::Result<(), Stop> {
-        if let Some(Act::FilterCalls { denials: Denials::HandedOver, .. }) =
-            self.plan.steps.get(step - 1).map(|step| &step.act)
-        {
-            self.listener = Some(listener);
-            return Ok(());
-        }
-        let filter = self.plan.steps.get(step - 1).and_then(|step| match &step.act {
-            Act::FilterCalls { filter, .. } => Some(filter.instructions().to_vec()),
-            _ => None,
-        });
-        let started = Watcher::start(listener, filter.unwrap_or_default());
+        let filter = match self.plan.steps.get(step - 1).map(|step| &step.act) {
+            Some(Act::FilterCalls { denials: Denials::HandedOver, .. }) => {
+                self.listener = Some(listener);
+                return Ok(());
+            }
+            Some(Act::FilterCalls { filter, .. }) => filter.instructions().to_vec(),
+            _ => Vec::new(),
+        };
+        let started = Watcher::start(listener, filter);
         let failed = |error| Stop::Failed(Failed { step, errno: Errno::from_io_error(&error).unwrap_or(Errno::AGAIN) });
         self.watcher = Some(started.map_err(failed)?);
         Ok(())

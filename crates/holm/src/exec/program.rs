@@ -16,7 +16,7 @@ use crate::sys::process::Line;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
 use rustix::process::Gid;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
 /// Attributes of mounts, as mount_setattr(2) takes them.
@@ -117,11 +117,18 @@ pub(crate) struct TmpfsOptions {
 }
 
 /// What the child does in one step. `Await` waits for what the parent does at once, `Ask` asks it for its steps first.
-/// `LimitNamespaces` writes a file of the caller's /proc: in a mount namespace that is joined it may be guarded, or anything.
+/// Files of /proc are those of the caller's, which `Write` names from there on: in a mount namespace that is joined it may be
+/// guarded, or anything.
 pub(crate) enum Op {
-    OomScore(Vec<u8>),
+    Write {
+        path: CString,
+        bytes: Vec<u8>,
+    },
     HideMemory,
-    Enter { namespace: usize, flag: u64 },
+    Enter {
+        namespace: usize,
+        flag: u64,
+    },
     EnterRoot(i32),
     EnterDirectory(i32),
     Fork(u64),
@@ -131,62 +138,153 @@ pub(crate) enum Op {
     EnterNetwork,
     Await,
     Ask,
-    WriteMaps { uid: Vec<u8>, gid: Vec<u8> },
+    WriteMaps {
+        uid: Vec<u8>,
+        gid: Vec<u8>,
+    },
     OffsetTime(Vec<u8>),
-    LimitNamespaces(&'static CStr),
     Loopback,
     Hostname(Vec<u8>),
     Domain(Vec<u8>),
-    Setting { path: CString, value: Vec<u8> },
     Private,
     RootTmpfs,
-    RootBind { tree: Tree, attributes: u64 },
-    RootAsIs { attached: Attached, place: Option<CString> },
+    RootBind {
+        tree: Tree,
+        attributes: u64,
+    },
+    RootAsIs {
+        attached: Attached,
+        place: Option<CString>,
+    },
     RootOverlay(Layers),
-    Bind { tree: Tree, at: Place, attributes: u64 },
-    Tmpfs { at: Place, options: TmpfsOptions },
-    Overlay { at: Place, layers: Layers },
-    Directory { at: Place, mode: u32 },
-    File { at: Place, bytes: Vec<u8>, mode: u32 },
-    BindData { at: Place, bytes: Vec<u8>, mode: u32, attributes: u64 },
-    Symlink { target: CString, at: Place },
-    Chmod { at: Place, mode: u32 },
-    Proc { at: Place, processes_only: bool },
-    GuardProc { at: Place },
-    Dev { at: Place },
-    Mqueue { at: Place },
-    RemountReadOnly { at: Place },
-    Remount { at: Place, attributes: Attributes, options: Vec<(CString, Option<CString>)> },
-    Mask { at: Within },
-    Mount { at: Place, file_system: FileSystem },
-    Attach { attached: Attached, at: Place },
-    Node { at: Place, kind: FileType, device: u64, mode: u32, owner: (u32, u32) },
-    Protect { at: Within },
+    Bind {
+        tree: Tree,
+        at: Place,
+        attributes: u64,
+    },
+    Tmpfs {
+        at: Place,
+        options: TmpfsOptions,
+    },
+    Overlay {
+        at: Place,
+        layers: Layers,
+    },
+    Directory {
+        at: Place,
+        mode: u32,
+    },
+    File {
+        at: Place,
+        bytes: Vec<u8>,
+        mode: u32,
+    },
+    BindData {
+        at: Place,
+        bytes: Vec<u8>,
+        mode: u32,
+        attributes: u64,
+    },
+    Symlink {
+        target: CString,
+        at: Place,
+    },
+    Chmod {
+        at: Place,
+        mode: u32,
+    },
+    Proc {
+        at: Place,
+        processes_only: bool,
+    },
+    GuardProc {
+        at: Place,
+    },
+    Dev {
+        at: Place,
+    },
+    Mqueue {
+        at: Place,
+    },
+    RemountReadOnly {
+        at: Place,
+    },
+    Remount {
+        at: Place,
+        attributes: Attributes,
+        options: Vec<(CString, Option<CString>)>,
+    },
+    Mask {
+        at: Within,
+    },
+    Mount {
+        at: Place,
+        file_system: FileSystem,
+    },
+    Attach {
+        attached: Attached,
+        at: Place,
+    },
+    Node {
+        at: Place,
+        kind: FileType,
+        device: u64,
+        mode: u32,
+        owner: (u32, u32),
+    },
+    Protect {
+        at: Within,
+    },
     Seal,
     Pivot,
     Propagate(Propagation),
     OpenTerminal,
-    ShowTerminal { at: Place, uid: u32 },
+    ShowTerminal {
+        at: Place,
+        uid: u32,
+    },
     TakeGroups(Vec<Gid>),
-    TakeIds { uid: u32, gid: u32 },
+    TakeIds {
+        uid: u32,
+        gid: u32,
+    },
     TakeMappedIds,
-    LabelKeys(Vec<u8>),
     JoinKeyring,
     RefuseCores,
-    SetCapabilities { sets: CapabilitySets, new: NewPrivileges },
+    SetCapabilities {
+        sets: CapabilitySets,
+        new: NewPrivileges,
+    },
     GiveUpAdministration(CapabilitySets),
-    DropPrivileges { kept: u64, new: NewPrivileges },
+    DropPrivileges {
+        kept: u64,
+        new: NewPrivileges,
+    },
     AdmitQueues,
     Confine,
-    FilterCalls { filter: Vec<policy::Instruction>, watched: bool },
+    /// `raises` if CAP_SYS_ADMIN was kept for it.
+    FilterCalls {
+        filter: Vec<policy::Instruction>,
+        watched: bool,
+        raises: bool,
+    },
     OwnGroups,
     Personality(u32),
-    MemoryPolicy { mode: u32, nodes: Vec<u64> },
+    MemoryPolicy {
+        mode: u32,
+        nodes: Vec<u64>,
+    },
     Umask(u32),
-    ChangeDirectory { path: CString, otherwise: Otherwise },
+    ChangeDirectory {
+        path: CString,
+        otherwise: Otherwise,
+    },
     Seek(Vec<CString>),
     FindHome(u32),
-    Descriptors { kept: Vec<i32>, gaps: Vec<(u32, u32)> },
+    Descriptors {
+        kept: Vec<i32>,
+        gaps: Vec<(u32, u32)>,
+    },
     Init,
 }
 

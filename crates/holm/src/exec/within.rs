@@ -24,7 +24,7 @@ impl Mounted {
     pub(crate) fn note(&mut self, operation: &Operation) {
         let of_host = |source: &Path| {
             let known = [Path::new("/proc"), Path::new("/sys")].contains(&source);
-            statfs(source).ok().filter(|_| known).map(|found| found.f_type)
+            known.then(|| statfs(source).ok()).flatten().map(|found| found.f_type)
         };
         let kind = match operation {
             Operation::Mount { kind, .. } if kind == "proc" => Some(PROC),

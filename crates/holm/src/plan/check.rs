@@ -15,7 +15,7 @@ use crate::spec::origins::Wish;
 use crate::spec::policy::{Calls, Denials, NewPrivileges};
 use crate::spec::{Spec, Unsaid};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -468,6 +468,9 @@ fn root(spec: &Spec, host: &Host, found: &mut Found) {
 }
 
 fn operations(spec: &Spec, host: &Host, found: &mut Found) {
+    let odd = |options: &[(OsString, Option<OsString>)]| {
+        options.iter().flat_map(|(key, value)| std::iter::once(key).chain(value)).any(|text| has_nul(text))
+    };
     for Entry { operation, origin } in &spec.filesystem {
         inside(operation.at(), origin, found);
         match operation {
@@ -505,19 +508,11 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             }
             Operation::Attach { owners, .. } => shown_owners(owners, spec, host, origin, found),
             Operation::Mount { kind, source, options, .. }
-                if [kind, source]
-                    .into_iter()
-                    .chain(options.iter().flat_map(|(key, value)| std::iter::once(key).chain(value)))
-                    .any(|text| has_nul(text)) =>
+                if [kind, source].into_iter().any(|text| has_nul(text)) || odd(options) =>
             {
                 found.add(origin, "cannot mount: the type, the source or an option holds a NUL byte", "");
             }
-            Operation::Remount { options, .. }
-                if options
-                    .iter()
-                    .flat_map(|(key, value)| std::iter::once(key).chain(value))
-                    .any(|text| has_nul(text)) =>
-            {
+            Operation::Remount { options, .. } if odd(options) => {
                 found.add(origin, "cannot change a mount: an option holds a NUL byte", "");
             }
             Operation::Mqueue { .. } if *spec.namespaces.choice(Namespace::Ipc) == Choice::Share => {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const HOME: &str = "HOME";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
+pub(super) fn settle(spec: &Spec, host: &Host, launch: &Launch, steps: &mut Vec<Step>) {
     if spec.terminal == Terminal::Console {
         let why = "while there is the right to mount it";
         push(steps, Actor::Child, Act::OpenTerminal, why, spec.origins.of(Wish::Terminal));
@@ -61,14 +61,13 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     push(steps, Actor::Child, Act::Umask(spec.umask), "the caller's habits are not the program's", "");
     let (act, origin) = directory(spec, host);
     push(steps, Actor::Child, act, "where the program starts", origin);
-    let environment = environment(spec, host);
-    if spec.environment.changes.contains(&Change::FindHome) && variable(&environment, HOME).is_none() {
+    if spec.environment.changes.contains(&Change::FindHome) && variable(&launch.environment, HOME).is_none() {
         let why = "no variable says it, and programs look for it";
         push(steps, Actor::Child, Act::FindHome { uid }, why, "");
     }
     if spec.lifetime == Lifetime::Detached {
         let why = "what is missing is told to who makes the sandbox, not later to who starts it";
-        push(steps, Actor::Child, Act::Seek(paths(spec, &environment)), why, "");
+        push(steps, Actor::Child, Act::Seek(launch.paths.clone()), why, "");
     }
     let filters_last = policy::filters_last(spec);
     if !filters_last {
@@ -106,9 +105,8 @@ pub(super) fn settle(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
 /// Enters the directory that the program starts in; from where that was wished.
 fn directory<'a>(spec: &'a Spec, host: &Host) -> (Act, &'a str) {
     let at = |path: &Path, otherwise| Act::ChangeDirectory { path: path.to_owned(), otherwise };
-    let asked = if spec.unsaid == Unsaid::Nothing { Otherwise::Done } else { Otherwise::Fail };
     match (&spec.directory, &spec.entry) {
-        (Some(path), _) => (at(path, asked), spec.origins.of(Wish::Directory)),
+        (Some(path), _) => (at(path, Otherwise::Fail), spec.origins.of(Wish::Directory)),
         (None, Some(Entry { directory: Some(descriptor), name, origin, .. })) => {
             (Act::EnterDirectory { descriptor: *descriptor, of: name.clone() }, origin)
         }

@@ -91,8 +91,9 @@ impl Plan {
         root::build(spec, host, &mut steps);
         entry::take_root(spec, &mut steps);
         namespaces::finish(spec, &mut steps);
-        life::settle(spec, host, &mut steps);
-        Ok(Plan { steps, launch: life::launch(spec, host), weaker: weaker::weaker(spec, host), fault: None })
+        let launch = life::launch(spec, host);
+        life::settle(spec, host, &launch, &mut steps);
+        Ok(Plan { steps, launch, weaker: weaker::weaker(spec, host), fault: None })
     }
 
     /// The steps in order; a step's number is its place, from 1 on.

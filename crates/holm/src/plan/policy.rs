@@ -45,7 +45,7 @@ pub(super) fn give_up(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "a core file holds all of a program's memory, and the host writes it";
         push(steps, Actor::Child, Act::RefuseCores, why, "");
     }
-    if policy.new_privileges == NewPrivileges::Allowed && policy.sets.is_none() {
+    if restricts_early(spec) {
         restrict(spec, host, steps);
     }
     if let Some(mut sets) = policy.sets {
@@ -76,7 +76,7 @@ pub(super) fn label(spec: &Spec, steps: &mut Vec<Step>) {
 
 /// The restrictions, where they can be last.
 pub(super) fn restrict_last(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
-    if spec.policy.new_privileges == NewPrivileges::Refused || spec.policy.sets.is_some() {
+    if !restricts_early(spec) {
         restrict(spec, host, steps);
     }
     if let Some(sets) = spec.policy.sets.filter(|_| keeps_one(spec)) {
@@ -85,11 +85,18 @@ pub(super) fn restrict_last(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     }
 }
 
+/// Whether the restrictions come before the rights go: without no_new_privs they take CAP_SYS_ADMIN. What says everything of
+/// itself has no rules, and keeps the right for its filter.
+fn restricts_early(spec: &Spec) -> bool {
+    spec.policy.new_privileges == NewPrivileges::Allowed && (spec.policy.sets.is_none() || spec.unsaid == Unsaid::Safe)
+}
+
 /// Whether CAP_SYS_ADMIN is kept for the filter, which takes that or no_new_privs (seccomp(2)).
 fn keeps_one(spec: &Spec) -> bool {
     spec.policy.sets.is_some_and(|sets| sets.permitted & sets.effective & Capability::SYS_ADMIN.bit() == 0)
         && spec.policy.new_privileges == NewPrivileges::Allowed
         && spec.policy.calls != Calls::All
+        && spec.unsaid == Unsaid::Nothing
 }
 
 /// Whether the filter comes behind the closing of descriptors: where nothing but the init's own calls come behind it.

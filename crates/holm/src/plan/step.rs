@@ -22,14 +22,12 @@ use std::path::{Path, PathBuf};
 /// What is done if the directory that a program starts in can't be entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
-    /// The start fails.
+    /// The start fails, unless an earlier step has entered it.
     Fail,
     /// The root directory does.
     Root,
     /// It is tried again later.
     Later,
-    /// Nothing, if an earlier step has entered it; else the start fails.
-    Done,
 }
 
 /// Who does a step, and when.
@@ -484,7 +482,7 @@ impl fmt::Display for Act {
             Act::Umask(mask) => write!(f, "set the umask to {mask:03o}"),
             Act::ChangeDirectory { path, otherwise } => {
                 let otherwise = match otherwise {
-                    Otherwise::Fail | Otherwise::Done => "",
+                    Otherwise::Fail => "",
                     Otherwise::Root => " (/ if it is not there)",
                     Otherwise::Later => " (or later, as its user)",
                 };

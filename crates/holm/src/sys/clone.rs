@@ -78,8 +78,8 @@ pub(crate) enum Kind {
 /// Starts a child in the namespaces of `flags` (CLONE_NEW* bits), with all handlers cleared, that runs `run(data)` on
 /// `stack`.
 ///
-/// Safe to call from `exec` only, which keeps this contract: `stack` and everything `run` reads stay alive and unchanged
-/// until the child has called execve or is gone (`exec::parent::Nursery`), and `run` does not allocate, take locks, panic
+/// Where memory is shared, safe to call from `exec` only, which keeps this contract: `stack` and everything `run` reads stay
+/// alive and unchanged until the child has called execve or is gone (`exec::parent::Nursery`). Anywhere `run` does not allocate, take locks, panic
 /// or touch thread-local storage (`exec::child`, held by a test).
 pub(crate) fn start<T: Sync>(
     flags: u64,

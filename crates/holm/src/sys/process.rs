@@ -26,11 +26,10 @@ impl Line {
         line
     }
 
-    /// Writes `bytes`, without NUL, from `at` on, and ends it there. False, and nothing is written, if there is no room.
-    pub(crate) fn write(&self, at: usize, bytes: &[u8]) -> bool {
-        let Some(room) = self.0.get(at..).filter(|room| room.len() > bytes.len()) else { return false };
+    /// Writes `bytes`, without NUL, from `at` on, and ends it there. Nothing is written if there is no room.
+    pub(crate) fn write(&self, at: usize, bytes: &[u8]) {
+        let Some(room) = self.0.get(at..).filter(|room| room.len() > bytes.len()) else { return };
         room.iter().zip(bytes.iter().chain(&[0])).for_each(|(place, byte)| place.store(*byte, Ordering::Relaxed));
-        true
     }
 }
 
@@ -61,8 +60,8 @@ pub(crate) fn execute(file: BorrowedFd<'_>, argv: &StringList<'_>, envp: &String
 
 /// Closes every descriptor from `first` to `last`, both included.
 pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
-    // SAFETY: called in the set-up child, whose descriptor table is its own and who uses none of these afterwards, and for
-    // descriptors that the caller has named as given away (`Plan::give_descriptors_away`).
+    // SAFETY: called in the set-up child and in one that does nothing, whose descriptor tables are their own and who use none
+    // of these afterwards, and for descriptors that the caller has named as given away (`Plan::give_descriptors_away`).
     check(unsafe { raw::syscall(libc::SYS_close_range as usize, [first as usize, last as usize, 0, 0, 0, 0]) })?;
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Inside<'_> {
                     let length = behind.push(name)?;
                     let found = match self.look(behind.path()?, OFlags::NOFOLLOW) {
                         Err(Errno::NOENT) => {
-                            self.make_at(&behind, length, if is_last { make } else { Make::Directory })?
+                            self.make_at(&behind, (length, name), if is_last { make } else { Make::Directory })?
                         }
                         found => found?,
                     };
@@ -57,19 +57,19 @@ impl Inside<'_> {
         self.look(behind.path()?, OFlags::NOFOLLOW)
     }
 
-    /// Makes the last part of `path`, behind its first `above` bytes, in a directory of ours. It may be there by then: another
+    /// Makes the last part of `path`, `name` behind its first `above` bytes, in a directory of ours. It may be there by then: another
     /// sandbox with this root makes the same.
-    fn make_at(&self, path: &Text, above: usize, make: Make) -> Result<OwnedFd> {
+    fn make_at(&self, path: &Text, (above, name): (usize, &[u8]), make: Make) -> Result<OwnedFd> {
         let mut directory = Text::new();
-        directory.push(&path.bytes[path.start..above])?;
-        let parent = self.look(if above == path.start { c"." } else { directory.path()? }, OFlags::DIRECTORY)?;
+        directory.push(&path.bytes[..above])?;
+        let parent = self.look(directory.path()?, OFlags::DIRECTORY)?;
         self.own(parent.as_fd())?;
-        let mut name = Text::new();
-        name.push(path.bytes[above..path.end].strip_prefix(b"/").unwrap_or(&path.bytes[above..path.end]))?;
+        let mut last = Text::new();
+        last.push(name)?;
         let made = match make {
             Make::Nothing => Err(Errno::NOENT),
-            Make::Directory => mkdirat(&parent, name.path()?, Mode::from_raw_mode(0o755)),
-            Make::File => create(parent.as_fd(), name.path()?, 0o444).map(drop),
+            Make::Directory => mkdirat(&parent, last.path()?, Mode::from_raw_mode(0o755)),
+            Make::File => create(parent.as_fd(), last.path()?, 0o444).map(drop),
         };
         match made {
             Ok(()) | Err(Errno::EXIST) => self.look(path.path()?, OFlags::NOFOLLOW),

@@ -40,7 +40,7 @@ impl Script<'_> {
                     shell += match otherwise {
                         Otherwise::Root => "    cd -- \"$1\" 2>&- || cd /\n",
                         Otherwise::Later => "",
-                        Otherwise::Fail | Otherwise::Done => "    cd -- \"$1\" || exit 125\n",
+                        Otherwise::Fail => "    cd -- \"$1\" || exit 125\n",
                     };
                 }
                 Act::Descriptors(kept) => {
