@@ -11,14 +11,17 @@ place=$(mktemp -d /tmp/holm-containers-XXXXXX)
 name=holm-bench-$$
 # Under its name for engines; the others by their own.
 ln -s "$holm" "$place/holm-oci"
-runtime() {
+# one RUNTIME OPTION...: as a command line.
+one() {
     local program=$1
     shift
     [ "$program" != holm ] || program=$place/holm-oci
-    "$(command -v "$program")" --root "$place/state-$(basename "$program")" "$@"
+    echo "$(command -v "$program") --root $place/state-$(basename "$program") $*"
 }
+runtime() { $(one "$@"); }
 clean() {
     for ((i = 0; i < crowd; i++)); do [ ! -e "$place/state-holm-oci/$name-$i" ] || runtime holm delete --force "$name-$i"; done
+    for program in holm runc crun; do runtime $program delete --force "$name" 2>"$place/said" || true; done
     rm -rf "$place"
 }
 trap clean EXIT
@@ -37,13 +40,6 @@ config["ociVersion"] = "1.0.2"
 config["linux"].pop("resources", None)
 json.dump(config, open("config.json", "w"))'
 
-# one RUNTIME OPTION...: as a command line.
-one() {
-    local program=$1
-    shift
-    [ "$program" != holm ] || program=$place/holm-oci
-    echo "$(command -v "$program") --root $place/state-$(basename "$program") $*"
-}
 # meter COMMAND: nanoseconds and KiB of the largest process. What waits to be started keeps its streams, so it gets no pipe.
 meter() { "$place/meter" 1 60000 "$@" </dev/null >"$place/metered" 2>"$place/said" || { cat "$place/said" >&2; return 1; }; tr -s ' \t' ' ' <"$place/metered"; }
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }

@@ -234,7 +234,7 @@ fn message_queues_are_made_and_written() {
 
 #[test]
 fn abstract_sockets_of_the_host_are_out_of_reach_even_on_its_network() {
-    let name = format!("holm-test-{}", std::process::id());
+    let name = format!("abstract-test-{}", std::process::id());
     let listen = format!(
         "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un(\"\\0{name}\")) or die; listen(S, 9); $| = 1; print \"ready\\n\"; <STDIN>"
     );

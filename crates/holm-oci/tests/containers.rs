@@ -76,6 +76,15 @@ impl Site {
     }
 }
 
+/// Whatever becomes of the test, no container stays.
+impl Drop for Site {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(self.state()).into_iter().flatten().flatten() {
+            let _ = delete(&self.state(), &entry.file_name().to_string_lossy(), Force::Yes);
+        }
+    }
+}
+
 /// Waits for a child.
 fn end(process: &impl AsFd) {
     let id = rustix::process::WaitId::PidFd(process.as_fd());
@@ -435,9 +444,10 @@ fn a_link_in_the_root_leads_nowhere_else() {
     assert!(error.contains("too many levels of symbolic links"), "{error}");
     std::fs::remove_file(site.scratch.join("rootfs/proc")).expect("it was made");
     std::os::unix::fs::symlink("../../outside", site.scratch.join("rootfs/dev")).expect("it is new");
-    let made = create(&site.wish("inside")).unwrap_or_else(|error| panic!("{error}"));
+    let id = format!("inside-{}", std::process::id());
+    let made = create(&site.wish(&id)).unwrap_or_else(|error| panic!("{error}"));
     assert!(site.scratch.join("rootfs/outside").exists(), "it leads to a place inside");
     assert_eq!(std::fs::read_dir(&outside).expect("it is there").count(), 0, "nothing is made outside");
-    delete(&site.state(), "inside", Force::Yes).unwrap_or_else(|error| panic!("{error}"));
+    delete(&site.state(), &id, Force::Yes).unwrap_or_else(|error| panic!("{error}"));
     end(&made.process);
 }

@@ -9,7 +9,8 @@ const CLIENT: &str = include_str!("cri.py");
 /// What runs in the namespaces: containerd, and the client in front. All ends with it.
 const START: &str = r#"
     ip link set lo up; mount -t tmpfs none /run
-    for place in /etc/cni /var/lib/cni; do mkdir -p $place; mount -t tmpfs none $place; done
+    [ ! -d /etc/cni ] || mount -t tmpfs none /etc/cni
+    mount -t tmpfs none /var/lib; mkdir /var/lib/cni
     containerd --config "$PWD/containerd.toml" --root "$PWD/ctd" --state "$PWD/ctd-state" --address "$PWD/ctd.sock" 2>containerd.log &
     try=0
     until ctr --address "$PWD/ctd.sock" version >/dev/null 2>&1; do try=$((try+1)); [ $try -lt 300 ]; sleep 0.1; done
@@ -28,7 +29,7 @@ struct Cri {
 
 impl Cri {
     fn start() -> Option<Cri> {
-        let needed = ["containerd", "ctr", "unshare", "python3", "ip", "busybox"];
+        let needed = ["containerd", "ctr", "unshare", "python3", "ip"];
         let site = Site::new("cri", &needed)?;
         if !std::path::Path::new("/usr/lib/cni/bridge").exists() {
             testkit::skip("containernetworking-plugins is missing: test.sh installs it");
@@ -139,7 +140,7 @@ fn write_settings(site: &Site) {
         site.path("net"),
         site.runtime()
     );
-    write("containerd.toml", &cri);
+    write("containerd.toml", &(cri + &site.containerd_places()));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Daemons {
 
 impl Daemons {
     pub(crate) fn start(name: &str) -> Option<Daemons> {
-        let site = Site::new(name, &["dockerd", "docker", "containerd", "ctr", "unshare"])?;
+        let site = Site::new(name, &["dockerd", "docker", "containerd", "ctr", "unshare", "ip", "iptables"])?;
         let path = |name| site.path(name);
         let settings = serde_json::json!({
             "data-root": path("data"), "exec-root": path("exec"), "pidfile": path("pid"), "storage-driver": "overlay2",
@@ -27,7 +27,8 @@ impl Daemons {
             "cgroup-parent": format!("/{}", site.group()),
         });
         std::fs::write(path("daemon.json"), settings.to_string()).expect("it can be written");
-        let config = "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";
+        let config =
+            format!("version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n{}", site.containerd_places());
         std::fs::write(path("containerd.toml"), config).expect("it can be written");
         let mut command = Command::new("unshare");
         command.args([

@@ -79,7 +79,7 @@ fn podman_runs_containers_as_root() {
     if !testkit::is_root() {
         return;
     }
-    let Some(podman) = Podman::new("podman", &["podman", "conmon", "buildah", "unshare", "busybox"]) else { return };
+    let Some(podman) = Podman::new("podman", &["podman", "conmon", "buildah", "unshare", "catatonit"]) else { return };
     programs_end_as_podman_knows_it(&podman);
     a_container_lives_stops_and_starts_again(&podman);
     volumes_and_file_systems_are_as_wished(&podman);
@@ -100,7 +100,7 @@ fn podman_runs_containers_as_an_ordinary_user() {
     if !testkit::has_ranges() {
         return testkit::skip("the caller has no ranges of ids");
     }
-    let Some(podman) = Podman::new("podman", &["podman", "conmon"]) else { return };
+    let Some(podman) = Podman::new("podman", &["podman", "conmon", "catatonit"]) else { return };
     programs_end_as_podman_knows_it(&podman);
     a_container_lives_stops_and_starts_again(&podman);
     volumes_and_file_systems_are_as_wished(&podman);
