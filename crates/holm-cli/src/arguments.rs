@@ -219,7 +219,7 @@ fn other_options() -> Vec<Arg> {
                 ["table", "json", "sh"],
                 "Print the steps and do nothing: a table (default), json, or sh for a script",
             ),
-            single("diagram", "FILE", "Draw the sandbox and do nothing: FILE ends in .svg, .html, .dot or .mmd")
+            single("diagram", "FILE", "Draw the sandbox and do nothing: FILE ends in .svg, .html, .png, .dot or .mmd")
                 .conflicts_with("explain"),
             printed(
                 "log-denied",

@@ -2,6 +2,7 @@
 //!
 //! [`machine`] makes the picture of what there is, [`sandbox`] that of what a plan would make; both are [`picture::Picture`]s.
 //! [`svg`] and [`html`] place its boxes by [`layout`] and lines by [`lines`]; [`dot`] and [`mermaid`] leave that to others and write a [`graph`].
+//! [`png`] draws the SVG.
 
 mod dot;
 mod facts;
@@ -13,6 +14,8 @@ mod machine;
 mod mermaid;
 mod owners;
 mod picture;
+#[cfg_attr(not(feature = "png"), path = "diagram/no_png.rs")]
+mod png;
 mod sandbox;
 mod svg;
 #[cfg(test)]
@@ -20,8 +23,7 @@ mod tests;
 
 use crate::report::{self, Fault};
 use crate::see::matrix::Sharing;
-use crate::see::screen::Screen;
-use crate::see::{Done, fault, missing, target};
+use crate::see::{self, fault, missing, target};
 use clap::ArgMatches;
 use holm::Spec;
 use holm::inspect::machine::{Machine, Place, Set};
@@ -41,6 +43,7 @@ enum Format {
     Dot,
     Svg,
     Html,
+    Png,
 }
 
 impl Format {
@@ -51,9 +54,10 @@ impl Format {
             Some("dot" | "gv") => Ok(Format::Dot),
             Some("svg") => Ok(Format::Svg),
             Some("html" | "htm") => Ok(Format::Html),
+            Some("png") => Ok(Format::Png),
             _ => {
                 let name = holm::model::text::name(path.as_os_str());
-                let hint = "a name that ends in .svg, .html, .dot or .mmd says it";
+                let hint = "a name that ends in .svg, .html, .png, .dot or .mmd says it";
                 Err(vec![fault(
                     format!("cannot write a diagram to {name}: its name doesn't say in which format"),
                     hint,
@@ -62,23 +66,40 @@ impl Format {
         }
     }
 
-    fn write(self, picture: &Picture) -> String {
-        match self {
+    fn write(self, picture: &Picture) -> Result<Vec<u8>, Vec<Fault>> {
+        let text = match self {
             Format::Mermaid => mermaid::write(picture),
             Format::Dot => dot::write(picture),
             Format::Svg => svg::write(picture),
             Format::Html => html::write(picture),
-        }
+            Format::Png => return png::write(&svg::light(picture)).map_err(|fault| vec![fault]),
+        };
+        Ok(text.into_bytes())
     }
 }
 
-/// The picture of the machine, in the format that is asked for.
-pub(crate) fn print(machine: &Machine, matches: &ArgMatches, _: &Screen) -> Done {
+/// Draws the machine, to a file or standard output, and says what is missing.
+pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
     let file = matches.get_one::<OsString>("output").map(Path::new);
+    let drawn = see::machine().map_err(|fault| vec![fault]).and_then(|machine| {
+        let bytes = draw(&machine, matches, file)?;
+        let printed = match file {
+            Some(path) => save(path, &bytes).map(|()| ExitCode::SUCCESS)?,
+            None => report::printed(&bytes),
+        };
+        see::say_missing(&machine.unread);
+        Ok(printed)
+    });
+    drawn.unwrap_or_else(|faults| report::faults(&faults))
+}
+
+/// The picture of the machine, in the format that is asked for.
+fn draw(machine: &Machine, matches: &ArgMatches, file: Option<&Path>) -> Result<Vec<u8>, Vec<Fault>> {
     let format = match (matches.get_one::<String>("format").map(String::as_str), file) {
         (Some("dot"), _) => Format::Dot,
         (Some("svg"), _) => Format::Svg,
         (Some("html"), _) => Format::Html,
+        (Some("png"), _) => Format::Png,
         (None, Some(path)) => Format::of(path)?,
         _ => Format::Mermaid,
     };
@@ -103,7 +124,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, _: &Screen) -> Done
         let count = facts.network.unread;
         picture.notes.push(format!("not all is shown: interfaces of {count} network namespaces (CAP_SYS_ADMIN)"));
     }
-    Ok(format.write(&picture))
+    format.write(&picture)
 }
 
 /// The sets that targets name: by a process, or by a namespace that they have.
@@ -136,16 +157,15 @@ fn wanted<'a>(
 }
 
 /// Writes a picture to a file, whole or not at all.
-pub(crate) fn save(path: &Path, text: &str) -> Result<(), Vec<Fault>> {
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Vec<Fault>> {
     use std::io::Write;
-    let write =
-        |mut file: &std::fs::File| file.write_all(text.as_bytes()).map_err(crate::root::export::unwritten(path));
+    let write = |mut file: &std::fs::File| file.write_all(bytes).map_err(crate::root::export::unwritten(path));
     crate::root::export::whole(path, write).map(|_| ())
 }
 
 /// Draws what a plan would make.
 pub(crate) fn draw_plan(spec: &Spec, plan: &Plan, path: &Path) -> ExitCode {
     let picture = sandbox::picture(spec, plan);
-    let saved = Format::of(path).and_then(|format| save(path, &format.write(&picture)));
+    let saved = Format::of(path).and_then(|format| save(path, &format.write(&picture)?));
     saved.map_or_else(|faults| report::faults(&faults), |()| ExitCode::SUCCESS)
 }

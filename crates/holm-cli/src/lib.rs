@@ -65,6 +65,7 @@ pub fn main() -> ExitCode {
         Some(("generate", matches)) => generate::generate(matches),
         Some(("top", _)) => see::top::run(),
         Some(("doctor", matches)) => see::doctor::run(matches),
+        Some(("diagram", matches)) => diagram::run(matches),
         Some((name, matches)) => see::command(name).map_or(ExitCode::from(125), |show| see::run(show, matches)),
         None => ExitCode::from(125),
     }

@@ -28,9 +28,7 @@ use holm::inspect::live::Live;
 use holm::inspect::machine::{Machine, Unread};
 use holm::inspect::read::{self, Error};
 use screen::Screen;
-use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// What is printed, or what is wrong.
@@ -56,7 +54,6 @@ pub(crate) fn command(name: &str) -> Option<Show> {
         "matrix" => matrix::print,
         "why" => why::print,
         "caps" => caps::print,
-        "diagram" => crate::diagram::print,
         _ => return None,
     })
 }
@@ -71,18 +68,17 @@ pub(crate) fn run(show: Show, matches: &ArgMatches) -> ExitCode {
         Ok(text) => text,
         Err(faults) => return report::faults(&faults),
     };
-    let printed = match matches.try_get_one::<OsString>("output").ok().flatten() {
-        Some(path) => match crate::diagram::save(Path::new(path), &text) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(faults) => return report::faults(&faults),
-        },
-        None => report::printed(text.as_bytes()),
-    };
+    let printed = report::printed(text.as_bytes());
     if !matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true)) {
-        let lines: String = missing(&machine.unread).iter().map(|line| format!("note: {line}\n")).collect();
-        let _ = std::io::stderr().write_all(lines.as_bytes());
+        say_missing(&machine.unread);
     }
     printed
+}
+
+/// Says what could not be read, on standard error.
+pub(crate) fn say_missing(unread: &Unread) {
+    let lines: String = missing(unread).iter().map(|line| format!("note: {line}\n")).collect();
+    let _ = std::io::stderr().write_all(lines.as_bytes());
 }
 
 /// Reads the machine.

@@ -156,6 +156,49 @@ fn a_veth_pair_joins_two_boxes() {
     assert_eq!(diagram(&[&one, "--format", "svg"]).matches("class=\"veth\"").count(), 0, "one end isn't drawn");
 }
 
+/// A picture in dots, once it is drawn: width, height, and the bytes of its parts that hold dots (PNG, "Chunk layout").
+#[cfg(feature = "png")]
+fn parts(png: &[u8]) -> (u32, u32, usize) {
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("it has four bytes"));
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "it has the signature");
+    let (mut at, mut bytes) = (8, 0);
+    while at < png.len() {
+        let length = number(at) as usize;
+        bytes += if &png[at + 4..at + 8] == b"IDAT" { length } else { 0 };
+        at += length + 12;
+    }
+    (number(16), number(20), bytes)
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn a_picture_in_dots_is_that_of_the_svg() {
+    let scratch = Scratch::new("diagram-png");
+    let own = std::process::id().to_string();
+    let path = scratch.join("a.png");
+    let done = Command::new(holm()).args(["diagram", &own, "-o"]).arg(&path).output().expect("holm starts");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (width, height, bytes) = parts(&std::fs::read(&path).expect("it is there"));
+    let svg = diagram(&[&own, "--format", "svg"]);
+    let document = roxmltree::Document::parse(&svg).expect("it is well-formed");
+    let side = |name: &str| document.root_element().attribute(name).and_then(|side| side.parse::<u32>().ok());
+    assert_eq!((Some(width), Some(height)), (side("width").map(|side| side * 2), side("height").map(|side| side * 2)));
+    // One of a single colour has some hundred.
+    assert!(bytes > 10_000, "{width} x {height} dots are not blank: {bytes} bytes");
+}
+
+#[cfg(not(feature = "png"))]
+#[test]
+fn where_dots_are_not_built_in_the_error_says_how_to_get_them() {
+    let done = Command::new(holm()).args(["diagram", "--format", "png"]).output().expect("holm starts");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        errors.contains("error: cannot draw a PNG: it is not built into") && errors.contains("rsvg-convert"),
+        "{errors}"
+    );
+    assert_eq!((done.status.code(), done.stdout.len()), (Some(125), 0));
+}
+
 #[test]
 fn a_file_is_written_whole_or_not_at_all() {
     let scratch = Scratch::new("diagram");

@@ -64,6 +64,11 @@ pub(crate) fn write(picture: &Picture) -> String {
     drawing(picture, Place::Alone, &style)
 }
 
+/// The picture without a style sheet: light, wherever it is shown.
+pub(crate) fn light(picture: &Picture) -> String {
+    drawing(picture, Place::Alone, "")
+}
+
 /// Rules that make it dark, below what `scope` selects.
 pub(crate) fn dark(scope: &str) -> String {
     let mut rules = String::new();

@@ -110,8 +110,8 @@ fn diagram() -> Command {
             Arg::new("format")
                 .long("format")
                 .value_name("FORMAT")
-                .value_parser(["mermaid", "dot", "svg", "html"])
-                .help("mermaid, dot, svg or html [default: what the file's name says, else mermaid]"),
+                .value_parser(["mermaid", "dot", "svg", "html", "png"])
+                .help("mermaid, dot, svg, html, or png where that is built in [default: what the file's name says, else mermaid]"),
         )
         .arg(
             Arg::new("output")
