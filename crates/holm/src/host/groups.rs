@@ -192,14 +192,15 @@ fn mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Controllers and group of each hierarchy, of a text of /proc/PID/cgroup (cgroups(7)); version 2 has no controllers there.
+/// Controllers, with commas, and group of each hierarchy, of a text of /proc/PID/cgroup (cgroups(7)); version 2 has no controllers there.
+pub fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'))
+}
+
+/// The same, taken apart.
 pub fn own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
-    let parse = |line: &str| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, group) = (parts.next()?, parts.next()?);
-        Some((controllers.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(), PathBuf::from(group)))
-    };
-    text.lines().filter_map(parse).collect()
+    let controllers = |text: &str| text.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect();
+    lines(text).map(|(all, group)| (controllers(all), PathBuf::from(group))).collect()
 }
 
 /// Where a group is below a mount; `None` if it is outside of what the mount or the cgroup namespace shows.

@@ -2,7 +2,7 @@
 
 use super::namespaces::said;
 use super::{Found, advice, as_root, finding};
-use crate::doctor::facts::{Controller, Facts, Layout, Try};
+use crate::doctor::facts::{Container, Controller, Facts, Layout, Try};
 use crate::doctor::{Area, By, Deed, Reach, Remedy, Status};
 use crate::model::remedy;
 
@@ -54,11 +54,13 @@ pub(super) fn judge(found: &mut Found<'_>) {
 
 fn remedies(facts: &Facts, hint: String) -> Vec<Remedy> {
     let is_root = facts.caller.is_root_of_machine();
+    // These run what a machine does, systemd among it.
+    let whole = matches!(facts.container, None | Some(Container::Lxc | Container::Nspawn));
     match facts.layout {
-        // What is mounted in a container nobody outside need follow.
-        Layout::None if facts.container.is_some() => {
-            let whole = "limit the container around instead, or show it control groups of its own, writable";
-            vec![advice(whole, By::Outside, Reach::Container, "")]
+        // What is mounted in a container nobody outside need follow, and root of it need not be let.
+        _ if !whole => {
+            let around = "limit the container around instead, or show it control groups of its own, writable";
+            vec![advice(around, By::Outside, Reach::Container, "")]
         }
         Layout::None => vec![as_root(remedy::MOUNT_GROUPS, Reach::Machine, "")],
         Layout::Legacy | Layout::Hybrid if !is_root => vec![

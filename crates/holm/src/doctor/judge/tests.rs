@@ -350,6 +350,10 @@ fn control_groups_are_told_by_layout() {
     assert!(deeds(fault).contains("systemd.unified_cgroup_hierarchy=1"));
     let causes = "control group /sys/fs/cgroup is not the caller's to write; no mounted hierarchy has it";
     assert_eq!(fault.cause, causes, "each cause is told once");
+    old.container = Some(Container::Docker);
+    let findings = judge(&old);
+    let told = deeds(of(&findings, "controllers"));
+    assert!(told.starts_with("limit the container around") && !told.contains("boot"), "{told}");
     let refuses = whole().with(Try::Group("memory"), Outcome::Refused(Errno::AGAIN));
     assert_eq!(of(&judge(&refuses), "controllers").lost, "holm run --memory");
 }
