@@ -1,16 +1,17 @@
 //! What a target names: a path or an id of a namespace, a pid, a sandbox, a container. Nobody inside of one can choose what a name
-//! leads to: a sandbox's is said by its owner, a container's is where in the tree of control groups it is.
+//! leads to: a sandbox's is said by its owner, a container's is where in the tree of control groups it is, or below which monitor.
 
 use super::refused;
 use crate::report::Fault;
 use crate::see::containers::{Names, is_container};
 use crate::see::sandboxes::{Known, known};
-use crate::see::target::PIDS;
+use crate::see::target::{PIDS, clues};
 use crate::see::{self, fault};
+use holm::host::groups::lines;
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
 use holm::inspect::machine::{Found, Machine, Place, Process};
-use holm::inspect::maker::maker;
+use holm::inspect::maker::{Tool, keeper, maker};
 use holm::inspect::read::open_namespace;
 use holm::inspect::reopen::reopen;
 use holm::model::namespace::Namespace;
@@ -97,13 +98,16 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
     let ids: Vec<&str> = (text.len() >= LEAST).then_some(text).into_iter().chain(names.ids(text)).collect();
     let mut found: Vec<(String, &'a Process)> = Vec::new();
     for process in &machine.processes {
-        let Some(clues) = Open::new(process).ok().map(|open| open.clues()) else { continue };
+        let Some(clues) = clues(machine, process) else { continue };
         let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
-        let part = match is_container(maker.tool) {
-            true => ids.iter().copied().find(|id| is_start(id, &maker.name)),
-            false => Some(text).filter(|text| maker.name == *text),
+        let part = match maker.tool {
+            tool if is_container(tool) => ids.iter().copied().find(|id| is_start(id, &maker.name)),
+            // Of a pod the model has no containers.
+            Tool::Kubernetes if maker.name != text => ids.iter().copied().find(|id| has_container(&clues.groups, id)),
+            _ => Some(text).filter(|text| maker.name == *text),
         };
-        let place = part.and_then(|part| place(&clues.groups, part));
+        let Some(part) = part else { continue };
+        let place = place(&clues.groups, part).or_else(|| is_monitored(machine, process).then(|| part.to_owned()));
         found.extend(place.map(|place| (place, process)));
     }
     // The oldest process of each place.
@@ -132,17 +136,36 @@ fn is_start(text: &str, known: &str) -> bool {
     known.starts_with(text) || text.starts_with(known)
 }
 
+/// Whether a container whose id begins so has one of these control groups.
+fn has_container(groups: &str, start: &str) -> bool {
+    let is_it = |part: &str| {
+        let name = part.trim_end_matches(".scope");
+        let id = name.rsplit_once('-').map_or(name, |(_, id)| id);
+        id.len() == 64 && id.starts_with(start)
+    };
+    lines(groups).any(|(_, path)| path.split('/').any(is_it))
+}
+
+/// Whether podman's monitor is above a process: its container may have no control group of its own. Nobody inside can be that
+/// monitor, which is out here, root's or the caller's, and runs the machine's own program.
+fn is_monitored(machine: &Machine, process: &Process) -> bool {
+    const PROGRAMS: [&str; 3] = ["/usr/bin/conmon", "/usr/local/bin/conmon", "/usr/libexec/podman/conmon"];
+    let here = |process: &Process| process.namespace(Namespace::Pid);
+    let (Some(keeper), Some(own)) = (keeper(machine, process), machine.process(std::process::id())) else {
+        return false;
+    };
+    let is_out_here = here(keeper).is_some() && here(keeper) == here(own) && [0, own.uid].contains(&keeper.uid);
+    is_out_here && Open::new(keeper).is_ok_and(|open| PROGRAMS.iter().any(|program| open.runs(Path::new(program))))
+}
+
 /// Where in the tree of control groups that is: a path down to the part that holds `text`. A container that makes a group of
 /// this name below its own is at another place.
 fn place(groups: &str, text: &str) -> Option<String> {
-    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    paths
-        .filter_map(|path| {
-            let parts: Vec<&str> = path.split('/').collect();
-            let last = parts.iter().position(|part| part.contains(text))?;
-            Some(parts[..=last].join("/"))
-        })
-        .next()
+    lines(groups).find_map(|(_, path)| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let last = parts.iter().position(|part| part.contains(text))?;
+        Some(parts[..=last].join("/"))
+    })
 }
 
 /// The namespace at a path.
@@ -189,6 +212,8 @@ mod tests {
         assert_eq!(place(&honest, "4f5e0c9a"), Some(format!("/docker/{ID}")));
         assert_ne!(place(&forged, "4f5e0c9a"), place(&honest, "4f5e0c9a"));
         assert_eq!(place("0::/user.slice\n", "4f5e0c9a"), None);
+        let pod = format!("0::/kubepods/pod0d5f4a3e/cri-containerd-{ID}.scope/below\n");
+        assert!(has_container(&pod, "4f5e") && has_container(&honest, ID) && !has_container(&pod, "5e0c"));
         assert!(is_start("4f5e", &ID[..12]) && is_start(ID, &ID[..12]) && !is_start("5e", &ID[..12]));
     }
 }

@@ -5,13 +5,12 @@
 
 use super::screen::Screen;
 use super::table::table;
-use super::target::bare_maker_by;
 use super::{Done, json};
 use crate::{arguments, limits};
 use clap::ArgMatches;
 use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Process};
-use holm::inspect::maker::Tool;
+use holm::inspect::maker::{Tool, maker};
 use holm::model::limit::Bytes;
 use holm::model::namespace::Namespace;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +115,8 @@ fn owner<'a>(machine: &'a Machine, init: &Process) -> Option<&'a Process> {
 
 /// Whether a process is pid 1 of a sandbox.
 pub(crate) fn is_init(process: &Process) -> bool {
-    process.name == "holm-init" && bare_maker_by(process).is_some_and(|maker| maker.tool == Tool::Holm)
+    let made = || maker(&Open::new(process).ok()?.clues());
+    process.name == "holm-init" && made().is_some_and(|maker| maker.tool == Tool::Holm)
 }
 
 /// The sandbox with this pid 1, where these are the processes below each other by pid.

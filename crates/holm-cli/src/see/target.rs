@@ -7,7 +7,7 @@ use super::screen::Screen;
 use crate::report::Fault;
 use holm::inspect::detail::Open;
 use holm::inspect::machine::{Machine, Place, Process};
-use holm::inspect::maker::{Maker, maker};
+use holm::inspect::maker::{Clues, Maker, keeper, maker};
 use holm::inspect::read::inode;
 use holm::model::namespace::Namespace;
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +40,7 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
     let leaders: Vec<&Process> = leaders.into_values().collect();
     let names = Names::default();
     let ask = |leaders: &[&Process]| {
-        leaders.iter().filter_map(|leader| Some((leader.pid, maker_by(leader, &names)?))).collect()
+        leaders.iter().filter_map(|leader| Some((leader.pid, maker_by(machine, leader, &names)?))).collect()
     };
     let makers: HashMap<u32, Maker> = halves(&leaders, ALONE, ask).into_iter().collect();
     led.into_iter().filter_map(|(place, leader)| Some((place, makers.get(&leader.pid)?.clone()))).collect()
@@ -50,14 +50,16 @@ pub(crate) fn makers(machine: &Machine) -> HashMap<Place, Maker> {
 const ALONE: usize = 16;
 
 /// Who made the namespaces of a process.
-pub(crate) fn maker_by(leader: &Process, names: &Names) -> Option<Maker> {
-    let made = bare_maker_by(leader)?;
+pub(crate) fn maker_by(machine: &Machine, leader: &Process, names: &Names) -> Option<Maker> {
+    let made = maker(&clues(machine, leader)?)?;
     Some(Maker { called: names.of(&made).map(str::to_owned), ..made })
 }
 
-/// The same, without the name that a container has beside its id: no file of an engine is read.
-pub(crate) fn bare_maker_by(leader: &Process) -> Option<Maker> {
-    maker(&Open::new(leader).ok()?.clues())
+/// What tells it.
+pub(crate) fn clues(machine: &Machine, process: &Process) -> Option<Clues> {
+    let clues = Open::new(process).ok()?.clues();
+    let keeper = keeper(machine, process).and_then(|keeper| Open::new(keeper).ok());
+    Some(Clues { keeper: keeper.map(|keeper| keeper.arguments()).unwrap_or_default(), ..clues })
 }
 
 /// A process as `5709/72 sleep`: its pid as the caller's pid namespace shows it, then as those further down do.

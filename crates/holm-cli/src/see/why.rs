@@ -24,7 +24,7 @@ pub(crate) fn print(machine: &Machine, matches: &ArgMatches, screen: &Screen) ->
         Link::Unread => ", whose owner couldn't be asked for\n".to_owned(),
     };
     let leader = machine.leader(place).filter(|_| !machine.hosts().contains(&Some(place)));
-    if let Some(maker) = leader.and_then(|leader| maker_by(leader, &Names::default())) {
+    if let Some(maker) = leader.and_then(|leader| maker_by(machine, leader, &Names::default())) {
         text += &format!("made by {}\n", screen.text(maker.to_string()));
     }
     text += &match found.processes.len() {

@@ -1,6 +1,7 @@
 //! containerd by its own client.
 
 use crate::daemons::Daemons;
+use crate::seen::Seen;
 use crate::site::eventually;
 
 pub(crate) fn runs_tasks(daemons: &Daemons) {
@@ -26,6 +27,13 @@ pub(crate) fn runs_tasks(daemons: &Daemons) {
         "echo $$; exit 4",
     ]);
     assert!(exec.expect_code(4).out.trim().parse::<u32>().is_ok_and(|pid| pid > 1));
+    let id = "lighthouse";
+    daemons.ctr_run(id, &["--detach"], &["sleep", "1001.25"]).expect_code(0);
+    let site = &daemons.site;
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("it is there");
+    Seen { site, sleeps: "1001.25", maker: "containerd lighthouse", target: id, hostname: hostname.trim() }.by_all();
+    daemons.ctr(&["tasks", "delete", "--force", id]).expect_code(0);
+    daemons.ctr(&["containers", "delete", id]).expect_code(0);
     daemons.ctr(&["tasks", "kill", "--signal", "KILL", "two"]).expect_code(0);
     eventually(|| state().contains("STOPPED"));
     let deleted = daemons.ctr(&["tasks", "delete", "two"]).expect_code(0);

@@ -1,5 +1,6 @@
 //! containerd as the kubelet uses it: pods by its CRI socket, holm as a runtime handler. Its client is `cri.py`.
 
+use crate::seen::Seen;
 use crate::site::{Site, eventually};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -18,6 +19,9 @@ const START: &str = r#"
         ctr --address "$PWD/ctd.sock" --namespace k8s.io images import --base-name docker.io/library/$image $image.oci >&2
     done
     exec /usr/bin/python3 cri.py "$PWD/ctd.sock""#;
+
+/// The pod's number, which the kubelet puts into the name of its control group.
+const POD: &str = "0d5f4a3e-1111-2222-3333-444455556666";
 
 /// containerd with its client.
 struct Cri {
@@ -154,7 +158,7 @@ fn the_kubelets_calls_run_a_pod_of_two_containers() {
         "metadata": { "name": "pod", "uid": "one", "namespace": "test" }, "hostname": "island",
         "log_directory": cri.site.path("logs"),
         "linux": {
-            "cgroup_parent": format!("/{}", cri.site.group()), "sysctls": { "net.ipv4.ip_unprivileged_port_start": "70" },
+            "cgroup_parent": format!("/{}/kubepods/besteffort/pod{POD}", cri.site.group()), "sysctls": { "net.ipv4.ip_unprivileged_port_start": "70" },
             "security_context": { "namespace_options": { "pid": 1 } },
         },
     });
@@ -169,9 +173,19 @@ fn the_kubelets_calls_run_a_pod_of_two_containers() {
     let side = cri.container(&pod, &config, "side", wait);
     containers_are_as_the_kubelet_wishes(&mut cri, &side);
     streams_lead_into_the_pod(&mut cri, &pod, &web);
+    one_that_runs_is_seen(&mut cri, &pod, &config);
     containers_end_and_the_pod_with_them(&mut cri, &pod, &web, &side);
     cri.stop();
     cri.site.expect_nothing_left();
+}
+
+fn one_that_runs_is_seen(cri: &mut Cri, pod: &Value, config: &Value) {
+    let id = cri.container(pod, config, "lighthouse", "exec sleep 1003.25");
+    let target = id.as_str().expect("it is text");
+    let maker = format!("kubernetes {POD}");
+    Seen { site: &cri.site, sleeps: "1003.25", maker: &maker, target, hostname: "island" }.by_all();
+    cri.call("StopContainer", json!({ "container_id": id, "timeout": 0 }));
+    cri.call("RemoveContainer", json!({ "container_id": id }));
 }
 
 fn containers_are_as_the_kubelet_wishes(cri: &mut Cri, side: &Value) {

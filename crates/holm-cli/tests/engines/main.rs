@@ -6,4 +6,5 @@ mod daemons;
 mod docker;
 mod podman;
 mod pods;
+mod seen;
 mod site;

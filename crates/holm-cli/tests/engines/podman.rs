@@ -1,5 +1,6 @@
 //! podman: as root, with control groups that the runtime makes, and as an ordinary user.
 
+use crate::seen::Seen;
 use crate::site::{Done, Site};
 use std::process::Command;
 
@@ -89,6 +90,7 @@ fn podman_runs_containers_as_root() {
     a_bridge_joins_containers(&podman);
     buildah_runs_commands(&podman);
     crate::pods::run(&podman);
+    one_that_runs_is_seen(&podman);
     podman.end();
 }
 
@@ -108,6 +110,7 @@ fn podman_runs_containers_as_an_ordinary_user() {
     ids_are_mapped(&podman);
     assert_eq!(podman.says(&["--cgroups", "disabled"], "id -u"), "0\n");
     crate::pods::run(&podman);
+    one_that_runs_is_seen(&podman);
     crate::pods::a_pod_of_kubernetes_is_played(&podman);
     an_image_is_built(&podman);
     podman.end();
@@ -178,6 +181,19 @@ fn a_container_lives_stops_and_starts_again(podman: &Podman) {
     podman.done(&["start", "one"]).expect_code(0);
     podman.done(&["rm", "--force", "--time", "0", "one"]).expect_code(0);
     assert_eq!(podman.done(&["ps", "--all", "--quiet"]).text(), "");
+}
+
+fn one_that_runs_is_seen(podman: &Podman) {
+    let site = &podman.site;
+    std::fs::create_dir_all(site.path("files/containers")).expect("it is new");
+    std::os::unix::fs::symlink(site.path("root"), site.path("files/containers/storage")).expect("it is new");
+    let options = ["-d", "--name", "lighthouse", "--hostname", "island"];
+    let id = podman.run(&options, &["tiny", "sleep", "1002.25"]).text();
+    let maker = format!("podman {} (lighthouse)", &id[..12]);
+    for target in ["lighthouse", &id[..12], id.trim()] {
+        Seen { site, sleeps: "1002.25", maker: &maker, target, hostname: "island" }.by_all();
+    }
+    podman.done(&["rm", "--force", "--time", "0", "lighthouse"]).expect_code(0);
 }
 
 fn volumes_and_file_systems_are_as_wished(podman: &Podman) {

@@ -273,7 +273,7 @@ fn container() -> Option<Container> {
     let clues = |pid: &str| Clues {
         groups: text(&format!("/proc/{pid}/cgroup")),
         program: std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default().display().to_string(),
-        arguments: Vec::new(),
+        ..Clues::default()
     };
     let is = |path: &str| PathBuf::from(path).exists();
     let first = text("/proc/1/environ");

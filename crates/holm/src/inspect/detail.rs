@@ -7,12 +7,12 @@ use super::mounts;
 use super::process::{DIRECTORY, Stat};
 use crate::host::groups::directories;
 use crate::model::id::IdMap;
-use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, open, openat};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A process that was found, open: all that is read is of that one, not of another with its pid.
 #[derive(Debug)]
@@ -53,14 +53,22 @@ impl Open {
         self.bytes(name, SHOWN).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What tells who made its namespaces; what can't be read is empty.
+    /// What tells who made its namespaces, but for its keeper; what can't be read is empty.
     pub fn clues(&self) -> Clues {
         let program = rustix::fs::readlinkat(&self.directory, c"exe", Vec::new()).unwrap_or_default();
         Clues {
             groups: self.text(c"cgroup").unwrap_or_default(),
             program: program.to_string_lossy().into_owned(),
             arguments: self.arguments(),
+            keeper: Vec::new(),
         }
+    }
+
+    /// Whether it runs the program at `path`, links followed.
+    pub fn runs(&self, path: &Path) -> bool {
+        let program = rustix::fs::statat(&self.directory, c"exe", AtFlags::empty());
+        let there = rustix::fs::stat(path);
+        program.is_ok_and(|one| there.is_ok_and(|other| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)))
     }
 
     /// Its arguments, the zeroth included; none of a thread of the kernel.

@@ -1,7 +1,9 @@
-//! Who made a process's namespaces, by its control group, its program and its command line.
+//! Who made a process's namespaces, by its control group, its program, its command line, and that of whoever keeps its container.
 //!
 //! It is a guess: a process chooses its own arguments, and who may make control groups chooses their names.
 
+use super::machine::{DEEPEST, Machine, Process};
+use crate::host::groups;
 use crate::sys::init::NAME as INIT;
 use std::fmt;
 
@@ -89,6 +91,16 @@ pub struct Clues {
     pub program: String,
     /// The arguments, the zeroth included.
     pub arguments: Vec<String>,
+    /// Those of its [`keeper`], if it has one.
+    pub keeper: Vec<String>,
+}
+
+/// The process above one that keeps the container it is in: podman's monitor, containerd's shim. Control groups may have any
+/// names, or there may be none for a container.
+pub fn keeper<'a>(machine: &'a Machine, process: &Process) -> Option<&'a Process> {
+    let above = std::iter::successors(machine.process(process.parent), |one| machine.process(one.parent));
+    // What was read at different times may be a circle. The kernel keeps 15 letters of a name.
+    above.take(DEEPEST).find(|one| one.name == "conmon" || one.name == "containerd-shim")
 }
 
 /// Who made the namespaces of a process; `None` if nothing tells.
@@ -97,8 +109,9 @@ pub fn maker(clues: &Clues) -> Option<Maker> {
     if clues.program.strip_prefix("/memfd:").and_then(|rest| rest.strip_suffix(" (deleted)")) == INIT.to_str().ok() {
         return Some(made(Tool::Holm, ""));
     }
-    let paths = || clues.groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    paths().find_map(container).or_else(|| application(clues)).or_else(|| paths().find_map(service))
+    let paths = || groups::lines(&clues.groups).map(|(_, path)| path);
+    let container = paths().find_map(container).or_else(|| kept(&clues.keeper));
+    container.or_else(|| application(clues)).or_else(|| paths().find_map(service))
 }
 
 fn made(tool: Tool, name: &str) -> Maker {
@@ -149,6 +162,24 @@ fn directory(above: &str, part: &str) -> Option<Maker> {
     }
 }
 
+/// The container that a process with these arguments keeps.
+fn kept(arguments: &[String]) -> Option<Maker> {
+    let program = arguments.first()?.rsplit('/').next()?;
+    let value = |names: &[&str]| {
+        let at = arguments.iter().position(|argument| names.contains(&argument.as_str()))?;
+        arguments.get(at + 1).map(String::as_str)
+    };
+    let tool = match (program, value(&["-namespace"])) {
+        ("conmon", _) => Tool::Podman,
+        (shim, Some("moby")) if shim.starts_with("containerd-shim") => Tool::Docker,
+        (shim, Some(_)) if shim.starts_with("containerd-shim") => Tool::Containerd,
+        _ => return None,
+    };
+    // containerd itself takes any name for an id.
+    let id = value(&["-id", "-c", "--cid"])?;
+    Some(made(tool, if is_id(id) { &id[..12] } else { id }))
+}
+
 /// Whether it is a container's id: 64 hexadecimal digits.
 fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -192,7 +223,8 @@ mod tests {
     fn of_command(program: &str, arguments: &[&str]) -> Option<String> {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let groups = "0::/user.slice/session-2.scope\n".to_owned();
-        maker(&Clues { groups, program: program.to_owned(), arguments }).map(|maker| maker.to_string())
+        maker(&Clues { groups, program: program.to_owned(), arguments, ..Clues::default() })
+            .map(|maker| maker.to_string())
     }
 
     #[test]
@@ -261,5 +293,49 @@ mod tests {
         );
         assert_eq!(of_command("/usr/bin/bwrap", &["bwrap", "--dev", "/dev", "sh"]).as_deref(), Some("bwrap"));
         assert_eq!(of_command("/usr/bin/echo", &["echo", "bwrap"]), None);
+    }
+    #[test]
+    fn a_container_in_any_group_is_told_by_its_keeper() {
+        let of = |groups: &str, keeper: &str| {
+            let keeper = keeper.replace("ID", ID).split(' ').map(str::to_owned).collect();
+            maker(&Clues { groups: groups.to_owned(), keeper, ..Clues::default() }).map(|maker| maker.to_string())
+        };
+        for (keeper, maker) in [
+            ("/usr/bin/conmon --api-version 1 -c ID -u ID -r /usr/bin/crun -n web", "podman 4f5e0c9a7b3d"),
+            ("/usr/bin/containerd-shim-runc-v2 -namespace moby -id ID -address /run/x", "docker 4f5e0c9a7b3d"),
+            ("/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id ID -address /run/x", "containerd 4f5e0c9a7b3d"),
+            ("containerd-shim-runc-v2 -namespace default -id redis -address /run/x", "containerd redis"),
+        ] {
+            assert_eq!(of("0::/own/group\n", keeper).as_deref(), Some(maker), "{keeper}");
+        }
+        for keeper in ["conmon -c", "containerd-shim-runc-v2 -id ID", "sh -c ID", ""] {
+            assert_eq!(of("0::/own/group\n", keeper), None, "{keeper}");
+        }
+        assert_eq!(of("0::/lxc/web\n", "conmon -c ID").as_deref(), Some("lxc web"), "the innermost is meant");
+    }
+
+    #[test]
+    fn a_keeper_is_looked_for_above_and_not_for_ever() {
+        let process = |pid: u32, parent: u32, name: &str| Process {
+            pid,
+            parent,
+            name: name.into(),
+            uid: 0,
+            start: 0,
+            ended: false,
+            entry: 0,
+            namespaces: [None; 8],
+        };
+        let processes = vec![
+            process(1, 0, "init"),
+            process(4, 1, "conmon"),
+            process(5, 4, "sh"),
+            process(6, 5, "sleep"),
+            process(8, 9, "one"),
+            process(9, 8, "other"),
+        ];
+        let machine = Machine { processes, ..Machine::default() };
+        let of = |pid: u32| keeper(&machine, machine.process(pid).expect("it is there")).map(|keeper| keeper.pid);
+        assert_eq!([of(6), of(5), of(4), of(1), of(8)], [Some(4), Some(4), None, None, None]);
     }
 }

@@ -17,6 +17,7 @@ pub fn of_process(bytes: &[u8]) -> usize {
         groups: text.clone().into_owned(),
         program: word().next().unwrap_or_default(),
         arguments: word().collect(),
+        keeper: word().collect(),
     };
     let maps: Vec<_> = text.lines().filter_map(map).collect();
     let ids = maps.iter().flat_map(|one| [one.outside, one.outside.wrapping_add(one.count)]).chain([0, u32::MAX]);

@@ -25,7 +25,7 @@ fn of_set(screen: &Screen, machine: &Machine, sharing: &Sharing, names: &Names, 
     let set = &sharing.sets[number];
     let mut lines = Vec::new();
     let Some(leader) = leader(machine, set) else { return lines };
-    let maker = (set.namespaces != sharing.host).then(|| maker_by(leader, names)).flatten();
+    let maker = (set.namespaces != sharing.host).then(|| maker_by(machine, leader, names)).flatten();
     let made_by = maker.map(|maker| format!(", made by {}", screen.text(maker.to_string()))).unwrap_or_default();
     let count = match set.processes.len() {
         1 => "1 process".to_owned(),
