@@ -56,6 +56,9 @@ pub struct Record {
     pub seccomp: Option<serde_json::Value>,
     /// The machine that it sees, for what `exec` runs.
     pub personality: Option<oci::LinuxPersonality>,
+    /// Whether its root stands apart, in a mount namespace that is others', too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
     /// Its control groups.
     pub groups: Vec<Group>,
     /// The unit of systemd's that they belong to.
@@ -434,6 +437,7 @@ impl Record {
             own: config.process().clone().unwrap_or_default(),
             seccomp: bundle.seccomp.clone(),
             personality: config.linux().as_ref().and_then(|linux| linux.personality().clone()),
+            apart: false,
             groups: Vec::new(),
             unit: None,
             process: None,

@@ -69,7 +69,8 @@ pub struct Host {
     pub privileged: bool,
     /// The version of Landlock's interface, 0 if there is none (landlock(7)).
     pub landlock: u32,
-    /// The kernel's version, its first two numbers, if a time namespace is wished: it matters, and nothing shows it but trying.
+    /// The kernel's version, its first two numbers, where a time namespace or a root that stands apart is wished: it matters, and
+    /// nothing shows it but trying.
     pub kernel: Option<(u32, u32)>,
     /// Whether those rights hold over the caller's mount namespace: not for a new user namespace alone, as by unshare -U.
     pub owns_mounts: bool,
@@ -147,7 +148,9 @@ impl Host {
             setgroups_denied: std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny")),
             privileged: privileged(),
             landlock,
-            kernel: (*spec.namespaces.choice(Namespace::Time) == Choice::New).then(kernel).flatten(),
+            kernel: (*spec.namespaces.choice(Namespace::Time) == Choice::New || spec.root_stands_apart())
+                .then(kernel)
+                .flatten(),
             owns_mounts: owns_mounts(),
             directory: std::env::current_dir().ok(),
             environment: std::env::vars_os().collect(),
@@ -330,6 +333,11 @@ fn closed(spec: &Spec) -> Vec<i32> {
     }));
     named.retain(|&n| n < 0 || !is_open(n, spec.inherited_only));
     named
+}
+
+/// Those of `numbers` that are descriptors of this process's caller: open, and not to be closed by execve(2).
+pub fn inherited(numbers: std::ops::Range<i32>) -> Vec<i32> {
+    numbers.filter(|&number| is_open(number, true)).collect()
 }
 
 fn is_open(number: i32, inherited_only: bool) -> bool {

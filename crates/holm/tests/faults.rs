@@ -1,6 +1,7 @@
 //! Each step of several plans is made to fail in turn. The failure names that step, and nothing is left behind: no
 //! descriptor, mount, process or control group.
 
+use holm::host::Host;
 use holm::model::group::Version;
 use holm::model::limit::CpuList;
 use holm::model::mount::{Attributes, Propagation, Reach};
@@ -178,6 +179,11 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     let root = scratch.join("root");
     std::fs::create_dir(&root).expect("the scratch directory can be written");
     fail_each(&says_all(&root), hold);
+    let mut apart = says_all(&root);
+    apart.namespaces.choices.push((Namespace::Mount, Choice::Share));
+    if testkit::is_root() && Host::probe(&apart).kernel >= Some((6, 15)) {
+        fail_each(&apart, hold);
+    }
     let place = Spec::new("sleep").arg("600").spawn().expect("it starts");
     let opened = holm::inspect::enter::Opened::process(place.id() as u32, None).expect("it runs");
     let entry = opened.spec("true", &holm::inspect::enter::Wish::default(), "a test").expect("it can be entered");

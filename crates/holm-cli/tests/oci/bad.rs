@@ -128,13 +128,18 @@ fn namespaces_that_contradict_each_other_are_refused() {
         "cannot join relative: it is not an absolute path",
     );
     site.refuses(with(json!({ "type": "nothing" })), "cannot use this bundle: unknown variant");
-    site.refuses(
-        |config| {
-            let all = config["linux"]["namespaces"].as_array_mut().expect("it is one");
-            all.retain(|one| one["type"] != "mount");
-        },
-        "the mount namespace is not a new one",
-    );
+    let shared = |config: &mut Value| {
+        let all = config["linux"]["namespaces"].as_array_mut().expect("it is one");
+        all.retain(|one| one["type"] != "mount");
+        config["process"]["capabilities"] = json!({ "bounding": ["CAP_SYS_ADMIN"] });
+    };
+    site.refuses(shared, "cannot grant CAP_SYS_ADMIN without a new mount namespace");
+    let cause = if is_root() {
+        "with it setns(2) leads out of the root"
+    } else {
+        "a new user namespace has no right over the other"
+    };
+    site.refuses(shared, cause);
     for (path, cause) in [("/etc/passwd", "invalid argument"), ("/", "invalid argument"), ("/missing", "no such file")]
     {
         site.refuses(with(json!({ "type": "ipc", "path": path })), cause);

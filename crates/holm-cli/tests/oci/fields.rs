@@ -139,3 +139,46 @@ fn a_network_device_goes_into_the_container_with_its_addresses() {
         assert!(found.contains(said) && found.contains("code 1\n"), "{found}");
     }
 }
+
+/// Nothing is mounted in a mount namespace of others: the root stands apart, and leads nowhere else.
+#[test]
+fn a_root_without_a_mount_namespace_of_its_own_stands_apart() {
+    if !is_root() {
+        return testkit::skip("who has no right over the mount namespace mounts nothing");
+    }
+    let own = std::fs::read_link("/proc/self/ns/mnt").expect("it is there");
+    let other = std::process::Command::new("unshare").args(["-m", "sleep", "1000"]).spawn().expect("unshare starts");
+    let theirs = format!("/proc/{}/ns/mnt", other.id());
+    let begin = std::time::Instant::now();
+    while std::fs::read_link(&theirs).expect("it is there") == own {
+        assert!(begin.elapsed().as_secs() < 60, "unshare is slow");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    for path in [None, Some(theirs.clone())] {
+        let place = std::fs::read_link(path.as_ref().unwrap_or(&"/proc/self/ns/mnt".to_owned())).expect("it is there");
+        let script = "readlink /proc/self/ns/mnt; ls / /..; cat /proc/self/mountinfo; test -c /dev/null && echo made";
+        let container = Container::with("apart", "exec sleep 1000", |config| {
+            let list = config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+            list.retain(|one| one["type"] != "mount");
+            list.extend(path.map(|path| json!({ "type": "mount", "path": path })));
+            let cgroup = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro"] });
+            push(&mut config["mounts"], json!({ "destination": "/sys", "type": "sysfs" }));
+            push(&mut config["mounts"], cgroup);
+            config["linux"]["maskedPaths"] = json!(["/proc/kcore"]);
+            config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+        });
+        let found = container.says(&[], script);
+        let list = "bin\ndev\nlib\nlib64\nproc\nsbin\nsys\nusr\n";
+        assert_eq!(found, format!("{}\n/:\n{list}\n/..:\n{list}made\n", place.display()), "{found}");
+        assert!(!container.exec(&[], "echo 1 >/proc/sys/kernel/sysrq").status.success());
+        assert!(!container.exec(&[], "mkdir /sys/fs/cgroup/x").status.success());
+        let said = container.fails(255, &["exec", "--cap", "CAP_SYS_ADMIN", &container.id, "true"]);
+        assert!(said.contains("with CAP_SYS_ADMIN setns(2) would lead out of its root"), "{said}");
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("it is there");
+        let rootfs = container.scratch.join("rootfs");
+        assert!(!mounts.contains(rootfs.to_str().expect("it is text")), "{mounts}");
+    }
+    let mut other = other;
+    let _ = other.kill();
+    let _ = other.wait();
+}

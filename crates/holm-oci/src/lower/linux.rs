@@ -72,9 +72,9 @@ impl Lowering<'_> {
         for kind in Namespace::ALL.into_iter().filter(|kind| !said.contains(kind)) {
             self.spec.namespaces.choices.push((kind, Choice::Share));
         }
-        if *self.spec.namespaces.choice(Namespace::Mount) != Choice::New {
-            let message = "cannot change the root: the mount namespace is not a new one";
-            self.refuse("linux.namespaces", message);
+        if self.spec.root_stands_apart() {
+            let warning = "without a new mount namespace the root is taken by chroot(2) alone, which holds back less";
+            self.warnings.push(format!("{}: {warning}", origin("linux.namespaces")));
         }
     }
 

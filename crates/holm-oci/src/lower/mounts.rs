@@ -103,7 +103,13 @@ impl Lowering<'_> {
         if let Some(directory) = self.spec.directory.clone().filter(|path| path != Path::new("/")) {
             self.add("process.cwd", Operation::Directory { at: directory, mode: 0o755 });
         }
-        sealed.into_iter().for_each(|at| self.add("mounts", Operation::RemountReadOnly { at }));
+        let own = *self.spec.namespaces.choice(Namespace::Mount) == Choice::New;
+        for at in sealed {
+            // The kernel changes no mount below one that stands apart, but its file system, which is the container's alone.
+            let (attributes, options) = (Attributes::default(), vec![("ro".into(), None)]);
+            let apart = Operation::Remount { at: at.clone(), attributes, options };
+            self.add("mounts", if own { Operation::RemountReadOnly { at } } else { apart });
+        }
     }
 
     fn add(&mut self, field: &str, operation: Operation) {

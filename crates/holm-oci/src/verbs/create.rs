@@ -83,6 +83,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
     record.unit = scope.as_ref().map(|scope| scope.unit.clone());
+    record.apart = spec.root_stands_apart();
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
         usable(&record)?;

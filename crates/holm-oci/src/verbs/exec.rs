@@ -15,6 +15,7 @@ use holm::Spec;
 use holm::host::groups::Hierarchy;
 use holm::inspect::enter::{self, Opened, Part, Wish};
 use holm::run::NotStarted;
+use holm::model::capability::Capability;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -82,6 +83,9 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     told.extend(warnings);
     if wish.terminal == holm::spec::life::Terminal::Own {
         spec.terminal = wish.terminal;
+    if record.apart && spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
+        return Err(refused(&wish.id, "with CAP_SYS_ADMIN setns(2) would lead out of its root, which stands apart"));
+    }
     }
     let groups = groups(&record.groups, &wish.groups, init.pid)?;
     put_into(&mut spec, &groups);

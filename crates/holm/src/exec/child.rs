@@ -5,7 +5,7 @@
 
 use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_at};
-use super::program::{Op, Program, READ_ONLY};
+use super::program::{Op, Program, READ_ONLY, Stand};
 use super::{attach, guard, home, mounts, privileges};
 use crate::plan::step::Otherwise;
 use crate::sys::clone::{Kind, exit, start};
@@ -291,14 +291,15 @@ impl<'a> State<'a> {
                 };
                 self.put_root(tree, false)
             }
-            Op::RootAsIs { attached, place } => {
+            Op::RootAsIs { attached, stand } => {
                 let tree = match attach::prepare(attached)? {
                     mounts::Prepared::Cloned(tree) => tree,
                     mounts::Prepared::Opened(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
                 };
-                match place {
-                    Some(place) => mounts::attach_in_place(tree.as_fd(), place)?,
-                    None => mounts::attach_on_top(tree.as_fd())?,
+                match stand {
+                    Stand::OnTop => mounts::attach_on_top(tree.as_fd())?,
+                    Stand::InPlace(place) => mounts::attach_in_place(tree.as_fd(), place)?,
+                    Stand::Apart => {}
                 }
                 self.take_root(tree, true)
             }
@@ -365,6 +366,10 @@ impl<'a> State<'a> {
             }
             Op::Seal => set_attributes(self.inside()?.root, Reach::One, READ_ONLY),
             Op::Pivot => self.pivot(),
+            Op::TakeRoot => {
+                rustix::process::fchdir(self.inside()?.root)?;
+                rustix::process::chroot(c".")
+            }
             Op::Propagate(propagation) => propagate(self.inside()?.root, Reach::One, *propagation),
             Op::ShowTerminal { at, uid } => {
                 let peer = self.terminal.as_ref().ok_or(Errno::NOTTY)?;

@@ -7,8 +7,8 @@ use super::cgroup::Groups;
 use super::outside::{Three, is_callers, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
 use super::program::{
-    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer,
-    text,
+    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, Stand, TmpfsOptions, Tree,
+    UpperLayer, text,
 };
 use super::wall::Wall;
 use super::within::Mounted;
@@ -17,9 +17,9 @@ use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
-use crate::plan::step::{Act, Actor, CallFilter, Layer, MapWriter, Opener, Whose};
+use crate::plan::step::{self, Act, Actor, CallFilter, Layer, MapWriter, Opener, Whose};
 use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
-use crate::spec::life::{Lifetime, Visit};
+use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
@@ -242,13 +242,17 @@ impl<'a> Compiler<'a> {
                 tree: self.tree(&Source::Path(source.clone()), *opener, self.attributes(*access))?,
                 attributes: self.attributes(*access),
             },
-            Act::RootAsIs { source, opener, propagation, visit } => {
+            Act::RootAsIs { source, opener, propagation, stand } => {
                 self.own += 1;
                 let attributes = [Attributes::default(); 2];
                 let propagation = self.propagation(*propagation);
-                let place = (*visit == Visit::BeforePivot).then(|| text(source.as_os_str()));
+                let stand = match stand {
+                    step::Stand::OnTop => Stand::OnTop,
+                    step::Stand::InPlace => Stand::InPlace(text(source.as_os_str())),
+                    step::Stand::Apart => Stand::Apart,
+                };
                 let attached = attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?;
-                Op::RootAsIs { attached, place }
+                Op::RootAsIs { attached, stand }
             }
             Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
@@ -266,6 +270,7 @@ impl<'a> Compiler<'a> {
             Act::GuardProc { at } => Op::GuardProc { at: Place::new(at) },
             Act::Seal => Op::Seal,
             Act::Pivot => Op::Pivot,
+            Act::TakeRoot => Op::TakeRoot,
             Act::Propagate(propagation) => Op::Propagate(*propagation),
             Act::OpenTerminal => Op::OpenTerminal,
             Act::ShowTerminal { at, uid } => Op::ShowTerminal { at: Place::new(at), uid: *uid },

@@ -89,6 +89,14 @@ pub(crate) struct Attached {
     pub(crate) manner: Manner,
 }
 
+/// Where a root stands while it is made.
+pub(crate) enum Stand {
+    OnTop,
+    /// Where its directory is, by that one's path.
+    InPlace(CString),
+    Apart,
+}
+
 /// How a tree of mounts is cloned.
 pub(crate) struct Manner {
     pub(crate) reach: Reach,
@@ -154,7 +162,7 @@ pub(crate) enum Op {
     },
     RootAsIs {
         attached: Attached,
-        place: Option<CString>,
+        stand: Stand,
     },
     RootOverlay(Layers),
     Bind {
@@ -237,6 +245,7 @@ pub(crate) enum Op {
     },
     Seal,
     Pivot,
+    TakeRoot,
     Propagate(Propagation),
     OpenTerminal,
     ShowTerminal {

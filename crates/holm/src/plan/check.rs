@@ -1,7 +1,7 @@
 //! Every contradiction in a wish, and every fact that makes it impossible, found at once.
 
 use super::step::MapWriter;
-use super::{identity, policy};
+use super::{apart, identity, policy};
 use crate::host::Host;
 use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
@@ -206,7 +206,7 @@ fn user_of(spec: &Spec, number: i32) -> &str {
 }
 
 /// Which wishes share or join a namespace of this kind.
-fn origins_of(spec: &Spec, kind: Namespace) -> String {
+pub(super) fn origins_of(spec: &Spec, kind: Namespace) -> String {
     let mut origins: Vec<&str> = Vec::new();
     for (_, choice) in spec.namespaces.choices.iter().filter(|(said, _)| *said == kind) {
         let origin = match choice {
@@ -278,7 +278,9 @@ fn namespaces(spec: &Spec, host: &Host, found: &mut Found) {
             "join the user namespace that owns it, too: --join user=…; as root, --share user may do",
         );
     }
-    if *wish.choice(Namespace::Mount) != Choice::New {
+    if spec.root_stands_apart() {
+        apart::check(spec, host, found);
+    } else if *wish.choice(Namespace::Mount) != Choice::New {
         let wished = spec.root != Root::Host || spec.writes != Writes::Refused || !spec.filesystem.is_empty();
         if wished {
             let message = "cannot change the root or its mounts: the mount namespace is not a new one";

@@ -4,6 +4,7 @@
 //! wish to steps in the order in which they are done; `explain` and `shell` print them. One number names a step in all
 //! three places: explanation, error message, fault injection.
 
+mod apart;
 mod check;
 mod entry;
 

@@ -5,7 +5,7 @@
 //!    directory without a /proc gets one without being written to.
 //! 3. The mounts: the default ones, then the wished operations in their order.
 
-use super::step::{Act, Actor, Layer, Opener, Step};
+use super::step::{Act, Actor, Layer, Opener, Stand, Step};
 use super::{identity, life, push};
 use crate::host::{Host, Kind, RootFacts, Top};
 use crate::model::mount::Propagation;
@@ -43,12 +43,13 @@ fn work(directory: &Path, layer: &str) -> PathBuf {
     directory.join(format!("{layer}-work"))
 }
 
-/// Builds the root; nothing if the mount namespace isn't new.
+/// Builds the root; in a mount namespace that isn't new only where the wish says everything, and apart from that namespace.
 pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
-    if *spec.namespaces.choice(Namespace::Mount) != Choice::New {
+    let own = *spec.namespaces.choice(Namespace::Mount) == Choice::New;
+    if !own && !spec.root_stands_apart() {
         return;
     }
-    if *spec.namespaces.choice(Namespace::User) != Choice::New {
+    if own && *spec.namespaces.choice(Namespace::User) != Choice::New {
         // A new user namespace's mounts receive, but never send, by themselves (mount_namespaces(7)).
         push(steps, Actor::Child, Act::Private, "without it the host would see every mount made here", "");
     }
@@ -63,8 +64,11 @@ pub(super) fn build(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if stays_open && spec.writes == Writes::Refused {
         push(steps, Actor::Child, Act::Seal, "what is not a fresh directory is read-only", "");
     }
-    let why = "unlike after chroot(2) no way leads back: the old root is not mounted any more";
-    push(steps, Actor::Child, Act::Pivot, why, "");
+    let (act, why) = match own {
+        true => (Act::Pivot, "unlike after chroot(2) no way leads back: the old root is not mounted any more"),
+        false => (Act::TakeRoot, "no way leads out of it: it is mounted nowhere"),
+    };
+    push(steps, Actor::Child, act, why, "");
     if matches!(spec.propagation, Propagation::Shared | Propagation::Unbindable) {
         let why = "wished; pivot_root(2) takes no shared root, so it is made one now";
         push(steps, Actor::Child, Act::Propagate(spec.propagation), why, spec.origins.of(Wish::Propagation));
@@ -101,8 +105,14 @@ impl Build<'_> {
             Root::Directory(path) if self.spec.unsaid == Unsaid::Nothing => {
                 let slave = self.spec.propagation == Propagation::Slave;
                 let propagation = if slave { Propagation::Slave } else { Propagation::Private };
-                let (source, visit) = (path.clone(), self.spec.visit);
-                let act = Act::RootAsIs { source, opener: self.opener_of(propagation), propagation, visit };
+                let own = *self.spec.namespaces.choice(Namespace::Mount) == Choice::New;
+                let stand = match self.spec.visit {
+                    _ if !own => Stand::Apart,
+                    Visit::BeforePivot => Stand::InPlace,
+                    Visit::None => Stand::OnTop,
+                };
+                let source = path.clone();
+                let act = Act::RootAsIs { source, opener: self.opener_of(propagation), propagation, stand };
                 let why = "the wished root, with all that is mounted below it";
                 push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
             }
@@ -362,6 +372,8 @@ impl Build<'_> {
     /// opened outside.
     fn opener_of(&self, propagation: Propagation) -> Opener {
         match (self.opener(Owners::OnDisk), propagation) {
+            // What is put together apart has to be of one mount namespace.
+            _ if matches!(self.spec.namespaces.choice(Namespace::Mount), Choice::Join(..)) => Opener::Child,
             (Opener::Child, Propagation::Slave | Propagation::Shared)
                 if self.host.privileged && self.host.owns_mounts =>
             {

@@ -12,7 +12,6 @@ use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
 use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Owners, Upper};
-use crate::spec::life::Visit;
 use crate::spec::namespaces::{Device, Target, TimeOffsets};
 use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
@@ -117,6 +116,17 @@ pub enum Whose {
     Others,
 }
 
+/// Where a root stands while it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// On top of `/`, where nothing sees it.
+    OnTop,
+    /// Where its directory is.
+    InPlace,
+    /// Nowhere in the mount namespace, which is others', too.
+    Apart,
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
@@ -207,8 +217,8 @@ pub enum Act {
         opener: Opener,
         /// Where what is mounted below it shows.
         propagation: Propagation,
-        /// Whether it can be seen meanwhile.
-        visit: Visit,
+        /// Where it stands while it is made.
+        stand: Stand,
     },
     /// Puts an overlay on `/`.
     RootOverlay {
@@ -246,6 +256,8 @@ pub enum Act {
     Seal,
     /// Makes the new root the root, and lets go of the old one.
     Pivot,
+    /// Takes a new root that stands apart (chroot(2)).
+    TakeRoot,
     /// Takes a directory that is open for the root (chroot(2)).
     EnterRoot {
         /// Its descriptor.
@@ -406,8 +418,12 @@ impl fmt::Display for Act {
             Act::RootBind { source, access, .. } => {
                 write!(f, "bind {} as the new root{}", Shown(source), access_word(*access))
             }
-            Act::RootAsIs { source, propagation, visit, .. } => {
-                let seen = if *visit == Visit::BeforePivot { ", in its place" } else { "" };
+            Act::RootAsIs { source, propagation, stand, .. } => {
+                let seen = match stand {
+                    Stand::OnTop => "",
+                    Stand::InPlace => ", in its place",
+                    Stand::Apart => ", apart from all mounts",
+                };
                 write!(f, "bind {} as the new root, as it is{}{seen}", Shown(source), propagation_word(*propagation))
             }
             Act::RootOverlay { lower, upper, .. } => {
@@ -432,6 +448,7 @@ impl fmt::Display for Act {
             Act::GuardProc { at } => write!(f, "guard the machine's own files in {}", Shown(at)),
             Act::Seal => f.write_str("make the new root read-only"),
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),
+            Act::TakeRoot => f.write_str("take the new root"),
             Act::EnterRoot { of, .. } => write!(f, "take the root of {of}"),
             Act::Propagate(propagation) => write!(f, "make the root a mount of its own{}", propagation_word(*propagation)),
             Act::OpenTerminal => f.write_str("open a terminal of its own"),

@@ -102,6 +102,12 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Whether its root is mounted nowhere, in a mount namespace that is others', too: only a wish that says everything has one.
+    pub fn root_stands_apart(&self) -> bool {
+        let own = *self.namespaces.choice(crate::model::namespace::Namespace::Mount) == namespaces::Choice::New;
+        !own && self.unsaid == Unsaid::Nothing && self.entry.is_none()
+    }
+
     /// The default sandbox for `program`: a name, looked up on the PATH inside, or a path inside.
     pub fn new(program: impl Into<OsString>) -> Spec {
         Spec {

@@ -91,6 +91,13 @@ pub struct CapabilitySets {
     pub ambient: u64,
 }
 
+impl CapabilitySets {
+    /// What is in any of them.
+    pub fn any(&self) -> u64 {
+        self.bounding | self.effective | self.permitted | self.inheritable | self.ambient
+    }
+}
+
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {

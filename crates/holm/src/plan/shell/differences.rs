@@ -62,6 +62,7 @@ impl Script<'_> {
                 (launch.stdio.contains(&Stdio::Piped), "there are no pipes; standard descriptors are this script's"),
             ],
             Act::RootAsIs { .. }
+            | Act::TakeRoot
             | Act::Visit
             | Act::MoveDevice(_)
             | Act::Propagate(_)
