@@ -101,7 +101,7 @@ fn failed(message: &str) -> Error {
     Error::Failed(message.to_owned())
 }
 
-/// So many descriptors from 3 on are passed on.
+/// So many descriptors from 3 on are passed on, if they are open.
 fn preserved(options: &ArgMatches) -> i32 {
     options.get_one::<u16>("preserve-fds").map_or(0, |count| i32::from(*count))
 }

@@ -56,6 +56,9 @@ fn each_hook_runs_where_and_when_it_should() {
     start.push(json!({ "path": "/usr/bin/sh", "args": ["sh", "-c", "echo path $PATH >>/log"] }));
     assert_eq!(site.hooked(&["create"]), "");
     assert_eq!(site.read("rootfs/log"), "prestart\ncreateRuntime\ncreateContainer\n");
+    let pid =
+        serde_json::from_slice::<Value>(&done(oci(&site.scratch), &["state", &site.id]).stdout).expect("it is JSON");
+    let pid = pid["pid"].clone();
     assert_eq!(site.hooked(&["start"]), "");
     let begin = std::time::Instant::now();
     while !site.read("rootfs/log").contains("program") {
@@ -69,6 +72,11 @@ fn each_hook_runs_where_and_when_it_should() {
     let told =
         |name: &str| -> Value { serde_json::from_str(&site.read(&format!("rootfs/log.{name}"))).expect("it was told") };
     assert!(told("createRuntime")["pid"].as_i64().is_some_and(|pid| pid > 1));
+    // Statuses are those by what was asked for: the program has ended long before `poststart` has read anything.
+    for (name, status) in [("prestart", "created"), ("createRuntime", "creating"), ("poststart", "running")] {
+        let told = told(name);
+        assert_eq!((told["status"].as_str(), &told["pid"]), (Some(status), &pid), "{name}");
+    }
     for (name, status) in [("createContainer", "creating"), ("startContainer", "created")] {
         let told = told(name);
         assert_eq!(

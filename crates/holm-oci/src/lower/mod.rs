@@ -56,8 +56,8 @@ pub struct Surroundings {
     pub makes_nodes: bool,
     /// Sockets that are passed on.
     pub listening: Listening,
-    /// So many descriptors behind those are passed on.
-    pub preserved: i32,
+    /// Descriptors that are passed on besides those.
+    pub preserved: Vec<i32>,
     /// Whether SELinux is in force: mounts are labelled by an option that no other kernel knows.
     pub selinux: bool,
 }

@@ -81,11 +81,11 @@ impl Lowering<'_> {
             self.mount(place, mount, &mut sealed);
         }
         self.devices();
-        if self.mount_label("").is_some() && !self.around.selinux {
-            let message = "cannot label mounts: SELinux is not enabled on this machine";
-            self.refuse("linux.mountLabel", message);
-        }
         let linux = config.linux().as_ref();
+        let label = linux.and_then(|linux| linux.mount_label().as_deref()).unwrap_or("");
+        if !label.is_empty() && !self.around.selinux {
+            self.warnings.push("linux.mountLabel is not done: SELinux is not enabled on this machine".to_owned());
+        }
         let wished = linux.and_then(|linux| linux.rootfs_propagation().as_deref()).unwrap_or("");
         match propagation(wished) {
             Some(propagation) => self.spec.propagation = propagation,
@@ -183,10 +183,12 @@ impl Lowering<'_> {
     }
 
     /// What the files of a new file system of this kind are labelled (`linux.mountLabel`): those of the kernel's have labels of
-    /// their own.
+    /// their own. Without SELinux no label lets anybody in or keeps anybody out, and no kernel takes one.
     fn mount_label(&self, kind: &str) -> Option<String> {
         let label = self.bundle.config.linux().as_ref().and_then(|linux| linux.mount_label().clone());
-        label.filter(|label| !label.is_empty() && !["proc", "sysfs", "mqueue", "cgroup2"].contains(&kind))
+        label.filter(|label| {
+            !label.is_empty() && self.around.selinux && !["proc", "sysfs", "mqueue", "cgroup2"].contains(&kind)
+        })
     }
 
     fn options(&mut self, field: &str, mount: &Mount) -> Option<Options> {
@@ -330,27 +332,44 @@ impl Lowering<'_> {
 mod tests {
     use super::*;
     use crate::bundle::Bundle;
-    use crate::lower::{Surroundings, lower};
+    use crate::lower::{Lowered, Surroundings, lower};
     use holm::host::groups::Hierarchy;
     use serde_json::{Value, json};
 
-    /// The mounts of a container in version 2, with these namespaces beside that of mounts.
-    fn mounts(namespaces: &[&str], options: Value) -> crate::Result<Vec<Operation>> {
+    /// A container in version 2, with these namespaces beside that of mounts.
+    fn lowered(namespaces: &[&str], mount: Value, label: &str, selinux: bool) -> crate::Result<Lowered> {
         let kinds: Vec<Value> = [&["mount"], namespaces].concat().iter().map(|kind| json!({ "type": kind })).collect();
         let config = json!({
             "ociVersion": "1.2.0", "root": { "path": "rootfs" },
             "process": { "user": { "uid": 0, "gid": 0 }, "args": ["sh"], "cwd": "/" },
-            "mounts": [{ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": options }],
-            "linux": { "namespaces": kinds, "cgroupsPath": "/one" },
+            "mounts": [mount],
+            "linux": { "namespaces": kinds, "cgroupsPath": "/one", "mountLabel": label },
         });
         let config = serde_json::from_value(config).expect("it is right");
         let (version, mounted) = (Version::Two, PathBuf::from("/cg"));
         let hierarchies = vec![Hierarchy { version, own: mounted.clone(), mounted, controllers: Vec::new() }];
-        let around = Surroundings { hierarchies, makes_nodes: true, ..Surroundings::default() };
-        let lowered =
-            lower(&Bundle { directory: "/bundle".into(), config, seccomp: None, warnings: Vec::new() }, &around)?;
+        let around = Surroundings { hierarchies, makes_nodes: true, selinux, ..Surroundings::default() };
+        lower(&Bundle { directory: "/bundle".into(), config, seccomp: None, warnings: Vec::new() }, &around)
+    }
+
+    /// What is done at a mount of control groups.
+    fn mounts(namespaces: &[&str], options: Value) -> crate::Result<Vec<Operation>> {
+        let mount = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": options });
+        let lowered = lowered(namespaces, mount, "", false)?;
         let here = |entry: &Entry| entry.operation.at() == Path::new("/sys/fs/cgroup");
         Ok(lowered.spec.filesystem.into_iter().filter(here).map(|entry| entry.operation).collect())
+    }
+
+    #[test]
+    fn a_label_without_selinux_is_left_out_with_a_warning() {
+        for selinux in [true, false] {
+            let mount = json!({ "destination": "/run", "type": "tmpfs" });
+            let lowered = lowered(&[], mount, "user_u:role_r:type_t:s0", selinux).expect("it can be done");
+            let first = lowered.spec.filesystem.into_iter().next().map(|entry| entry.operation);
+            let Some(Operation::Mount { options, .. }) = first else { panic!("{first:?}") };
+            assert_eq!(options.iter().any(|(key, _)| key == "context"), selinux, "{options:?}");
+            assert_eq!(lowered.warnings.iter().any(|one| one.contains("linux.mountLabel is not done")), !selinux);
+        }
     }
 
     #[test]

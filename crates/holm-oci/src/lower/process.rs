@@ -30,7 +30,8 @@ impl Lowering<'_> {
         }
         self.labels(process);
         self.spec.limits.oom_score = process.oom_score_adj();
-        self.spec.descriptors = (3..3 + i32::from(self.around.listening.count) + self.around.preserved).collect();
+        self.spec.descriptors = (3..3 + i32::from(self.around.listening.count)).collect();
+        self.spec.descriptors.extend(&self.around.preserved);
         // By now others are open, for this process alone.
         self.spec.inherited_only = true;
         let named = [

@@ -6,9 +6,10 @@ use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower, used};
-use crate::state::{DOOR, Place, Process, Record, Stage};
+use crate::state::{DOOR, Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
+use holm::host::inherited;
 use holm::host::labels::in_force;
 use holm::host::limits::is_machines_root;
 use holm::model::label::Module;
@@ -39,7 +40,7 @@ pub struct Create {
     pub pidfd_socket: Option<PathBuf>,
     /// Which session keyring it has.
     pub keyring: Keyring,
-    /// So many descriptors from 3 on are passed on.
+    /// Those of so many descriptors from 3 on, or behind those of LISTEN_FDS, are passed on that are open.
     pub preserved: i32,
     /// Who makes its control groups.
     pub groups: GroupMaker,
@@ -82,8 +83,8 @@ pub fn create(wish: &Create) -> Result<Created> {
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
-    record.unit = scope.as_ref().map(|scope| scope.unit.clone());
     record.apart = spec.root_stands_apart();
+    record.unit = scope.as_ref().map(|scope| scope.unit.clone());
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
         usable(&record)?;
@@ -143,8 +144,9 @@ fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::resu
     record.process = Process::of(visited.pid);
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
-    let done = hooks::run(hooks.prestart(), record)
-        .and_then(|()| hooks::run(hooks.create_runtime(), record))
+    // Those of before createRuntime are from when they were run by `start`.
+    let done = hooks::run(hooks.prestart(), record, Status::Created)
+        .and_then(|()| hooks::run(hooks.create_runtime(), record, Status::Creating))
         .and_then(|()| hooks::run_inside(hooks.create_container(), record, hooks::As::Maker));
     if place.take_back().is_err() {
         let cause = "it was removed meanwhile";
@@ -198,7 +200,9 @@ pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
 /// What is wished, and the scope that it is to be in.
 fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
     let listening = Listening::here();
-    let mut around = Surroundings { preserved: wish.preserved, listening, ..Surroundings::here() };
+    let first = 3 + i32::from(listening.count);
+    let preserved = inherited(first..first + wish.preserved);
+    let mut around = Surroundings { preserved, listening, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
         around.hierarchies = used(holm::host::groups::hierarchies());
@@ -245,7 +249,7 @@ impl Surroundings {
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: is_machines_root(),
             listening: Listening::default(),
-            preserved: 0,
+            preserved: Vec::new(),
             selinux: in_force(Module::Selinux),
         }
     }

@@ -13,9 +13,10 @@ use crate::state::{Place, Process, Record, Status};
 use crate::{Error, Result};
 use holm::Spec;
 use holm::host::groups::Hierarchy;
+use holm::host::inherited;
 use holm::inspect::enter::{self, Opened, Part, Wish};
-use holm::run::NotStarted;
 use holm::model::capability::Capability;
+use holm::run::NotStarted;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ pub struct Exec {
     pub console: Console,
     /// Who listens at this socket gets a descriptor of it (pidfd_open(2)).
     pub pidfd_socket: Option<PathBuf>,
-    /// So many descriptors from 3 on are passed on.
+    /// Those of so many descriptors from 3 on are passed on that are open.
     pub preserved: i32,
     /// What becomes of it in a container that is paused.
     pub paused: Paused,
@@ -76,16 +77,16 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let failed = |error: enter::Error| refused(&wish.id, &error.to_string());
     let opened = opened(init, &wish.id).map_err(failed)?;
     let entered = entered(&opened, &format!("exec {}", wish.id)).map_err(failed)?;
-    let around = Surroundings { preserved: wish.preserved, ..Surroundings::here() };
+    let around = Surroundings { preserved: inherited(3..3 + wish.preserved), ..Surroundings::here() };
     let annotations = record.annotations.clone().into_iter().collect();
     let Lowered { mut spec, agent, warnings } =
         further(&process, record.seccomp.as_ref(), annotations, entered, &around)?;
     told.extend(warnings);
-    if wish.terminal == holm::spec::life::Terminal::Own {
-        spec.terminal = wish.terminal;
     if record.apart && spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
         return Err(refused(&wish.id, "with CAP_SYS_ADMIN setns(2) would lead out of its root, which stands apart"));
     }
+    if wish.terminal == holm::spec::life::Terminal::Own {
+        spec.terminal = wish.terminal;
     }
     let groups = groups(&record.groups, &wish.groups, init.pid)?;
     put_into(&mut spec, &groups);

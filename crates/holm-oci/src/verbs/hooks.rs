@@ -9,7 +9,7 @@ use super::ends_within;
 use super::exec::{entered, groups, opened, put_into};
 use super::look::Shown;
 use crate::lower::{self, Lowered, Surroundings, further};
-use crate::state::Record;
+use crate::state::{Record, Status};
 use crate::{Error, Result, shown};
 use holm::model::capability::Capability;
 use holm::spec::life::{Change, Stdio as Given};
@@ -23,10 +23,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Runs hooks outside, in their order; the first that fails ends it.
-pub(super) fn run(hooks: &Option<Vec<Hook>>, record: &Record) -> Result<()> {
+/// Runs hooks outside, in their order; the first that fails ends it. They are told the status that the container has by what
+/// was asked for: a program may end before them.
+pub(super) fn run(hooks: &Option<Vec<Hook>>, record: &Record, status: Status) -> Result<()> {
     let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
-    let state = told(&Shown::of(record))?;
+    let state = told(&Shown::at(record, status))?;
     hooks.iter().try_for_each(|hook| outside(hook, &state))
 }
 

@@ -34,7 +34,11 @@ pub struct Shown {
 
 impl Shown {
     pub(super) fn of(record: &Record) -> Shown {
-        let status = record.status();
+        Shown::at(record, record.status())
+    }
+
+    /// As it is, or was, with this status.
+    pub(super) fn at(record: &Record, status: Status) -> Shown {
         Shown {
             oci_version: record.oci_version.clone(),
             id: record.id.clone(),

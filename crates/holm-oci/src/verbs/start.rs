@@ -43,7 +43,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
     place.write(&record)?;
     // A hook may want to do something with the container, even remove it.
     drop(place);
-    hooks::run(hooks.poststart(), &record).or_else(|error| stop(&record, error))
+    hooks::run(hooks.poststart(), &record, Status::Running).or_else(|error| stop(&record, error))
 }
 
 /// Ends a container one of whose hooks has failed: what is left is its `delete`.
