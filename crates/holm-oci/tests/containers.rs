@@ -429,7 +429,7 @@ fn hooks_are_told_and_can_refuse() {
         ),
     ] {
         site.config["hooks"] = json!({ "prestart": [hook] });
-        assert_eq!(site.refused(), expected);
+        assert_eq!(site.refused(), format!("error running prestart hook #0: {expected}"));
     }
 }
 

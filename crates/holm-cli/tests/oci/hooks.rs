@@ -45,7 +45,7 @@ fn each_hook_runs_where_and_when_it_should() {
         // The caller's root, the container's mounts: what is mounted in there shows where it is.
         "createContainer": hook(&format!(
             "test \"$(readlink /proc/self/ns/mnt)\" != {own} && grep -q ' {rootfs}/dev/pts ' /proc/self/mountinfo &&
-             test $$ = 2 && echo createContainer >>{log}; cat >{log}.createContainer"
+             test $$ = 2 && test \"$PWD\" = {rootfs} && echo createContainer >>{log}; cat >{log}.createContainer"
         )),
         "startContainer": hook("test ! -e /rootfs && test -e /dev/pts && echo startContainer >>/log; cat >/log.startContainer"),
         "poststart": outside("poststart"),
@@ -53,7 +53,7 @@ fn each_hook_runs_where_and_when_it_should() {
     });
     // The other one says nothing of its environment, and has that of the container's process.
     let start = site.config["hooks"]["startContainer"].as_array_mut().expect("it is a list");
-    start.push(json!({ "path": "/usr/bin/sh", "args": ["sh", "-c", "echo path $PATH >>/log"] }));
+    start.push(json!({ "path": "/usr/bin/sh", "args": ["sh", "-c", "echo path $PATH ${HOME-none} >>/log"] }));
     assert_eq!(site.hooked(&["create"]), "");
     assert_eq!(site.read("rootfs/log"), "prestart\ncreateRuntime\ncreateContainer\n");
     let pid =
@@ -67,7 +67,7 @@ fn each_hook_runs_where_and_when_it_should() {
     }
     assert_eq!(site.hooked(&["delete", "--force"]), "");
     let lines = site.read("rootfs/log").replace("program\n", "");
-    let all = "prestart\ncreateRuntime\ncreateContainer\nstartContainer\npath /usr/bin\npoststart\npoststop\n";
+    let all = "prestart\ncreateRuntime\ncreateContainer\nstartContainer\npath /usr/bin /\npoststart\npoststop\n";
     assert_eq!(lines, all);
     let told =
         |name: &str| -> Value { serde_json::from_str(&site.read(&format!("rootfs/log.{name}"))).expect("it was told") };
@@ -93,9 +93,11 @@ fn a_hook_that_fails_ends_the_container() {
     let (gone, after) = (site.path("gone"), site.path("after"));
     let note = |file: &PathBuf| hook(&format!("echo >>{}", file.display()))[0].clone();
     for kind in ["prestart", "createRuntime", "createContainer"] {
-        site.config["hooks"] = json!({ kind: [{ "path": "/bin/false" }, note(&after)], "poststop": [note(&gone)] });
+        let all = json!([{ "path": "/bin/true" }, { "path": "/bin/false" }, note(&after)]);
+        site.config["hooks"] = json!({ kind: all, "poststop": [note(&gone)] });
         let said = site.hooked(&["create"]);
-        assert!(said.contains("cannot run hook /bin/false: exit status: 1"), "{kind}: {said}");
+        let which = format!("error running {kind} hook #1: cannot run hook /bin/false: exit status: 1");
+        assert!(said.contains(&which), "{kind}: {said}");
         assert!(gone.exists() && !after.exists() && empty(&site.path("state")), "{kind}");
         std::fs::remove_file(&gone).expect("it was made");
     }

@@ -128,7 +128,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     }
     // Once hooks were run the container's end is told, too (runtime.md, "Lifecycle").
     let warnings = match &record.hooks {
-        Some(hooks) if record.process.is_some() => hooks::run_all(hooks.poststop(), &record),
+        Some(hooks) if record.process.is_some() => hooks::run_all("poststop", hooks.poststop(), &record),
         _ => Vec::new(),
     };
     match warnings.is_empty() {
@@ -145,9 +145,9 @@ fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::resu
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
     // Those of before createRuntime are from when they were run by `start`.
-    let done = hooks::run(hooks.prestart(), record, Status::Created)
-        .and_then(|()| hooks::run(hooks.create_runtime(), record, Status::Creating))
-        .and_then(|()| hooks::run_inside(hooks.create_container(), record, hooks::As::Maker));
+    let done = hooks::run("prestart", hooks.prestart(), record, Status::Created)
+        .and_then(|()| hooks::run("createRuntime", hooks.create_runtime(), record, Status::Creating))
+        .and_then(|()| hooks::run_inside("createContainer", hooks.create_container(), record, hooks::As::Maker));
     if place.take_back().is_err() {
         let cause = "it was removed meanwhile";
         let error = Error::Failed(format!("cannot make container {}: {cause}", record.id));

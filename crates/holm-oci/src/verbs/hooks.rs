@@ -23,23 +23,29 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Runs hooks outside, in their order; the first that fails ends it. They are told the status that the container has by what
-/// was asked for: a program may end before them.
-pub(super) fn run(hooks: &Option<Vec<Hook>>, record: &Record, status: Status) -> Result<()> {
+/// Runs hooks of a kind outside, in their order; the first that fails ends it. They are told the status that the container has by
+/// what was asked for: a program may end before them.
+pub(super) fn run(kind: &str, hooks: &Option<Vec<Hook>>, record: &Record, status: Status) -> Result<()> {
     let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
     let state = told(&Shown::at(record, status))?;
-    hooks.iter().try_for_each(|hook| outside(hook, &state))
+    let mut all = hooks.iter().enumerate();
+    all.try_for_each(|(number, hook)| outside(hook, &state).map_err(|error| placed(kind, number, &error)))
 }
 
 /// Runs all of them, whatever becomes of each; what went wrong.
-pub(super) fn run_all(hooks: &Option<Vec<Hook>>, record: &Record) -> Vec<String> {
+pub(super) fn run_all(kind: &str, hooks: &Option<Vec<Hook>>, record: &Record) -> Vec<String> {
     let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Vec::new() };
     let state = match told(&Shown::of(record)) {
         Ok(state) => state,
         Err(error) => return vec![error.to_string()],
     };
-    let done = hooks.iter().map(|hook| outside(hook, &state));
-    done.filter_map(|done| done.err()).map(|error| error.to_string()).collect()
+    let failed = |(number, hook)| Some(placed(kind, number, &outside(hook, &state).err()?).to_string());
+    hooks.iter().enumerate().filter_map(failed).collect()
+}
+
+/// Which one has failed, in the words that engines know.
+fn placed(kind: &str, number: usize, error: &Error) -> Error {
+    Error::Failed(format!("error running {kind} hook #{number}: {error}"))
 }
 
 /// Whom a hook inside is run as.
@@ -51,13 +57,14 @@ pub(super) enum As {
     Process,
 }
 
-/// Runs hooks in the container, in their order; the first that fails ends it.
-pub(super) fn run_inside(hooks: &Option<Vec<Hook>>, record: &Record, whom: As) -> Result<()> {
+/// Runs hooks of a kind in the container, in their order; the first that fails ends it.
+pub(super) fn run_inside(kind: &str, hooks: &Option<Vec<Hook>>, record: &Record, whom: As) -> Result<()> {
     let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
     let mut shown = Shown::of(record);
     shown.pid = pid_inside(shown.pid).unwrap_or(shown.pid);
     let state = told(&shown)?;
-    hooks.iter().try_for_each(|hook| inside(hook, &state, record, whom))
+    let mut all = hooks.iter().enumerate();
+    all.try_for_each(|(number, hook)| inside(hook, &state, record, whom).map_err(|error| placed(kind, number, &error)))
 }
 
 fn told(state: &Shown) -> Result<Vec<u8>> {
@@ -109,8 +116,10 @@ fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
     };
     let Lowered { mut spec, agent, .. } = further(&process, filter, annotations, entered, &around)?;
     spec.personality = personality;
-    // Its environment is what the configuration says, and no more (config.md, "POSIX-platform Hooks").
-    spec.environment.changes.retain(|change| *change != Change::FindHome);
+    // Its environment is what the configuration says of it, and no more (config.md, "POSIX-platform Hooks"), or its process's.
+    if hook.env().is_some() || whom == As::Maker {
+        spec.environment.changes.retain(|change| *change != Change::FindHome);
+    }
     if let Some(zeroth) = hook.args().iter().flatten().next() {
         spec.program.zeroth = Some(zeroth.into());
     }
@@ -143,7 +152,9 @@ fn process(
                 Capability::all().filter(|one| around.grantable & one.bit() != 0).map(|one| one.to_string()).collect();
             let sets = serde_json::json!({ "bounding": all, "permitted": all, "effective": all });
             let user = serde_json::json!({ "uid": 0, "gid": 0 });
-            serde_json::from_value(serde_json::json!({ "user": user, "cwd": "/", "capabilities": sets }))?
+            // The root is not taken yet: what it names from here on is meant inside.
+            let cwd = &record.rootfs;
+            serde_json::from_value(serde_json::json!({ "user": user, "cwd": cwd, "capabilities": sets }))?
         }
     };
     let rest = hook.args().iter().flatten().skip(1).cloned();
@@ -181,6 +192,9 @@ fn await_end(hook: &Hook, process: &OwnedFd) -> Result<()> {
     let status = ExitStatus::from_raw(ended.map_err(failed)?);
     match status.success() {
         true => Ok(()),
+        false if status.signal() == Some(Signal::SYS.as_raw()) => {
+            Err(Error::Failed(format!("cannot run hook {path}: bad system call: the container's filter has ended it")))
+        }
         false => Err(Error::Failed(format!("cannot run hook {path}: {status}"))),
     }
 }

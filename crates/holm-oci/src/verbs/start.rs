@@ -30,7 +30,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
         record.stage = Stage::Starting;
         place.write(&record)?;
         place.give_up()?;
-        let done = hooks::run_inside(hooks.start_container(), &record, hooks::As::Process);
+        let done = hooks::run_inside("startContainer", hooks.start_container(), &record, hooks::As::Process);
         place.take_back()?;
         done.or_else(|error| stop(&record, error))?;
     }
@@ -43,7 +43,7 @@ pub fn start(root: &Path, id: &str) -> Result<()> {
     place.write(&record)?;
     // A hook may want to do something with the container, even remove it.
     drop(place);
-    hooks::run(hooks.poststart(), &record, Status::Running).or_else(|error| stop(&record, error))
+    hooks::run("poststart", hooks.poststart(), &record, Status::Running).or_else(|error| stop(&record, error))
 }
 
 /// Ends a container one of whose hooks has failed: what is left is its `delete`.
