@@ -116,7 +116,7 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
     let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
     for entry in &document.syscalls {
         let action = action(&entry.action, entry.errno_ret)?;
-        let conditions = entry.args.iter().map(condition).collect::<Parsed<Vec<Condition>>>()?;
+        let alternatives = alternatives(entry.args.iter().map(condition).collect::<Parsed<Vec<Condition>>>()?);
         for name in &entry.names {
             // By sendmsg the listener itself is sent; and what is written may be the answer's own.
             if action == Action::Notify && ["write", "sendmsg"].contains(&name.as_str()) {
@@ -124,11 +124,13 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
             }
             asks |= action == Action::Notify;
             if let Some(number) = number(name)? {
-                calls.entry(number).or_default().push(Rule { conditions: conditions.clone(), action });
+                let rules = alternatives.iter().map(|conditions| Rule { conditions: conditions.clone(), action });
+                calls.entry(number).or_default().extend(rules);
             }
         }
     }
-    let allows = matches!(otherwise, Action::Allow | Action::Log);
+    // Who traces calls answers those for itself that the filter doesn't know.
+    let allows = matches!(otherwise, Action::Allow | Action::Log | Action::Trace(_));
     let next = calls.last_key_value().map_or(0, |(number, _)| number + 1);
     let agent = match (asks, document.listener_path.as_str()) {
         (false, _) => None,
@@ -136,6 +138,17 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
         (true, path) => Some(Agent { path: path.into(), metadata: document.listener_metadata.clone() }),
     };
     Ok((Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } }, agent))
+}
+
+/// The conditions of each rule of an entry. All have to hold; but where two are on one argument, each is enough: so profiles that
+/// list values mean it, and so runc and crun read them.
+fn alternatives(conditions: Vec<Condition>) -> Vec<Vec<Condition>> {
+    let mut arguments: Vec<u8> = conditions.iter().map(|condition| condition.argument).collect();
+    arguments.sort_unstable();
+    match arguments.windows(2).any(|pair| pair[0] == pair[1]) {
+        true => conditions.into_iter().map(|condition| vec![condition]).collect(),
+        false => vec![conditions],
+    }
 }
 
 /// The number of a call; `None` if only other architectures have it.
@@ -207,6 +220,22 @@ mod tests {
         assert_eq!(filter.calls.keys().copied().collect::<Vec<_>>(), [0, 56]);
         assert_eq!(filter.calls[&56][0].conditions[0].mask, 0x7e02_0000);
         assert_eq!(filter.unknown_from, 57);
+    }
+
+    #[test]
+    fn two_conditions_on_one_argument_are_alternatives() {
+        let with = |args: &str| {
+            let text = format!(
+                r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
+                    "syscalls": [{{ "names": ["dup3"], "action": "SCMP_ACT_ALLOW", "args": [{args}] }}] }}"#
+            );
+            parse(&text).expect("it is right").calls.remove(&292).expect("it is there")
+        };
+        let equal = |index: u8, value: u64| format!(r#"{{ "index": {index}, "value": {value}, "op": "SCMP_CMP_EQ" }}"#);
+        let both = with(&[equal(0, 1), equal(1, 2)].join(","));
+        assert_eq!(both.iter().map(|rule| rule.conditions.len()).collect::<Vec<_>>(), [2]);
+        let either = with(&[equal(0, 1), equal(1, 2), equal(0, 3)].join(","));
+        assert_eq!(either.iter().map(|rule| rule.conditions[0].value).collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]
