@@ -93,6 +93,22 @@ fn limits_are_changed_while_it_runs_or_stay_as_they_were() {
         let now = std::fs::read_to_string(&cpu).expect("it can be read");
         assert!(["30000", "30000 50000"].contains(&now.trim()), "{now}");
     }
+    const BURST: [&str; 2] = ["cpu.cfs_burst_us", "cpu.max.burst"];
+    if container.group_file(BURST).is_some() {
+        for burst in ["10000", "0"] {
+            container.succeeds(&["update", "--cpu-burst", burst, id]);
+            assert_eq!(container.limit(BURST), burst);
+        }
+    }
+    const SWAP: [&str; 2] = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
+    if container.group_file(SWAP).is_some() {
+        container.succeeds(&["update", "--memory-swap", "160M", id]);
+        // Both together could not be less than memory alone.
+        container.succeeds(&["update", "--memory", "-1", id]);
+        let none = ["9223372036854771712", "max"];
+        let now = [container.limit(MEMORY), container.limit(SWAP)];
+        assert!(now.iter().all(|limit| none.contains(&limit.as_str())), "{now:?}");
+    }
 }
 
 #[test]
@@ -183,6 +199,11 @@ fn groups_that_were_there_before_stay_and_none_is_everybodys() {
         assert!(make.stdout(Stdio::null()).status().expect("holm starts").success());
         container.succeeds(&["start", &other]);
     };
+    // In version 1 of control groups one that never had anybody in it has no CPUs for those below.
+    container.change(|config| config["linux"]["cgroupsPath"] = json!(format!("{name}/inner")));
+    make();
+    container.succeeds(&["delete", "--force", &other]);
+    assert!(found.0.iter().all(|group| group.exists() && !group.join("inner").exists()));
     container.change(|config| config["linux"]["cgroupsPath"] = json!(name));
     let inner = found.0[0].join("inner");
     std::fs::create_dir(&inner).expect("root may make it");

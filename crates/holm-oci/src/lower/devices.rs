@@ -86,8 +86,12 @@ fn rule(wished: &LinuxDeviceCgroup) -> Result<DeviceRule, String> {
         Some(number) => u32::try_from(number).map(Some).map_err(|_| format!("{number} is no number of a device")),
     };
     let access = wished.access().as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
-    let access = DeviceAccess::parse(access).ok_or_else(|| format!("access {access:?} is not of r, w and m"))?;
-    let verdict = if wished.allow() { Verdict::Allow } else { Verdict::Refuse };
+    let (verdict, parsed) = match (wished.allow(), DeviceAccess::parse(access)) {
+        (true, access) => (Verdict::Allow, access),
+        // Whatever else is meant by its letters, all is refused then.
+        (false, access) => (Verdict::Refuse, access.or(Some(DeviceAccess::ALL))),
+    };
+    let access = parsed.ok_or_else(|| format!("access {access:?} is not of r, w and m"))?;
     Ok(DeviceRule { verdict, kind, major: number(wished.major())?, minor: number(wished.minor())?, access })
 }
 
@@ -232,6 +236,8 @@ mod tests {
         assert_eq!(old(others), ["devices.allow a", "devices.deny c 10:229 w"]);
         // As engines have it: it is refused already.
         assert_eq!(old(json!([rule(false, 10, 229, "rwm")])), ["devices.deny a"]);
+        // A refusal in letters that are none is one of all.
+        assert_eq!(old(json!([rule(true, 10, 229, "rw"), rule(false, 10, 229, "ra")])), ["devices.deny a"]);
         for (listed, said) in [
             (json!([rule(true, 1, -1, "rwm"), rule(false, 1, 11, "rwm")]), "refuse devices c 1:11 rwm"),
             (json!([rule(true, -1, 3, "r"), rule(false, 1, -1, "r")]), "refuse devices c 1:* r"),

@@ -150,7 +150,7 @@ impl Lowering<'_> {
                 self.set("cpu.quota", "cpu", Some(("cpu.cfs_quota_us", quota.to_string())), None);
             }
         }
-        if let Some(burst) = cpu.burst().filter(|burst| *burst != 0) {
+        if let Some(burst) = cpu.burst() {
             let (one, two) = (("cpu.cfs_burst_us", burst.to_string()), ("cpu.max.burst", burst.to_string()));
             self.set("cpu.burst", "cpu", Some(one), Some(two));
         }
@@ -160,7 +160,7 @@ impl Lowering<'_> {
         if let Some(runtime) = cpu.realtime_runtime().filter(|runtime| *runtime != 0) {
             self.set("cpu.realtimeRuntime", "cpu", Some(("cpu.rt_runtime_us", runtime.to_string())), None);
         }
-        if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
+        if let Some(idle) = cpu.idle() {
             self.same("cpu.idle", "cpu", "cpu.idle", idle.to_string());
         }
         for (field, file, list) in [("cpu.cpus", "cpuset.cpus", cpu.cpus()), ("cpu.mems", "cpuset.mems", cpu.mems())] {

@@ -59,6 +59,11 @@ fn restore(all: &[Write<'_>], before: &[Option<String>]) {
 
 /// In version 2 some limits share a file, and the half that isn't wished stays as it is; 0 is what engines write for it.
 fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
+    if let Some(memory) = *wished.memory() {
+        let files = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
+        let counts = |group: &Group| files.iter().any(|file| group.directory.join(file).exists());
+        wished.set_memory(Some(if groups.iter().any(counts) { without_limit(memory) } else { memory }));
+    }
     let Some(group) = groups.iter().find(|group| group.unified) else { return wished };
     let number = |text: &str| text.trim().parse::<i64>().ok();
     if let Some(cpu) = wished.cpu().clone() {
@@ -69,6 +74,14 @@ fn completed(mut wished: LinuxResources, groups: &[Group]) -> LinuxResources {
         wished.set_memory(Some(complete_memory(memory, limit)));
     }
     wished
+}
+
+/// Without a limit of memory there is none of both together.
+fn without_limit(mut memory: LinuxMemory) -> LinuxMemory {
+    if memory.limit() == Some(-1) && memory.swap().is_none_or(|swap| swap == 0) {
+        memory.set_swap(Some(-1));
+    }
+    memory
 }
 
 /// `now` is a text of `cpu.max`: quota and period.
@@ -105,5 +118,14 @@ mod tests {
         cpu.set_quota(None).set_period(Some(7));
         assert_eq!(complete_cpu(cpu.clone(), "9000 200000\n").quota(), Some(9000));
         assert_eq!(complete_cpu(cpu, "max 200000\n").quota(), None);
+        let swap = |limit: i64, swap: Option<i64>| {
+            let mut memory = LinuxMemory::default();
+            memory.set_limit(Some(limit)).set_swap(swap);
+            without_limit(memory).swap()
+        };
+        assert_eq!(
+            [swap(-1, None), swap(-1, Some(0)), swap(-1, Some(5)), swap(9, None)],
+            [Some(-1), Some(-1), Some(5), None]
+        );
     }
 }

@@ -99,6 +99,10 @@ impl Groups {
     /// Makes a group where its maker wants it; one that is there stays if this start fails.
     fn make_named(&mut self, directory: &Path, version: Version, controllers: &[String]) -> Result<()> {
         let above: Vec<&Path> = directory.ancestors().skip(1).filter(|path| is_group(path)).collect();
+        if version == Version::One {
+            // One that is there has perhaps never had anybody in it.
+            above.iter().rev().try_for_each(|path| inherit_cpus(path))?;
+        }
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         let mut within = above.into_iter().rev().collect::<Vec<_>>();
         within.extend(missing.iter().rev().take(missing.len().saturating_sub(1)));
