@@ -12,6 +12,15 @@ pub(crate) fn command(name: &'static str) -> Command {
     Command::new(name)
         .about("Makes containers of the OCI runtime specification, for engines")
         .version(version)
+        .disable_version_flag(true)
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .visible_short_alias('V')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print version"),
+        )
         .subcommand_required(true)
         .args(global().map(|option| option.global(true)))
         .subcommand(making("create", "Makes a container, which waits to be started"))

@@ -1,9 +1,13 @@
 //! Fields of a configuration whose effect shows inside.
 
 use super::container::Container;
+use super::exec::receive;
 use super::site::Site;
 use super::{done, oci, text};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use testkit::{Scratch, holm, is_root};
 
 fn push(list: &mut Value, value: Value) {
@@ -71,6 +75,58 @@ fn mounts_are_changed_where_they_stand() {
         push(&mut config["mounts"], tmpfs("/usr/bin", json!(["remount", "ro"])))
     });
     assert!(nothing.is_err(), "it is no mount");
+}
+
+#[test]
+fn a_read_only_dev_has_its_terminal_and_a_tmpfs_the_mode_of_what_it_hides() {
+    let mut site = Site::new(
+        "dev-console",
+        "test -c /dev/console; echo $?; touch /dev/x; grep ' /hides ' /proc/mounts; exec sleep 1000",
+    );
+    let hidden = site.scratch.join("rootfs/hides");
+    std::fs::create_dir(&hidden).expect("scratch is ours");
+    std::fs::set_permissions(&hidden, PermissionsExt::from_mode(0o710)).expect("scratch is ours");
+    site.config["process"]["terminal"] = json!(true);
+    site.config["mounts"][2]["options"] = json!(["mode=755", "ro"]);
+    push(&mut site.config["mounts"], json!({ "destination": "/hides", "type": "tmpfs" }));
+    let socket = site.scratch.join("socket");
+    let listener = UnixListener::bind(&socket).expect("the name is short enough");
+    let mut command = oci(&site.scratch);
+    command.args(["run", "-d", "-b", &site.written(), "--console-socket"]).arg(&socket).arg(&site.id);
+    assert_eq!(Site::said(command, &site.scratch), (Some(0), String::new()));
+    let terminal = receive(&listener.accept().expect("it was called").0);
+    let mut lines = BufReader::new(std::fs::File::from(terminal)).lines().map(|line| line.expect("it is open"));
+    assert_eq!(lines.next().as_deref(), Some("0"));
+    assert!(lines.next().is_some_and(|line| line.contains("Read-only file system")));
+    assert!(lines.next().is_some_and(|line| line.contains("mode=710")));
+}
+
+#[test]
+fn a_user_namespace_need_not_own_what_is_joined_with_it() {
+    if !is_root() {
+        return;
+    }
+    let map = json!([{ "containerID": 0, "hostID": 0, "size": 1000 }]);
+    let owner = Container::with("join-user", "exec sleep 1000", |config| {
+        push(&mut config["linux"]["namespaces"], json!({ "type": "user" }));
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+    });
+    let other = Container::new("join-net", "exec sleep 1000");
+    let of = |pid: u32, kind: &str| format!("/proc/{pid}/ns/{kind}");
+    let (user, net) = (of(owner.pid(), "user"), of(other.pid(), "net"));
+    let joined = Container::with("join-both", "exec sleep 1000", |config| {
+        config["linux"]["namespaces"] = json!([{ "type": "user", "path": user }, { "type": "network", "path": net },
+            { "type": "pid" }, { "type": "mount" }]);
+    });
+    for (kind, path) in [("user", user), ("net", net)] {
+        let expected = std::fs::read_link(path).expect("it runs");
+        assert_eq!(std::fs::read_link(of(joined.pid(), kind)).expect("it runs"), expected);
+        assert_eq!(
+            joined.says(&[], &format!("readlink /proc/self/ns/{kind}")).trim(),
+            expected.to_str().expect("text")
+        );
+    }
 }
 
 #[test]

@@ -98,8 +98,10 @@ fn engines_get_the_codes_and_words_that_they_know() {
     let line: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&log).expect("it was made")).expect("it is JSON");
     assert_eq!((line["level"].as_str(), line["msg"].as_str()), (Some("error"), Some(message)));
-    let version = done(oci(&scratch), &["--version"]);
-    assert!(text(&version.stdout).starts_with("crun "), "{}", text(&version.stdout));
+    for option in ["--version", "-v", "-V"] {
+        let version = done(oci(&scratch), &[option]);
+        assert!(text(&version.stdout).starts_with("crun "), "{option}: {}", text(&version.stdout));
+    }
     let named = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(holm());
         command.arg0(name);

@@ -4,7 +4,7 @@ use super::{Lowering, origin};
 use holm::model::group::Version;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
-use holm::spec::filesystem::{Beneath, Entry, NodeKind, Operation, Owners, Root, Writes};
+use holm::spec::filesystem::{Beneath, Content, Entry, NodeKind, Operation, Owners, Root, Writes};
 use holm::spec::life::Terminal;
 use holm::spec::namespaces::Choice;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
@@ -102,6 +102,13 @@ impl Lowering<'_> {
         }
         if let Some(directory) = self.spec.directory.clone().filter(|path| path != Path::new("/")) {
             self.add("process.cwd", Operation::Directory { at: directory, mode: 0o755 });
+        }
+        // What the terminal is mounted on is made before that can't be done any more.
+        let console = PathBuf::from("/dev/console");
+        let is_there = self.spec.filesystem.iter().any(|entry| *entry.operation.at() == console);
+        if self.spec.terminal == Terminal::Console && sealed.iter().any(|at| at == Path::new("/dev")) && !is_there {
+            let content = Content::Bytes(Vec::new());
+            self.add("process.terminal", Operation::File { at: console, content, mode: 0o600 });
         }
         let own = *self.spec.namespaces.choice(Namespace::Mount) == Choice::New;
         for at in sealed {

@@ -9,7 +9,7 @@ use super::within::Within;
 use crate::model::mount::{Attributes, Reach};
 use crate::spec::filesystem::Beneath;
 use crate::sys::mount::{change_attributes, propagate, set_attributes};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, fstat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -48,13 +48,19 @@ pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
     }
 }
 
-/// A detached file system.
-fn file_system(wished: &FileSystem) -> Result<OwnedFd> {
+/// A detached file system, whose root has this mode if one is said.
+fn file_system(wished: &FileSystem, mode: Option<u32>) -> Result<OwnedFd> {
     let context = fsopen(wished.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
     if !wished.source.is_empty() {
         fsconfig_set_string(context.as_fd(), c"source", wished.source.as_c_str())?;
     }
     set_options(context.as_fd(), &wished.options)?;
+    if let Some(mode) = mode {
+        // Four octal digits and the end of the text.
+        let digits = [9, 6, 3, 0].map(|place| b'0' + (mode >> place & 7) as u8);
+        let text = [digits[0], digits[1], digits[2], digits[3], 0];
+        fsconfig_set_string(context.as_fd(), c"mode", CStr::from_bytes_with_nul(&text).map_err(|_| Errno::INVAL)?)?;
+    }
     fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::from_bits_retain(wished.attributes as u32);
     let made = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
@@ -91,7 +97,6 @@ fn set_options(context: BorrowedFd<'_>, options: &[(CString, Option<CString>)]) 
 
 /// Puts a new file system at `place`, with what it takes over from the directory there.
 pub(crate) fn mount(wished: &FileSystem, inside: Inside<'_>, place: &Place) -> Result<OwnedFd> {
-    let made = file_system(wished)?;
     let hidden = match wished.beneath {
         Beneath::Hidden => None,
         _ => match inside.open_through(place, Make::Nothing) {
@@ -99,10 +104,13 @@ pub(crate) fn mount(wished: &FileSystem, inside: Inside<'_>, place: &Place) -> R
             found => Some(found?),
         },
     };
-    match (hidden, wished.beneath) {
-        (Some(hidden), Beneath::Mode) => beneath::take_mode(hidden.as_fd(), made.as_fd())?,
-        (Some(hidden), Beneath::Content) => beneath::copy(hidden.as_fd(), made.as_fd())?,
-        _ => {}
+    let mode = match &hidden {
+        Some(hidden) if wished.beneath == Beneath::Mode => Some(fstat(hidden)?.st_mode & 0o7777),
+        _ => None,
+    };
+    let made = file_system(wished, mode)?;
+    if let (Some(hidden), Beneath::Content) = (hidden, wished.beneath) {
+        beneath::copy(hidden.as_fd(), made.as_fd())?;
     }
     put(made.as_fd(), inside, place, wished.kind.as_c_str())?;
     Ok(made)

@@ -1,4 +1,4 @@
-//! What a new file system takes over from the directory that it hides: its mode and owner, or all that is in it. Runs in the
+//! What a new file system takes over from the directory that it hides: all that is in it, with owners and modes. Runs in the
 //! child: nothing here allocates.
 //!
 //! The tree is one of an image, so of anybody: it is walked by descriptors, no link in it is followed, and what is mounted
@@ -16,11 +16,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Deeper trees are refused: the child's stack is small.
 const DEEPEST: usize = 40;
-
-/// Gives the root of a new file system the mode of the directory `from`.
-pub(crate) fn take_mode(from: BorrowedFd<'_>, made: BorrowedFd<'_>) -> Result<()> {
-    fchmod(directory(made, c".")?, mode(&fstat(from)?))
-}
 
 /// Copies all that is in the directory `from` to a new file system, and gives its root the same owner and mode.
 pub(crate) fn copy(from: BorrowedFd<'_>, made: BorrowedFd<'_>) -> Result<()> {

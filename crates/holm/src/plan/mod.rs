@@ -82,7 +82,7 @@ impl Plan {
         limits::prepare(spec, host, &mut steps);
         root::prepare(spec, &mut steps);
         namespaces::prepare_names(spec, &mut steps);
-        namespaces::make(spec, &mut steps);
+        namespaces::make(spec, host, &mut steps);
         limits::apply(spec, host, &mut steps);
         identity::map(spec, host, &mut steps);
         namespaces::shift_clocks(spec, &mut steps);

@@ -2,6 +2,7 @@
 
 use super::step::{Act, Actor, Step, Whose};
 use super::{entry, push};
+use crate::host::Host;
 use crate::model::namespace::{Namespace, NamespaceSet};
 use crate::spec::namespaces::{Choice, KEPT, Target};
 use crate::spec::origins::Wish;
@@ -44,13 +45,18 @@ pub(super) fn prepare_names(spec: &Spec, steps: &mut Vec<Step>) {
 
 /// Starts the process inside in the new namespaces, by way of a process between where something is joined.
 ///
-/// What is joined is entered before a user namespace is made, since the rights of the caller count there; a pid namespace
-/// takes in only processes started after it was joined. A new network namespace takes as long as all else: an aide makes
+/// What is joined is entered before a user namespace is made, since the rights of the caller count there; where the caller has
+/// none, a user namespace that is joined gives them and comes first. A pid namespace takes in only processes started after it was joined. A new network namespace takes as long as all else: an aide makes
 /// it while the process inside builds the root.
-pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
+pub(super) fn make(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let new = spec.namespaces.new_kinds().without(Namespace::Time);
     let new = super::limits::late_namespace(spec).map_or(new, |late| new.without(late));
-    let joins = !joined(spec).is_empty();
+    let mut entered = joined(spec);
+    let joins = !entered.is_empty();
+    if host.privileged && spec.entry.is_none() {
+        // It need not own the others: an engine may have made them for it outside.
+        entered.sort_by_key(|(namespace, ..)| *namespace == Namespace::User);
+    }
     let (first, rest, why) = if joins {
         (NamespaceSet::default(), new, "a process that enters what is joined, with the caller's rights")
     } else {
@@ -59,13 +65,14 @@ pub(super) fn make(spec: &Spec, steps: &mut Vec<Step>) {
     };
     push(steps, Actor::Parent, Act::Clone(first), why, "");
     entry::hide_memory(spec, steps);
-    for (namespace, _, origin) in joined(spec) {
+    for (namespace, _, origin) in entered {
         let why = match namespace {
             Namespace::User if spec.entry.is_some() => {
                 "it owns what comes next, and entered gives the rights over that"
             }
             Namespace::Mount if spec.entry.is_some() => "paths mean something else after it",
-            Namespace::Mount => "last, since paths mean something else after it",
+            Namespace::User if host.privileged => "behind all others, over which the caller has rights already",
+            Namespace::Mount => "late, since paths mean something else after it",
             _ => "joined instead of made",
         };
         push(steps, Actor::Child, Act::Enter(namespace), why, origin);
