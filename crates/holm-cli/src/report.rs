@@ -94,6 +94,11 @@ pub(crate) fn like(near: &[impl AsRef<str>], other: &str) -> String {
     if names.is_empty() { other.to_owned() } else { format!("did you mean {}?", names.join(", ")) }
 }
 
+/// Something for whoever looks for what went on.
+pub(crate) fn detail(text: &str) {
+    print(&format!("debug: {}\n", short(text)));
+}
+
 /// Something that was done otherwise than asked.
 pub(crate) fn warning(text: &str) {
     print(&format!("warning: {}\n", short(text)));

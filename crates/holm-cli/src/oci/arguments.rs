@@ -88,7 +88,7 @@ fn global() -> [Arg; 7] {
         file("root", "DIR", "State directory [default: /run/holm-oci, or below $XDG_RUNTIME_DIR]"),
         file("log", "FILE", "Errors and warnings go there, too"),
         word("log-format", &["text", "json"], "Their form").default_value("text"),
-        flag("debug", "Taken from engines; there is nothing more to tell"),
+        flag("debug", "Tells a little more: the CPUs of an exec's set-up"),
         flag("systemd-cgroup", "As --cgroup-manager systemd"),
         word(
             "cgroup-manager",

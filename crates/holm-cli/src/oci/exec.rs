@@ -42,8 +42,9 @@ fn begin(options: &ArgMatches, root: PathBuf, log: &Log) -> Result<ExitCode> {
         paused: if options.get_flag("ignore-paused") { Paused::Waits } else { Paused::Refused },
         groups: all(options, "cgroup"),
     };
-    let Executed { process, terminal, warnings } = verbs::exec(&wish)?;
+    let Executed { process, terminal, warnings, details } = verbs::exec(&wish)?;
     log.warn(&warnings);
+    log.detail(&details);
     front.map_or(Ok(ExitCode::SUCCESS), |front| front.stay(&process, terminal).map(|exit| exit.code().into()))
 }
 

@@ -17,12 +17,13 @@ const FAILED: u8 = 1;
 pub(super) struct Log {
     file: Option<PathBuf>,
     json: bool,
+    details: bool,
 }
 
 impl Log {
     pub(super) fn new(matches: &ArgMatches) -> Log {
         let json = matches.get_one::<String>("log-format").is_some_and(|form| form == "json");
-        Log { file: path(matches, "log"), json }
+        Log { file: path(matches, "log"), json, details: matches.get_flag("debug") }
     }
 
     /// One line for engines.
@@ -36,6 +37,16 @@ impl Log {
         let opened = std::fs::File::options().append(true).create(true).open(file);
         // Standard error tells it in any case.
         let _ = opened.and_then(|mut log| log.write_all((line + "\n").as_bytes()));
+    }
+
+    /// With `--debug`.
+    pub(super) fn detail(&self, details: &[String]) {
+        for detail in details.iter().filter(|_| self.details) {
+            match self.file {
+                Some(_) => self.add("debug", detail),
+                None => report::detail(detail),
+            }
+        }
     }
 
     /// With a log, standard error is the container's, too.

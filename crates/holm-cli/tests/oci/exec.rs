@@ -254,8 +254,17 @@ fn nothing_of_the_callers_is_left_open_to_it() {
 #[test]
 fn the_containers_own_process_says_which_cpus_it_has() {
     let container = Container::with("exec-cpus", "exec sleep 1000", |config| {
-        config["process"]["execCPUAffinity"] = serde_json::json!({ "final": "0" });
+        config["process"]["execCPUAffinity"] = serde_json::json!({ "initial": "0", "final": "0" });
     });
     let said = container.says(&[], "while read -r name value; do echo $name $value; done </proc/self/status");
     assert!(said.contains("Cpus_allowed_list: 0\n"), "{said}");
+    let output = container.run(&["--debug", "exec", &container.id, "true"]);
+    assert_eq!(text(&output.stderr), "debug: set-up runs with CPU affinity: 0x1\n");
+    // Which CPU the set-up has is the caller's affair: one that it hasn't is refused.
+    let process = container.scratch.join("process.json");
+    let wish = serde_json::json!({ "user": { "uid": 0, "gid": 0 }, "cwd": "/", "args": ["true"],
+        "execCPUAffinity": { "initial": "1023" } });
+    std::fs::write(&process, wish.to_string()).expect("scratch is ours");
+    let said = container.fails(255, &["exec", "--process", &process.to_string_lossy(), &container.id]);
+    assert!(said.contains("CPU") && said.contains("1023"), "{said}");
 }

@@ -96,7 +96,7 @@ pub fn lower(bundle: &Bundle, around: &Surroundings) -> Result<Lowered> {
     lowering.refuse_fields();
     lowering.linux();
     lowering.process();
-    bundle.config.process().iter().for_each(|process| drop(lowering.final_cpus(process)));
+    bundle.config.process().iter().for_each(|process| drop(lowering.cpus(process)));
     lowering.hooks();
     lowering.control_groups();
     lowering.mounts();

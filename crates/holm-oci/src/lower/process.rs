@@ -107,22 +107,25 @@ impl Lowering<'_> {
         }
     }
 
-    /// Of what is run in a container that is there alone: the CPUs that it has once it is in the container's groups.
+    /// Of what is run in a container that is there alone: the CPUs of its set-up, and those that it has once it is in the container's
+    /// groups.
     pub(super) fn affinity(&mut self, process: &Process) {
-        let Some(affinity) = process.exec_cpu_affinity() else { return };
-        if affinity.initial().as_ref().is_some_and(|list| !list.is_empty()) {
-            self.warnings.push("process.execCPUAffinity.initial is not done: set-up runs on any CPU".to_owned());
+        let [first, last] = self.cpus(process);
+        self.spec.limits.affinity = last;
+        if let Some(entry) = &mut self.spec.entry {
+            entry.first_cpus = first;
         }
-        self.spec.limits.affinity = self.final_cpus(process);
         self.spec.origins.set(Wish::Affinity, origin("process.execCPUAffinity"));
     }
 
     /// A list that is none is refused when the container is made, too: `exec` takes it from there.
-    pub(super) fn final_cpus(&mut self, process: &Process) -> Option<CpuList> {
-        let affinity = process.exec_cpu_affinity().as_ref()?;
-        let list = affinity.cpu_affinity_final().as_ref().filter(|list| !list.is_empty())?;
-        let refused = |cause| format!("cannot run on CPU {list:.100}: {cause}");
-        list.parse().map_err(|cause| self.refuse("process.execCPUAffinity", refused(cause))).ok()
+    pub(super) fn cpus(&mut self, process: &Process) -> [Option<CpuList>; 2] {
+        let Some(affinity) = process.exec_cpu_affinity() else { return [None, None] };
+        [affinity.initial(), affinity.cpu_affinity_final()].map(|list| {
+            let list = list.as_ref().filter(|list| !list.is_empty())?;
+            let refused = |cause| format!("cannot run on CPU {list:.100}: {cause}");
+            list.parse().map_err(|cause| self.refuse("process.execCPUAffinity", refused(cause))).ok()
+        })
     }
 
     /// What can't be granted is left out, with a warning, as the specification has it.

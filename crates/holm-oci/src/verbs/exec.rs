@@ -64,6 +64,8 @@ pub struct Executed {
     pub terminal: Option<OwnedFd>,
     /// What is done otherwise than asked.
     pub warnings: Vec<String>,
+    /// What else helps to find out what went on.
+    pub details: Vec<String>,
 }
 
 /// Runs one more process in a container; returns once its program runs.
@@ -91,6 +93,8 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let groups = groups(&record.groups, &wish.groups, init.pid)?;
     put_into(&mut spec, &groups);
     spec.personality = record.personality.as_ref().map(lower::personality);
+    let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
+    let details = first.map(|cpus| format!("set-up runs with CPU affinity: {}", cpus.mask())).into_iter().collect();
     let agent = agent::connect(agent)?;
     let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
     let taker = terminal::connect(spec.terminal, &wish.console)?;
@@ -110,7 +114,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
         other => refused(&wish.id, &other.to_string()),
     })?;
     plan.give_descriptors_away();
-    Ok(Executed { process, terminal, warnings: told })
+    Ok(Executed { process, terminal, warnings: told, details })
 }
 
 /// A container by its first process, to be entered.

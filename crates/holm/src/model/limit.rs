@@ -96,6 +96,16 @@ const LONGEST_LIST: usize = 8192;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CpuList(pub Vec<u32>);
 
+impl CpuList {
+    /// As one number in base 16, the bit of each set, as taskset(1) has it: `0x3`.
+    pub fn mask(&self) -> String {
+        let last = self.0.last().copied().unwrap_or(0);
+        let digit =
+            |place: u32| self.0.iter().filter(|&&cpu| cpu / 4 == place).fold(0, |sum, cpu| sum | 1 << (cpu % 4));
+        (0..=last / 4).rev().fold("0x".to_owned(), |text, place| format!("{text}{:x}", digit(place)))
+    }
+}
+
 impl FromStr for CpuList {
     type Err = String;
 
@@ -295,6 +305,8 @@ mod tests {
     #[test]
     fn lists_of_cpus_are_sorted_and_joined() {
         assert_eq!("3,0-1,1,2,7".parse::<CpuList>().expect("it is right").to_string(), "0-3,7");
+        let masks = ["0", "0,1", "3-5,64"].map(|text| text.parse::<CpuList>().expect("it is right").mask());
+        assert_eq!(masks, ["0x1", "0x3", "0x10000000000000038"]);
         assert!(
             ["", "1-0", "a", "0,", "1024", "-1", "0-4294967295"].iter().all(|text| text.parse::<CpuList>().is_err())
         );

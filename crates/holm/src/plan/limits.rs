@@ -109,6 +109,9 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if let Some(nice) = limits.nice {
         add(Limit::Nice(nice), "all that it starts inherits it", spec.origins.of(Wish::Nice));
     }
+    if let Some((cpus, entry)) = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref().zip(Some(entry))) {
+        add(Limit::Affinity(cpus.clone()), "until it is in the groups of what is entered", &entry.origin);
+    }
     // Who is put into a group gets its CPUs, so there it comes after that.
     if let (Some(cpus), None) = (&limits.affinity, &spec.entry) {
         add(Limit::Affinity(cpus.clone()), "all that it starts inherits it", spec.origins.of(Wish::Affinity));

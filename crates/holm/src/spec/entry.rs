@@ -5,6 +5,7 @@
 
 use super::Origin;
 use super::namespaces::Target;
+use crate::model::limit::CpuList;
 use crate::model::namespace::Namespace;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub struct Entry {
     pub directory: Option<i32>,
     /// Control groups to be put into: where each is, and a descriptor of its `cgroup.procs`.
     pub groups: Vec<(PathBuf, i32)>,
+    /// CPUs that the set-up runs on, until it is in those groups (sched_setaffinity(2)); the caller's without.
+    pub first_cpus: Option<CpuList>,
     /// What becomes of the caller's supplementary groups.
     pub supplementary: Supplementary,
     /// Whether a user inside is user 0 outside.

@@ -115,6 +115,7 @@ impl Opened {
             namespaces: order.iter().map(|next| self.target(next)).collect(),
             root: root.map(|process| process.root.as_raw_fd()),
             directory: directory.and_then(|process| Some(process.directory.as_ref()?.as_raw_fd())),
+            first_cpus: None,
             groups: process.filter(|_| takes(Part::Groups)).map(groups).unwrap_or_default(),
             supplementary: Supplementary::Stay,
             reaches_root: rustix::process::geteuid().is_root(),

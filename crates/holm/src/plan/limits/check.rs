@@ -140,7 +140,8 @@ fn schedule(spec: &Spec, host: &Host, found: &mut Found) {
             found.add(origin, message, "going below takes CAP_SYS_NICE");
         }
     }
-    if let Some(cpus) = &limits.affinity {
+    let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
+    for cpus in limits.affinity.iter().chain(first) {
         let missing: Vec<String> =
             cpus.0.iter().filter(|cpu| !there.cpus.0.contains(cpu)).map(u32::to_string).collect();
         if !missing.is_empty() || cpus.0.is_empty() {
