@@ -152,9 +152,12 @@ impl Lowering<'_> {
         for one in Capability::all().filter(|one| lacking & one.bit() != 0) {
             self.warnings.push(format!("{one} can't be granted here"));
         }
-        for one in Capability::all().filter(|one| ambient & !sets.ambient & one.bit() != 0) {
-            let cause = "it is not in the permitted and inheritable sets, too";
-            self.warnings.push(format!("can't raise ambient capability {one}: {cause}"));
+        let left = Capability::all().filter(|one| ambient & !sets.ambient & one.bit() != 0);
+        let left: Vec<String> = left.map(|one| one.to_string()).collect();
+        if !left.is_empty() {
+            // One line: builders ask for all of them, in each step.
+            let cause = "the permitted and inheritable sets have to have it, too";
+            self.warnings.push(format!("can't raise ambient capability {}: {cause}", left.join(", ")));
         }
         self.spec.policy.sets = Some(sets);
     }
