@@ -102,6 +102,30 @@ fn a_read_only_dev_has_its_terminal_and_a_tmpfs_the_mode_of_what_it_hides() {
 }
 
 #[test]
+fn options_of_a_mount_may_be_long() {
+    let lower = Scratch::new("long-options");
+    let layers: Vec<String> = ["a", "b"].map(|name| lower.join(name.repeat(200)).display().to_string()).into();
+    for (layer, file) in layers.iter().zip(["one", "two"]) {
+        std::fs::create_dir(layer).expect("scratch is ours");
+        std::fs::write(format!("{layer}/{file}"), "").expect("scratch is ours");
+    }
+    let mounted = |option: String| {
+        let options = json!([option, "noexec", "noatime"]);
+        let mount = json!({ "destination": "/both", "type": "overlay", "source": "overlay", "options": options });
+        run("long-options", "ls /both; grep -c ' /both .*noexec,noatime' /proc/self/mountinfo", |config| {
+            push(&mut config["mounts"], mount)
+        })
+    };
+    assert_eq!(mounted(format!("lowerdir={}", layers.join(":"))).expect("it runs"), "one\ntwo\n1\n");
+    let said =
+        mounted(format!("lowerdir={}", vec![layers.join(":"); 20].join(":"))).expect_err("it is more than a page");
+    assert!(said.contains("argument list too long"), "{said}");
+    for mount in std::fs::read_to_string("/proc/self/mounts").expect("it is there").lines() {
+        assert!(!mount.contains(&layers[0]), "it stays inside");
+    }
+}
+
+#[test]
 fn a_user_namespace_need_not_own_what_is_joined_with_it() {
     if !is_root() {
         return;

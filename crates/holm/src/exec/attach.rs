@@ -2,7 +2,7 @@
 //! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
 use super::beneath;
-use super::mounts::{Prepared, is_directory};
+use super::mounts::{Prepared, by_mount, is_directory};
 use super::place::{Inside, Make, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use super::within::Within;
@@ -50,6 +50,22 @@ pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
 
 /// A detached file system, whose root has this mode if one is said.
 fn file_system(wished: &FileSystem, mode: Option<u32>) -> Result<OwnedFd> {
+    let made = match &wished.long {
+        Some(_) if mode.is_some() => return Err(Errno::TOOBIG),
+        Some(options) => {
+            let made = by_mount(&wished.source, &wished.kind, options)?;
+            change_attributes(made.as_fd(), Reach::One, wished.attributes, libc::MOUNT_ATTR__ATIME)?;
+            made
+        }
+        None => by_context(wished, mode)?,
+    };
+    for &propagation in wished.propagation {
+        propagate(made.as_fd(), Reach::One, propagation)?;
+    }
+    Ok(made)
+}
+
+fn by_context(wished: &FileSystem, mode: Option<u32>) -> Result<OwnedFd> {
     let context = fsopen(wished.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
     if !wished.source.is_empty() {
         fsconfig_set_string(context.as_fd(), c"source", wished.source.as_c_str())?;
@@ -63,11 +79,7 @@ fn file_system(wished: &FileSystem, mode: Option<u32>) -> Result<OwnedFd> {
     }
     fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::from_bits_retain(wished.attributes as u32);
-    let made = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    for &propagation in wished.propagation {
-        propagate(made.as_fd(), Reach::One, propagation)?;
-    }
-    Ok(made)
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// Changes the mount at `place`, which must be one.

@@ -358,10 +358,12 @@ impl<'a> Compiler<'a> {
             }
             Operation::Mount { kind, source, options, attributes, propagation, beneath, .. } => {
                 self.own += 1;
+                let options: Vec<(CString, Option<CString>)> = options.iter().map(option).collect();
                 let file_system = FileSystem {
                     kind: text(kind),
                     source: text(source),
-                    options: options.iter().map(option).collect(),
+                    long: long(&options)?,
+                    options,
                     attributes: attributes.set,
                     propagation: self.propagation(*propagation),
                     beneath: *beneath,
@@ -512,6 +514,21 @@ fn filter_calls(filter: &CallFilter, denials: Denials, raises: bool) -> Op {
         k: i.value,
     };
     Op::FilterCalls { filter: words.map(word).collect(), watched, raises }
+}
+
+/// Options in the form of mount(2), if a value is longer than fsconfig(2) takes. Of that form the kernel reads no more than a page.
+fn long(options: &[(CString, Option<CString>)]) -> Result<Option<CString>> {
+    const MOST: usize = 255;
+    const PAGE: usize = 4096;
+    if options.iter().filter_map(|(_, value)| value.as_ref()).all(|value| value.count_bytes() <= MOST) {
+        return Ok(None);
+    }
+    let one = |(key, value): &(CString, Option<CString>)| match value {
+        Some(value) => [key.to_bytes(), value.to_bytes()].join(&b'='),
+        None => key.to_bytes().to_vec(),
+    };
+    let all = options.iter().map(one).collect::<Vec<_>>().join(&b',');
+    if all.len() < PAGE { Ok(CString::new(all).ok()) } else { Err(Errno::TOOBIG) }
 }
 
 fn option((key, value): &(OsString, Option<OsString>)) -> (CString, Option<CString>) {

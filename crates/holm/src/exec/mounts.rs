@@ -7,8 +7,8 @@ use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount, open_tree, unmount,
 };
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -37,12 +37,9 @@ pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
 /// be the same file (ESTALE).
 pub(crate) fn clone_descriptor(number: i32) -> Result<OwnedFd> {
     let wanted = fstat(crate::sys::process::borrow(number).ok_or(Errno::BADF)?)?;
-    let mut link = *b"/proc/self/fd/0000000000\0";
-    let length = decimal(number, &mut link[14..]);
-    link[14 + length] = 0;
-    let link = CStr::from_bytes_until_nul(&link).map_err(|_| Errno::INVAL)?;
+    let link = Link::to(number);
     let mut path = [0u8; 4096];
-    let length = rustix::fs::readlinkat_raw(CWD, link, &mut path[..])?;
+    let length = rustix::fs::readlinkat_raw(CWD, link.text()?, &mut path[..])?;
     if length == 0 || length >= path.len() || path[0] != b'/' {
         return Err(Errno::NOENT);
     }
@@ -50,6 +47,30 @@ pub(crate) fn clone_descriptor(number: i32) -> Result<OwnedFd> {
     let tree = clone_path(path)?;
     let found = fstat(&tree)?;
     if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino) { Ok(tree) } else { Err(Errno::STALE) }
+}
+
+/// The path by which this process reaches what a descriptor is open on (proc(5)).
+struct Link([u8; 25]);
+
+impl Link {
+    fn to(number: i32) -> Link {
+        let mut bytes = *b"/proc/self/fd/0000000000\0";
+        let length = decimal(number, &mut bytes[14..]);
+        bytes[14 + length] = 0;
+        Link(bytes)
+    }
+
+    fn text(&self) -> Result<&CStr> {
+        CStr::from_bytes_until_nul(&self.0).map_err(|_| Errno::INVAL)
+    }
+}
+
+/// A detached file system whose options mount(2) takes and fsconfig(2) doesn't: a value of that is at most 255 bytes.
+pub(crate) fn by_mount(source: &CStr, kind: &CStr, options: &CStr) -> Result<OwnedFd> {
+    let scratch = Scratch::new()?;
+    let at = scratch.directory(c"at")?;
+    mount(source, Link::to(at.as_raw_fd()).text()?, kind, MountFlags::empty(), options)?;
+    open_tree(&scratch.0, c"at", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
 }
 
 /// Writes `number` as decimal digits; returns how many.

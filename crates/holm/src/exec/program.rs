@@ -111,6 +111,8 @@ pub(crate) struct FileSystem {
     pub(crate) kind: CString,
     pub(crate) source: CString,
     pub(crate) options: Vec<(CString, Option<CString>)>,
+    /// All of them in the form of mount(2), where fsconfig(2) doesn't take one.
+    pub(crate) long: Option<CString>,
     pub(crate) attributes: u64,
     pub(crate) propagation: &'static [Propagation],
     pub(crate) beneath: Beneath,

@@ -8,8 +8,10 @@ use crate::host::Host;
 use crate::model::capability::Capability;
 use crate::model::namespace::Namespace;
 use crate::spec::Spec;
+use crate::spec::filesystem::{Entry, Operation};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
+use std::ffi::OsString;
 
 /// Why a root that stands apart can't be made ([`Spec::root_stands_apart`]).
 pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
@@ -27,6 +29,14 @@ pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
         let message =
             "cannot make a root without a new mount namespace: a new user namespace has no right over the other";
         found.add(&origin, message, "make a new mount namespace, too");
+    }
+    for Entry { operation, origin } in &spec.filesystem {
+        let long = |(_, value): &(OsString, Option<OsString>)| value.as_ref().is_some_and(|value| value.len() > 255);
+        if matches!(operation, Operation::Mount { options, .. } if options.iter().any(long)) {
+            let message =
+                "cannot mount with an option of more than 255 bytes without a new mount namespace: it takes mount(2)";
+            found.add(origin, message, "make a new mount namespace, or use shorter paths");
+        }
     }
     if spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
         let message =
