@@ -112,6 +112,16 @@ fn limits_are_changed_while_it_runs_or_stay_as_they_were() {
 }
 
 #[test]
+fn a_container_and_what_is_run_in_it_have_a_group_in_every_hierarchy() {
+    let Some(container) = limited("groups") else { return };
+    let own = std::fs::read_to_string("/proc/self/cgroup").expect("it is there");
+    let of_init = std::fs::read_to_string(format!("/proc/{}/cgroup", container.pid())).expect("it runs");
+    assert_eq!(of_init.lines().count(), own.lines().count());
+    assert!(of_init.lines().all(|line| line.ends_with(&container.id)), "{of_init}");
+    assert_eq!(container.says(&[], "cat /proc/self/cgroup"), of_init);
+}
+
+#[test]
 fn what_a_container_uses_is_told_until_it_ends() {
     let Some(container) = limited("events") else { return };
     let id = container.id.as_str();

@@ -2,22 +2,9 @@
 
 use super::resources::writes;
 use super::{Lowering, origin};
-use holm::host::groups::Hierarchy;
-use holm::model::group::Version;
 use holm::spec::limits::NamedGroup;
 use holm::spec::origins::Wish;
 use std::path::{Component, Path};
-
-/// What is limited by engines. A version 2 without any of it is there for systemd, beside version 1.
-const LIMITED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
-
-/// The hierarchies in which a container gets a group: all that are mounted, but for one of version 2 that limits nothing.
-pub fn used(mut found: Vec<Hierarchy>) -> Vec<Hierarchy> {
-    let legacy = found.iter().any(|one| one.version == Version::One);
-    let limits = |one: &Hierarchy| one.controllers.iter().any(|name| LIMITED.contains(&name.as_str()));
-    found.retain(|one| one.version == Version::One || !legacy || limits(one));
-    found
-}
 
 /// Why a path names no group of a container.
 fn unfit(path: &Path) -> Option<&'static str> {
@@ -80,20 +67,5 @@ mod tests {
         assert_eq!(found, [all, all, climbs, climbs, climbs]);
         assert!(unfit(Path::new("a.slice:b:c")).is_some_and(|cause| cause.contains("--systemd-cgroup")));
         assert_eq!(["/a", "a/b"].map(|path| unfit(Path::new(path))), [None, None]);
-    }
-
-    #[test]
-    fn version_2_counts_beside_version_1_where_it_limits_something() {
-        let one = |version, controllers: &[&str]| Hierarchy {
-            version,
-            mounted: "/cg".into(),
-            controllers: controllers.iter().map(|name| (*name).to_owned()).collect(),
-            own: "/cg".into(),
-        };
-        let (named, old) = (one(Version::One, &["name=systemd"]), one(Version::One, &["memory"]));
-        let (bare, new) = (one(Version::Two, &["hugetlb"]), one(Version::Two, &["memory", "pids"]));
-        assert_eq!(used(vec![old.clone(), bare.clone()]), [old]);
-        assert_eq!(used(vec![named.clone(), new.clone()]), [named, new]);
-        assert_eq!(used(vec![bare.clone()]), [bare]);
     }
 }

@@ -12,7 +12,6 @@ pub mod resources;
 mod schedule;
 
 pub(crate) use devices::AllowList;
-pub use groups::used;
 pub use schedule::personality;
 
 use crate::bundle::Bundle;
@@ -44,7 +43,7 @@ pub struct Lowered {
 /// What the machine, or who calls, adds to a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// The hierarchies of control groups in which it gets a group ([`used`]).
+    /// The hierarchies of control groups in which it gets a group.
     pub hierarchies: Vec<Hierarchy>,
     /// The control group that systemd makes for it, from the top of a hierarchy; what the configuration names is systemd's affair.
     pub scope: Option<PathBuf>,

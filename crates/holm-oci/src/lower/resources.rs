@@ -253,12 +253,15 @@ impl Lowering<'_> {
         let mut listed: Vec<_> = wished.unified().iter().flatten().collect();
         listed.sort();
         for (name, value) in listed {
-            let two = self.hierarchies.iter().position(|one| one.version == Version::Two);
-            match two.filter(|_| !name.contains('/') && name.contains('.')) {
+            let controller = name.split_once('.').map(|(controller, _)| controller).filter(|_| !name.contains('/'));
+            let has = |one: &Hierarchy| {
+                let mut all = one.controllers.iter().map(String::as_str).chain(["cgroup"]);
+                one.version == Version::Two && all.any(|own| Some(own) == controller)
+            };
+            match self.hierarchies.iter().position(has) {
                 Some(place) => self.writes.files[place].push((name.clone(), value.clone())),
                 None => {
-                    let cause =
-                        "there is no such file: the machine has no version 2 of control groups, or it is no name";
+                    let cause = "invalid configuration: in version 2 of control groups there is no such file here";
                     self.refuse("unified", format!("cannot set {name}: {cause}"));
                 }
             }

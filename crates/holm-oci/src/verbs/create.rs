@@ -5,7 +5,7 @@ use super::terminal::Console;
 use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
-use crate::lower::{Listening, Lowered, Surroundings, lower, used};
+use crate::lower::{Listening, Lowered, Surroundings, lower};
 use crate::state::{DOOR, Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
@@ -205,7 +205,7 @@ fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::W
     let mut around = Surroundings { preserved, listening, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
-        around.hierarchies = used(holm::host::groups::hierarchies());
+        around.hierarchies = holm::host::groups::hierarchies();
     }
     let mut scope = None;
     if wish.groups == GroupMaker::Systemd {
