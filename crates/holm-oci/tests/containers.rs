@@ -314,7 +314,7 @@ fn files_are_shown_with_other_owners() {
     mapped.config["mounts"][last]["gidMappings"] = map(0, 70_000);
     assert!(mapped.run().starts_with("5 70006\n0 70000\n"));
     let mut own = site("oci-owners-inside", json!(["idmap"]));
-    assert_eq!(own.refused(), "cannot show owners as ids inside: the user namespace is not a new one");
+    assert_eq!(own.refused(), "cannot show owners as ids inside: the user namespace is the caller's");
     let root = own.scratch.join("rootfs");
     for directory in ["usr", "proc", "dev", "files"] {
         std::fs::create_dir_all(root.join(directory)).expect("it can be written");
@@ -326,6 +326,26 @@ fn files_are_shown_with_other_owners() {
     assert_eq!(own.run(), "5 6\n0 0\n0\n");
     let made = std::fs::metadata(own.scratch.join("files/new")).expect("it was made");
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 0, "ids inside are those on the disk");
+    // By the maps of a namespace that is there, too.
+    let mut holder = std::process::Command::new("unshare").args(["-U", "sleep", "1000"]).spawn().expect("it starts");
+    let of = |name: &str| PathBuf::from(format!("/proc/{}/{name}", holder.id()));
+    let caller = std::fs::read_link("/proc/self/ns/user").expect("it is there");
+    while std::fs::read_link(of("ns/user")).expect("it is there") == caller {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    for file in ["uid_map", "gid_map"] {
+        std::fs::write(of(file), "0 300000 1000").expect("this is root");
+    }
+    std::fs::remove_file(own.scratch.join("files/new")).expect("it was made");
+    let list = own.config["linux"]["namespaces"].as_array_mut().expect("it is a list");
+    list.retain(|one| one["type"] != "user");
+    list.push(json!({ "type": "user", "path": of("ns/user") }));
+    for field in ["uidMappings", "gidMappings"] {
+        own.config["linux"].as_object_mut().expect("it is one").remove(field);
+    }
+    let found = own.run();
+    holder.kill().and_then(|()| holder.wait()).expect("it was started here");
+    assert_eq!(found, "5 6\n0 0\n0\n");
 }
 
 fn bad_configurations_are_refused_and_leave_nothing() {

@@ -15,6 +15,7 @@ use super::within::Mounted;
 use super::{Failed, arguments, home};
 use crate::model::id::lines;
 use crate::model::mount::{Attributes, Propagation, Reach};
+use crate::model::namespace::Namespace;
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::step::{self, Act, Actor, CallFilter, Layer, MapWriter, Opener, Whose};
@@ -24,6 +25,7 @@ use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
 use crate::sys::clone::Stack;
 use crate::sys::init;
+use crate::sys::mount::map_owners;
 use crate::sys::policy;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, makedev};
@@ -378,7 +380,11 @@ impl<'a> Compiler<'a> {
                 if let Tree::Opened(tree, shown) = &mut attached.tree {
                     match owners {
                         filesystem::Owners::Outside => {}
-                        filesystem::Owners::Inside(reach) => *shown = Owners::OnDiskOf(*reach),
+                        // The maps of one that is joined are there by now.
+                        filesystem::Owners::Inside(reach) => match self.joined_user() {
+                            Some(user) => map_owners(tree.as_fd(), *reach, user)?,
+                            None => *shown = Owners::OnDiskOf(*reach),
+                        },
                         filesystem::Owners::Mapped { uid, gid, reach } => {
                             super::owners::map_by(tree.as_fd(), *reach, uid, gid)?;
                         }
@@ -396,6 +402,13 @@ impl<'a> Compiler<'a> {
             }
             Operation::Protect { at } => Op::Protect { at: self.mounted.place(at) },
         })
+    }
+
+    /// The user namespace that is joined, if one is.
+    fn joined_user(&self) -> Option<BorrowedFd<'_>> {
+        let is_user =
+            |opened: &BorrowedFd<'_>| crate::sys::namespace::kind(*opened).ok() == Some(Namespace::User.flag());
+        self.namespaces.iter().map(|opened| opened.as_fd()).rfind(is_user)
     }
 
     fn attributes(&self, access: Access) -> u64 {

@@ -537,8 +537,8 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
 fn shown_owners(owners: &Owners, spec: &Spec, host: &Host, origin: &str, found: &mut Found) {
     match owners {
         Owners::Outside => return,
-        Owners::Inside(_) if *spec.namespaces.choice(Namespace::User) != Choice::New => {
-            found.add(origin, "cannot show owners as ids inside: the user namespace is not a new one", "");
+        Owners::Inside(_) if *spec.namespaces.choice(Namespace::User) == Choice::Share => {
+            found.add(origin, "cannot show owners as ids inside: the user namespace is the caller's", "");
         }
         Owners::Inside(_) => {}
         Owners::Mapped { uid, gid, .. } => {

@@ -112,7 +112,7 @@ impl Build<'_> {
                     Visit::None => Stand::OnTop,
                 };
                 let source = path.clone();
-                let act = Act::RootAsIs { source, opener: self.opener_of(propagation), propagation, stand };
+                let act = Act::RootAsIs { source, opener: self.opener_of_root(propagation), propagation, stand };
                 let why = "the wished root, with all that is mounted below it";
                 push(steps, Actor::Child, act, why, self.spec.origins.of(Wish::Root));
             }
@@ -380,6 +380,23 @@ impl Build<'_> {
                 Opener::Parent
             }
             (opener, _) => opener,
+        }
+    }
+}
+
+impl Build<'_> {
+    /// In a user namespace that is joined the caller's rights to paths are gone, so its root may be out of reach there.
+    fn opener_of_root(&self, propagation: Propagation) -> Opener {
+        match self.opener_of(propagation) {
+            Opener::Child
+                if self.host.privileged
+                    && self.host.owns_mounts
+                    && *self.spec.namespaces.choice(Namespace::Mount) == Choice::New
+                    && matches!(self.spec.namespaces.choice(Namespace::User), Choice::Join(..)) =>
+            {
+                Opener::Parent
+            }
+            opener => opener,
         }
     }
 }
