@@ -10,7 +10,7 @@ use holm::inspect::machine::{DEEPEST, Link, Machine, Place, Process};
 use holm::inspect::maker::Maker;
 use holm::model::id::IdMap;
 use holm::model::namespace::Namespace;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An item and those below it.
 struct Node {
@@ -52,32 +52,39 @@ fn draw(screen: &Screen, node: &Node, first: &str, rest: &str, text: &mut String
 
 /// User namespaces with what they own, or pid namespaces with their processes, below their parents.
 fn nested(screen: &Screen, machine: &Machine, kind: Namespace) -> Vec<Node> {
-    let of_kind = |place: &Place| machine.namespaces[*place].kind == kind;
-    let has_parent = |place: &Place| matches!(machine.namespaces[*place].parent, Link::To(_));
-    let tops = (0..machine.namespaces.len()).filter(of_kind).filter(|place| !has_parent(place));
-    tops.map(|top| nest(screen, machine, top, 0)).collect()
+    let mut below = Below::default();
+    let mut tops = Vec::new();
+    for (place, found) in machine.namespaces.iter().enumerate() {
+        match (found.parent, found.owner) {
+            (Link::To(parent), _) if found.kind == kind => below.children.entry(parent).or_default().push(place),
+            _ if found.kind == kind => tops.push(place),
+            (_, Link::To(owner)) if kind == Namespace::User => below.owned.entry(owner).or_default().push(place),
+            _ => {}
+        }
+    }
+    tops.into_iter().map(|top| nest(screen, machine, &below, top, 0)).collect()
 }
 
-fn nest(screen: &Screen, machine: &Machine, place: Place, depth: usize) -> Node {
+/// What is directly below a namespace, in order.
+#[derive(Default)]
+struct Below {
+    children: HashMap<Place, Vec<Place>>,
+    owned: HashMap<Place, Vec<Place>>,
+}
+
+fn nest(screen: &Screen, machine: &Machine, all: &Below, place: Place, depth: usize) -> Node {
     let found = &machine.namespaces[place];
     let mut below = Vec::new();
     match found.kind {
         Namespace::User => {
-            let owned = |other: &Place| {
-                let other = &machine.namespaces[*other];
-                other.kind != Namespace::User && other.owner == Link::To(place)
-            };
-            let owned = (0..machine.namespaces.len()).filter(owned);
-            below.extend(owned.map(|place| Node { text: title(screen, machine, place), below: Vec::new() }));
+            let owned = all.owned.get(&place).into_iter().flatten();
+            below.extend(owned.map(|&place| Node { text: title(screen, machine, place), below: Vec::new() }));
         }
         _ => below.extend(members(screen, machine, &found.processes)),
     }
-    let children = (0..machine.namespaces.len()).filter(|&other| {
-        let other = &machine.namespaces[other];
-        other.kind == found.kind && other.parent == Link::To(place)
-    });
     if depth < DEEPEST {
-        below.extend(children.map(|child| nest(screen, machine, child, depth + 1)));
+        let children = all.children.get(&place).into_iter().flatten();
+        below.extend(children.map(|&child| nest(screen, machine, all, child, depth + 1)));
     }
     Node { text: screen.ink(Ink::Bold, &title(screen, machine, place)), below }
 }
