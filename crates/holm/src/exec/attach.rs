@@ -2,7 +2,7 @@
 //! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
 use super::beneath;
-use super::mounts::{Prepared, by_mount, is_directory};
+use super::mounts::{Prepared, attach, attach_inside, by_mount, clone_at, is_directory};
 use super::place::{Inside, Make, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use super::within::Within;
@@ -12,17 +12,15 @@ use crate::sys::mount::{change_attributes, propagate, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, fstat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, fspick,
 };
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Clones what is mounted at a path of the caller's, as it is wished.
 pub(crate) fn clone(path: &CStr, manner: &Manner) -> Result<OwnedFd> {
-    let below = if manner.reach == Reach::Tree { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | below;
-    let tree = open_tree(CWD, path, flags)?;
+    let tree = clone_at(CWD, path, manner.reach)?;
     let [every, first] = manner.attributes;
     change(tree.as_fd(), Reach::Tree, every)?;
     change(tree.as_fd(), Reach::One, first)?;
@@ -136,16 +134,14 @@ pub(crate) fn put(tree: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, kind:
         true => inside.open(place, make)?,
         false => inside.open_through(place, make)?,
     };
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(tree, c"", at.as_fd(), c"", flags)
+    attach(tree, at.as_fd())
 }
 
 /// Shows a terminal of the sandbox's own at `place`, as a mount of its device, and gives it to a user.
 pub(crate) fn terminal(peer: BorrowedFd<'_>, inside: Inside<'_>, place: &Place, uid: u32) -> Result<()> {
     rustix::fs::fchown(peer, Some(Uid::from_raw(uid)), None)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(peer, c"", flags)?;
-    super::mounts::attach_inside(tree.as_fd(), inside, place)
+    let tree = clone_at(peer, c"", Reach::One)?;
+    attach_inside(tree.as_fd(), inside, place)
 }
 
 /// Makes a node. One that is there stays, if it is the same (EEXIST): what an image has there could be anything.
@@ -173,12 +169,7 @@ pub(crate) fn node(
 /// Makes what is at `place` read-only with all mounts below: a clone of it is put over it. What is missing needs none.
 pub(crate) fn protect(inside: Inside<'_>, place: &Within) -> Result<()> {
     let Some(at) = place.open(inside)? else { return Ok(()) };
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH
-        | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(&at, c"", flags)?;
+    let tree = clone_at(at.as_fd(), c"", Reach::Tree)?;
     set_attributes(tree.as_fd(), Reach::Tree, READ_ONLY)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&tree, c"", &at, c"", flags)
+    attach(tree.as_fd(), at.as_fd())
 }

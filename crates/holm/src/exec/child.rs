@@ -344,12 +344,13 @@ impl<'a> State<'a> {
                 if attributes & READ_ONLY == 0 { self.writable(made.as_fd()) } else { Ok(()) }
             }
             Op::Chmod { at, mode } => mounts::chmod(self.inside()?, at, *mode),
-            Op::Proc { at, processes_only } => {
+            Op::Proc { at, processes_only, read_only } => {
                 let option = if *processes_only { Some((c"subset", c"pid")) } else { None };
-                self.put_plain(c"proc", option, at)
+                let read_only = if *read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+                self.put_plain(c"proc", option, read_only, at)
             }
             Op::GuardProc { at } => guard::proc(self.inside()?, at),
-            Op::Mqueue { at } => self.put_plain(c"mqueue", None, at),
+            Op::Mqueue { at } => self.put_plain(c"mqueue", None, MountAttrFlags::empty(), at),
             Op::Dev { at } => {
                 let made = mounts::dev(self.inside()?, at)?;
                 self.writable(made.as_fd())
@@ -402,10 +403,10 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    fn put_plain(&self, kind: &CStr, option: Option<(&CStr, &CStr)>, at: &Place) -> Result<()> {
+    fn put_plain(&self, kind: &CStr, option: Option<(&CStr, &CStr)>, more: MountAttrFlags, at: &Place) -> Result<()> {
         let flags =
             MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let made = mounts::plain(kind, option, flags)?;
+        let made = mounts::plain(kind, option, flags | more)?;
         mounts::attach_inside(made.as_fd(), self.inside()?, at)?;
         self.writable(made.as_fd())
     }

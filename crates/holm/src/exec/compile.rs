@@ -57,7 +57,7 @@ pub(crate) fn compile(
     let launch = &plan.launch;
     let proc = match launch.own_pids || launch.lifetime != Lifetime::Owned {
         true => None,
-        false => Some(proc_handle().and_then(|p| above(p.as_fd())).map_err(at)?),
+        false => Some(compiler.proc().and_then(|p| above(p.as_fd())).map_err(at)?),
     };
     let copy = |kept: Option<BorrowedFd<'_>>| kept.map(above).transpose().map_err(at);
     let held = match launch.held {
@@ -166,10 +166,19 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The caller's /proc, opened once.
+    fn proc(&mut self) -> Result<&OwnedFd> {
+        let opened = match self.proc.take() {
+            Some(opened) => opened,
+            None => proc_handle()?,
+        };
+        Ok(self.proc.insert(opened))
+    }
+
     fn step(&mut self, number: usize, actor: Actor, act: &Act) -> Result<()> {
         let number = number as u32;
-        if self.proc.is_none() && writes_proc(act) {
-            self.proc = Some(proc_handle()?);
+        if writes_proc(act) {
+            self.proc()?;
         }
         match act {
             Act::OpenNamespace { namespace, target, whose } => {
@@ -266,8 +275,10 @@ impl<'a> Compiler<'a> {
                 Op::RootOverlay(self.layers(directories, so_far, upper, *opener)?)
             }
             Act::Operate { operation, opener } => self.operation(operation, *opener)?,
-            Act::MountProc { at, view } => {
-                Op::Proc { at: Place::new(at), processes_only: *view == ProcView::Processes }
+            Act::MountProc { at, view, access } => {
+                self.mounted.note_proc(at);
+                let processes_only = *view == ProcView::Processes;
+                Op::Proc { at: Place::new(at), processes_only, read_only: *access == Access::ReadOnly }
             }
             Act::GuardProc { at } => Op::GuardProc { at: Place::new(at) },
             Act::Seal => Op::Seal,
@@ -386,7 +397,7 @@ impl<'a> Compiler<'a> {
                             None => *shown = Owners::OnDiskOf(*reach),
                         },
                         filesystem::Owners::Mapped { uid, gid, reach } => {
-                            super::owners::map_by(tree.as_fd(), *reach, uid, gid)?;
+                            super::owners::map_by(self.proc()?, tree.as_fd(), *reach, uid, gid)?;
                         }
                     }
                 }

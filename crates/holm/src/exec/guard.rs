@@ -1,7 +1,7 @@
 //! What tells about the machine in a /proc is hidden, files behind the null device and directories behind an empty one, and
 //! what changes it made read-only. Runs in the child: nothing here allocates.
 
-use super::mounts::{device, tmpfs};
+use super::mounts::{clone_at, device, empty_directory};
 use super::place::{Inside, Make, Place};
 use super::program::READ_ONLY;
 use super::within::PROC;
@@ -9,7 +9,7 @@ use crate::model::proc::{DIRECTORIES, FILES, SETTINGS};
 use crate::sys::mount::{Reach, set_attributes};
 use rustix::fs::{Access, AtFlags, accessat, fstatfs};
 use rustix::io::{Errno, Result};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{MoveMountFlags, move_mount};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -21,13 +21,9 @@ pub(crate) fn proc(inside: Inside<'_>, place: &Place) -> Result<()> {
     }
     let proc = proc.as_fd();
     hide(proc, &FILES, || device(c"null"))?;
-    hide(proc, &DIRECTORIES, || {
-        let empty = tmpfs(c"555", None)?;
-        set_attributes(empty.as_fd(), Reach::One, READ_ONLY)?;
-        Ok(empty)
-    })?;
+    hide(proc, &DIRECTORIES, empty_directory)?;
     for name in SETTINGS {
-        match clone(proc, name) {
+        match clone_at(proc, name, Reach::One) {
             Err(Errno::NOENT) => {}
             tree => {
                 let tree = tree?;
@@ -52,7 +48,7 @@ fn hide(proc: BorrowedFd<'_>, names: &[&CStr], make: impl Fn() -> Result<OwnedFd
         }
         let tree = match &first {
             None => make()?,
-            Some(first) => clone(OwnedFd::as_fd(first), c"")?,
+            Some(first) => clone_at(OwnedFd::as_fd(first), c"", Reach::One)?,
         };
         cover(proc, name, tree.as_fd())?;
         first.get_or_insert(tree);
@@ -62,9 +58,4 @@ fn hide(proc: BorrowedFd<'_>, names: &[&CStr], make: impl Fn() -> Result<OwnedFd
 
 fn cover(proc: BorrowedFd<'_>, name: &CStr, tree: BorrowedFd<'_>) -> Result<()> {
     move_mount(tree, c"", proc, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-}
-
-fn clone(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    open_tree(directory, name, flags)
 }

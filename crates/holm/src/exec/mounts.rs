@@ -15,15 +15,24 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(crate) const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
+/// Clones what is mounted at a path that counts from a directory; without a path, at what the descriptor is open on.
+pub(crate) fn clone_at(from: BorrowedFd<'_>, path: &CStr, reach: Reach) -> Result<OwnedFd> {
+    let below = match reach {
+        Reach::One => OpenTreeFlags::empty(),
+        Reach::Tree => OpenTreeFlags::AT_RECURSIVE,
+    };
+    let itself = if path.is_empty() { OpenTreeFlags::AT_EMPTY_PATH } else { OpenTreeFlags::empty() };
+    open_tree(from, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | below | itself)
+}
+
 /// Clones the tree of mounts at a path of the caller's.
 pub(crate) fn clone_path(path: &CStr) -> Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(CWD, path, flags)
+    clone_at(CWD, path, Reach::Tree)
 }
 
 /// Clones the mount at a directory of the caller's from there on, without the mounts below it.
 pub(crate) fn clone_layer(path: &CStr) -> Result<OwnedFd> {
-    let tree = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    let tree = clone_at(CWD, path, Reach::One)?;
     if is_directory(tree.as_fd())? { Ok(tree) } else { Err(Errno::NOTDIR) }
 }
 
@@ -70,7 +79,7 @@ pub(crate) fn by_mount(source: &CStr, kind: &CStr, options: &CStr) -> Result<Own
     let scratch = Scratch::new()?;
     let at = scratch.directory(c"at")?;
     mount(source, Link::to(at.as_raw_fd()).text()?, kind, MountFlags::empty(), options)?;
-    open_tree(&scratch.0, c"at", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+    clone_at(scratch.0.as_fd(), c"at", Reach::One)
 }
 
 /// Writes `number` as decimal digits; returns how many.
@@ -134,7 +143,7 @@ pub(crate) fn attach_in_place(tree: BorrowedFd<'_>, path: &CStr) -> Result<()> {
 }
 
 /// Puts a detached tree on an open place.
-fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(tree, c"", at, c"", flags)
 }
@@ -258,8 +267,7 @@ pub(crate) fn data(bytes: &[u8], mode: u32, attributes: u64) -> Result<OwnedFd> 
     let file = create(scratch.0.as_fd(), c"data", 0o600)?;
     write_all(file.as_fd(), bytes)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(&scratch.0, c"data", flags)?;
+    let tree = clone_at(scratch.0.as_fd(), c"data", Reach::One)?;
     set_attributes(tree.as_fd(), Reach::One, attributes)?;
     Ok(tree)
 }
@@ -304,13 +312,19 @@ pub(crate) fn device(name: &CStr) -> Result<OwnedFd> {
     path[..5].copy_from_slice(b"/dev/");
     path[5..5 + name.count_bytes()].copy_from_slice(name.to_bytes());
     let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::INVAL)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(CWD, path, flags)?;
+    let tree = clone_at(CWD, path, Reach::One)?;
     if !FileType::from_raw_mode(fstat(&tree)?.st_mode).is_char_device() {
         return Err(Errno::NODEV);
     }
     set_attributes(tree.as_fd(), Reach::One, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC)?;
     Ok(tree)
+}
+
+/// A detached directory that is empty and read-only.
+pub(crate) fn empty_directory() -> Result<OwnedFd> {
+    let made = tmpfs(c"555", None)?;
+    set_attributes(made.as_fd(), Reach::One, READ_ONLY)?;
+    Ok(made)
 }
 
 /// Hides what is at `place`: a directory by an empty read-only one, which is made once and kept in `empty`, a file by the
@@ -321,16 +335,8 @@ pub(crate) fn mask(inside: Inside<'_>, place: &Within, empty: &mut Option<OwnedF
         return attach(device(c"null")?.as_fd(), at.as_fd());
     }
     let cover = match empty {
-        Some(first) => {
-            let flags =
-                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            open_tree(first, c"", flags)?
-        }
-        None => {
-            let made = tmpfs(c"555", None)?;
-            set_attributes(made.as_fd(), Reach::One, READ_ONLY)?;
-            made
-        }
+        Some(first) => clone_at(first.as_fd(), c"", Reach::One)?,
+        None => empty_directory()?,
     };
     attach(cover.as_fd(), at.as_fd())?;
     empty.get_or_insert(cover);

@@ -32,20 +32,19 @@ pub(crate) fn map(program: &Program, user: Option<&OwnedFd>) -> Result<()> {
     Ok(())
 }
 
-/// Shows files of a mount by maps of its own, which a user namespace has to hold for a moment.
-pub(crate) fn map_by(tree: BorrowedFd<'_>, reach: Reach, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
+/// Shows files of a mount by maps of its own, which a user namespace has to hold for a moment. `proc` is the caller's /proc.
+pub(crate) fn map_by(proc: &OwnedFd, tree: BorrowedFd<'_>, reach: Reach, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
     extern "C" fn wait(_: &()) -> ! {
         loop {
             rustix::event::pause();
         }
     }
-    let proc = super::outside::proc_handle()?;
     let stack = Stack::new()?;
     let holder = {
         let _blocked = Blocked::new();
         start(libc::CLONE_NEWUSER as u64, Kind::Shared, &stack, wait, &())?
     };
-    let made = maps::write(MapWriter::Parent, Some(&proc), holder.pid, uid, gid).and_then(|()| {
+    let made = maps::write(MapWriter::Parent, Some(proc), holder.pid, uid, gid).and_then(|()| {
         let path = format!("/proc/{}/ns/user", holder.pid);
         rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     });

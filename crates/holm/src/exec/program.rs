@@ -206,6 +206,7 @@ pub(crate) enum Op {
     Proc {
         at: Place,
         processes_only: bool,
+        read_only: bool,
     },
     GuardProc {
         at: Place,

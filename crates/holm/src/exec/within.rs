@@ -35,6 +35,11 @@ impl Mounted {
         self.0.extend(kind.filter(|kind| [PROC, SYS].contains(kind)).map(|kind| (operation.at().to_owned(), kind)));
     }
 
+    /// Notes a /proc of the sandbox's own.
+    pub(crate) fn note_proc(&mut self, at: &Path) {
+        self.0.push((at.to_owned(), PROC));
+    }
+
     /// Where `path` is: in the last of them that it is below, or anywhere.
     pub(crate) fn place(&self, path: &Path) -> Within {
         let below = |(at, kind): &(PathBuf, i64)| {
@@ -72,5 +77,21 @@ impl Within {
             Err(Errno::NOENT) => Ok(None),
             found => found.map(Some),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_a_proc_is_looked_up_from_there() {
+        let mut mounted = Mounted::default();
+        let of = |mounted: &Mounted, path: &str| mounted.place(Path::new(path)).of.map(|(_, kind, rest)| (kind, rest));
+        assert_eq!(of(&mounted, "/proc/sys"), None);
+        mounted.note_proc(Path::new("/proc"));
+        assert_eq!(of(&mounted, "/proc/sys"), Some((PROC, c"sys".to_owned())));
+        assert_eq!(of(&mounted, "/proc"), None);
+        assert_eq!(of(&mounted, "/process"), None);
     }
 }

@@ -235,6 +235,7 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
 mod tests {
     use super::*;
     use crate::model::namespace::NamespaceSet;
+    use crate::spec::filesystem::Access;
     use crate::spec::policy::ProcView;
 
     fn clone() -> Act {
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_an_outer_container_hides_is_named() {
-        let act = Act::MountProc { at: "/proc".into(), view: ProcView::default() };
+        let act = Act::MountProc { at: "/proc".into(), view: ProcView::default(), access: Access::ReadWrite };
         expect(&act, Errno::PERM, &Causes::default(), "mount too revealing");
         let sealed = Causes { memfd_noexec: Some(2), ..Causes::default() };
         expect(&Act::Init, Errno::ACCESS, &sealed, "vm.memfd_noexec is 2");

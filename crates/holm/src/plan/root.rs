@@ -313,13 +313,12 @@ impl Build<'_> {
             self.show(Path::new("/proc"), &at, why, origin, steps);
             return self.guard(at, origin, steps);
         }
-        let why = "shows the processes of this pid namespace only";
+        let (access, why) = match identity::reaches_root(self.spec, self.host) {
+            true => (Access::ReadOnly, "user 0 outside is mapped inside and owns the host's settings in /proc/sys"),
+            false => (Access::ReadWrite, "shows the processes of this pid namespace only"),
+        };
         let view = self.spec.policy.proc;
-        push(steps, Actor::Child, Act::MountProc { at: at.clone(), view }, why, origin);
-        if identity::reaches_root(self.spec, self.host) {
-            let why = "user 0 outside is mapped inside and owns the host's settings in /proc/sys";
-            self.operate(Operation::RemountReadOnly { at: at.clone() }, why, origin, steps);
-        }
+        push(steps, Actor::Child, Act::MountProc { at: at.clone(), view, access }, why, origin);
         self.guard(at, origin, steps);
     }
 

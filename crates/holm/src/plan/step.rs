@@ -242,6 +242,8 @@ pub enum Act {
         at: PathBuf,
         /// What it shows.
         view: ProcView,
+        /// Whether it is read-only.
+        access: Access,
     },
     /// Hides what tells about the machine in a /proc, and makes what changes it read-only.
     GuardProc {
@@ -443,8 +445,11 @@ impl fmt::Display for Act {
             }
             Act::Visit => f.write_str("let the maker do what it wishes inside"),
             Act::Operate { operation, .. } => operation.fmt(f),
-            Act::MountProc { at, view: ProcView::Processes } => write!(f, "mount proc on {}, processes only", Shown(at)),
-            Act::MountProc { at, .. } => write!(f, "mount proc on {}", Shown(at)),
+            Act::MountProc { at, view, access } => {
+                let view = if *view == ProcView::Processes { ", processes only" } else { "" };
+                let access = if *access == Access::ReadOnly { ", read-only" } else { "" };
+                write!(f, "mount proc on {}{view}{access}", Shown(at))
+            }
             Act::GuardProc { at } => write!(f, "guard the machine's own files in {}", Shown(at)),
             Act::Seal => f.write_str("make the new root read-only"),
             Act::Pivot => f.write_str("pivot_root to the new root and let go of the old one"),

@@ -80,11 +80,15 @@ impl Build<'_> {
                 self.text.words(&[b"mount -t overlay -o", &options, b"overlay \"$new\""]);
             }
             Act::Operate { operation, .. } => self.operate(operation),
-            Act::MountProc { at, view } => {
+            Act::MountProc { at, view, access } => {
                 // The mounter's own pid namespace counts (proc(5)).
                 let subset = if *view == ProcView::Processes { ",subset=pid" } else { "" };
                 let mount = format!("nsenter --pid=\"$pids\" -- mount -t proc -o nosuid,nodev,noexec{subset} proc");
                 self.mount(&place(at), &[mount.as_bytes()]);
+                if *access == Access::ReadOnly {
+                    self.call("within", &[&place(at)]);
+                    self.call("read_only", &[b"\"$at\""]);
+                }
             }
             Act::GuardProc { at } => self.call("guard", &[&place(at)]),
             Act::Seal => self.call("read_only", &[b"\"$new\""]),
