@@ -13,7 +13,7 @@ missing=()
 for package in gcc libc6-dev procps apparmor uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
     git make nodejs python3 libpython3.11-testsuite perl vim openssl curl ca-certificates tzdata debootstrap \
     mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools erofs-utils graphviz fonts-dejavu-core chromium tmux \
-    systemd podman conmon crun docker.io containerd slirp4netns passt fuse-overlayfs netavark catatonit iptables busybox-static \
+    systemd criu podman conmon crun docker.io containerd slirp4netns passt fuse-overlayfs netavark catatonit iptables busybox-static \
     containernetworking-plugins python3-grpcio; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done

@@ -17,13 +17,13 @@ place=$PWD/target/machine
 here=tests/machine
 
 # Debian's packages whose programs the machine has.
-packages=(bash coreutils dash e2fsprogs findutils grep hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace uidmap util-linux)
+packages=(bash coreutils criu dash e2fsprogs findutils grep hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace uidmap util-linux)
 
 die() { echo "machine: $*" >&2; exit 1; }
 
 # The kernel that Debian's package stands for, unpacked and not installed: vmlinuz and the few modules that the machine needs.
 fetch_kernel() {
-    [ ! -e "$place/kernel/fetched-2" ] || return 0
+    [ ! -e "$place/kernel/fetched-3" ] || return 0
     local package
     [ "$(id -u)" != 0 ] || apt-get update -qq
     package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
@@ -34,9 +34,10 @@ fetch_kernel() {
         cd "$place/kernel"
         apt-get download -qq -o APT::Sandbox::User= "$package"
         dpkg-deb --fsys-tarfile "$package"_*.deb |
-            tar -x --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/fs/overlayfs/*' './lib/modules/*/kernel/drivers/block/loop.ko*' './lib/modules/*/modules.*'
+            tar -x --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/fs/overlayfs/*' './lib/modules/*/kernel/drivers/block/loop.ko*' './lib/modules/*/kernel/net/*_diag.ko*' \
+            './lib/modules/*/modules.*'
         rm "$package"_*.deb
-        touch fetched-2
+        touch fetched-3
     )
 }
 

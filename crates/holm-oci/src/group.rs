@@ -251,6 +251,11 @@ impl<'a> Freezer<'a> {
         groups.iter().find(can).map(Freezer)
     }
 
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
     /// Whether it is asked to hold everybody in it, whatever those above it are asked.
     pub(crate) fn is_closed(&self) -> bool {
         let file = if self.0.unified { "cgroup.freeze" } else { "freezer.self_freezing" };

@@ -6,6 +6,7 @@
 //! [`verbs`].
 
 pub mod bundle;
+mod criu;
 pub mod group;
 mod lenient;
 mod listening;

@@ -26,7 +26,7 @@ const ASIDE: &str = "new";
 /// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
 const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
-const FORM: u32 = 4;
+const FORM: u32 = 5;
 
 /// What is noted of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,20 @@ pub struct Record {
     pub process: Option<Process>,
     /// How far it has come.
     pub stage: Stage,
+    /// What has to be known to write it down by criu.
+    pub outside: Outside,
+}
+
+/// What of a container comes from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outside {
+    /// Where something of the host's is mounted, as its configuration says it.
+    pub mounts: Vec<PathBuf>,
+    /// The kinds of namespaces that were joined (namespaces(7), /proc/PID/ns).
+    pub namespaces: Vec<String>,
+    /// Why it can't be written down, if that is so.
+    pub lasting: Option<String>,
 }
 
 /// How far a container has come, whatever has become of its process.
@@ -442,6 +456,7 @@ impl Record {
             unit: None,
             process: None,
             stage: Stage::Making,
+            outside: Outside::default(),
         }
     }
 }

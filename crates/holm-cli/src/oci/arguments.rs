@@ -55,6 +55,33 @@ pub(crate) fn command(name: &'static str) -> Command {
                 .arg(Arg::new("BUNDLE").value_parser(value_parser!(PathBuf)).help("The bundle [default: .]"))
                 .arg(word("format", &["table", "json"], "The form").short('f').default_value("table")),
         )
+        .subcommand(
+            criu("checkpoint", "Writes a container down by criu, and ends it", &CRIU_FLAGS)
+                .arg(file("parent-path", "DIR", "Earlier images, from these on: only what has changed is written"))
+                .arg(flag("leave-running", "Let it go on"))
+                .arg(flag("pre-dump", "Only its memory, which a later one has as --parent-path; it goes on"))
+                .arg(
+                    Arg::new("page-server")
+                        .long("page-server")
+                        .value_name("ADDRESS:PORT")
+                        .help("Who listens there gets the memory"),
+                ),
+        )
+        .subcommand(
+            criu("restore", "Makes a container again, and stays until its program has ended", &CRIU_FLAGS[..5])
+                .arg(bundle())
+                .arg(file("pid-file", "FILE", "Write the pid of its first process there"))
+                .arg(file("console-socket", "SOCKET", "Who listens there gets its terminal"))
+                .arg(flag("detach", "Leave it alone once it runs").short('d'))
+                .arg(flag("no-pivot", "Allows what is not needed: pivot_root(2) is used"))
+                .arg(flag("no-subreaper", "Allows what is so anyway: nobody but the caller gets its children"))
+                .arg(
+                    Arg::new("lsm-profile")
+                        .long("lsm-profile")
+                        .value_name("apparmor:NAME|selinux:LABEL")
+                        .help("Its profile or label instead of the former one"),
+                ),
+        )
         .subcommand(one("pause", "Stops all processes of a container"))
         .subcommand(one("resume", "Lets all processes of a container go on"))
         .subcommand(
@@ -163,6 +190,29 @@ fn making(name: &'static str, about: &'static str) -> Command {
         .arg(pidfd_socket())
         .arg(flag("no-pivot", "Allows what is not needed: pivot_root(2) is used"))
         .arg(flag("no-new-keyring", "Leave it the caller's session keyring, with all keys in it"))
+}
+
+/// What criu may do, by the options for it.
+pub(super) const CRIU_FLAGS: [(&str, &str); 6] = [
+    ("auto-dedup", "Free what an earlier image holds, too"),
+    ("ext-unix-sk", "Take sockets along that are connected to the outside"),
+    ("file-locks", "Take locks of files along"),
+    ("shell-job", "Take a terminal or session of the outside along"),
+    ("tcp-established", "Take connections of TCP along"),
+    ("tcp-skip-in-flight", "Leave connections of TCP out that are being made"),
+];
+/// What it does about control groups.
+pub(super) const CGROUP_MODES: [&str; 4] = ["soft", "full", "strict", "ignore"];
+
+fn criu(name: &'static str, about: &'static str, flags: &'static [(&'static str, &'static str)]) -> Command {
+    // Podman says one twice.
+    one(name, about)
+        .args_override_self(true)
+        .arg(file("image-path", "DIR", "Where the images are [default: checkpoint]"))
+        .arg(file("work-path", "DIR", "Where criu's log goes [default: to the images]"))
+        .arg(word("manage-cgroups-mode", &CGROUP_MODES, "What criu does about control groups [default: soft]"))
+        .arg(word("empty-ns", &["network"], "Leave this namespace empty, for others to set it up"))
+        .args(flags.iter().map(|(name, help)| flag(name, help)))
 }
 
 fn pidfd_socket() -> Arg {

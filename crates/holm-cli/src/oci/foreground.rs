@@ -1,14 +1,14 @@
 //! What stays in front until a container's program has ended: `run`, and `exec` beside.
 
 use super::print::Log;
-use super::{create, failed};
+use super::{checkpoint, create, failed};
 use crate::supervise;
 use crate::terminal::Relay;
 use clap::ArgMatches;
 use holm::Exit;
 use holm::signal::Signals;
 use holm_oci::Result;
-use holm_oci::verbs::{self, Console, Force};
+use holm_oci::verbs::{self, Console, Created, Force};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,24 +17,39 @@ use std::process::ExitCode;
 
 /// Makes a container, starts it, stays with it, removes it.
 pub(super) fn run(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
-    let id = options.get_one::<String>("ID").cloned().unwrap_or_default();
-    match make(options, &root, &id, log) {
-        Ok(code) => code,
-        Err(error) => log.failed(&error),
-    }
+    let keep = options.get_flag("keep");
+    done(beside(options, &root, log, keep, |console| create(options, root.clone(), console), verbs::start), log)
 }
 
-fn make(options: &ArgMatches, root: &Path, id: &str, log: &Log) -> Result<ExitCode> {
+/// The same of one that is made again: it runs by then.
+pub(super) fn restore(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
+    let make = |console| checkpoint::restore(options, root.clone(), console);
+    done(beside(options, &root, log, false, make, |_, _| Ok(())), log)
+}
+
+fn done(done: Result<ExitCode>, log: &Log) -> ExitCode {
+    done.unwrap_or_else(|error| log.failed(&error))
+}
+
+fn beside(
+    options: &ArgMatches,
+    root: &Path,
+    log: &Log,
+    keep: bool,
+    make: impl FnOnce(Console) -> Result<Created>,
+    start: impl FnOnce(&Path, &str) -> Result<()>,
+) -> Result<ExitCode> {
+    let id = options.get_one::<String>("ID").map_or("", String::as_str);
     let detach = options.get_flag("detach");
     let front = Front::new(detach)?;
-    let made = create(options, root.to_owned(), if detach { Console::Nobody } else { Console::Caller })?;
+    let made = make(if detach { Console::Nobody } else { Console::Caller })?;
     log.warn(&made.warnings);
-    let started = verbs::start(root, id);
+    let started = start(root, id);
     let done = match (&started, front) {
         (Ok(()), Some(front)) => front.stay(&made.process, made.terminal).map(|exit| ExitCode::from(exit.code())),
         _ => Ok(ExitCode::SUCCESS),
     };
-    if started.is_err() || !detach && !options.get_flag("keep") {
+    if started.is_err() || !detach && !keep {
         log.warn(&verbs::delete(root, id, Force::Yes)?);
     }
     started?;

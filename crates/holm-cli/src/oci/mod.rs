@@ -1,6 +1,7 @@
 //! `holm oci`: containers as engines ask for them, with the options, exit codes and words that they know from runc.
 
 mod arguments;
+mod checkpoint;
 mod events;
 mod exec;
 mod foreground;
@@ -79,7 +80,9 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
         "list" => print::list(options, &root),
         "spec" => specification(options),
         "features" => print::json(&verbs::features()),
+        "checkpoint" => checkpoint::checkpoint(options, root, id()),
         "run" => return foreground::run(options, root, log),
+        "restore" => return foreground::restore(options, root, log),
         "exec" => return exec::run(options, root, log),
         _ => Ok(Vec::new()),
     };

@@ -1,6 +1,7 @@
 //! `holm oci` as engines call it: exit codes, the log, names of the program, makers that die.
 
 mod bad;
+mod checkpoint;
 mod container;
 mod crowd;
 mod exec;

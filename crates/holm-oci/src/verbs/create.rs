@@ -6,16 +6,20 @@ use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
-use crate::state::{DOOR, Place, Process, Record, Stage, Status};
+use crate::state::{DOOR, Outside, Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
+use holm::Spec;
 use holm::host::inherited;
 use holm::host::labels::in_force;
 use holm::host::limits::is_machines_root;
 use holm::model::label::Module;
+use holm::model::namespace::Namespace;
 use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
-use holm::spec::policy::Keyring;
+use holm::spec::filesystem::{Operation, Owners};
+use holm::spec::namespaces::Choice;
+use holm::spec::policy::{Denials, Keyring};
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -85,6 +89,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
     record.apart = spec.root_stands_apart();
     record.unit = scope.as_ref().map(|scope| scope.unit.clone());
+    record.outside = outside(&spec);
     let place = Place::make(&wish.root, &wish.id)?;
     let made = (|| {
         usable(&record)?;
@@ -106,7 +111,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         alone(&record, held.groups_found())?;
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
-        let terminal = taker.take(&mut held, record.own.console_size())?;
+        let terminal = taker.take(held.terminal.take(), record.own.console_size())?;
         watcher.tell(held.process())?;
         if let Some(agent) = &agent {
             agent.tell(held.listener.take(), held.id(), &record)?;
@@ -158,7 +163,7 @@ fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::resu
 
 /// Whoever is in a container's groups, or in groups below, is paused, limited and killed with it; and in one that is paused
 /// nothing starts.
-fn usable(record: &Record) -> Result<()> {
+pub(super) fn usable(record: &Record) -> Result<()> {
     let refused = |cause: &str, group: &Group| {
         let group = shown(&group.directory);
         Err(Error::Failed(format!("cannot make container {}: container's cgroup {cause}: {group}", record.id)))
@@ -170,7 +175,7 @@ fn usable(record: &Record) -> Result<()> {
 }
 
 /// A group that was noted as one to be made, and was there by then, is another one's; a scope's are there before, and its own.
-fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Result<()> {
+pub(super) fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Result<()> {
     if record.unit.is_some() {
         return Ok(());
     }
@@ -180,10 +185,33 @@ fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Resu
     Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
 }
 
-fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item = (&'a Path, u32)>) {
+pub(super) fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item = (&'a Path, u32)>) {
     for (directory, number) in programs {
         let group = record.groups.iter_mut().find(|group| group.directory == directory);
         group.into_iter().for_each(|group| group.devices = Some(number));
+    }
+}
+
+/// What of a container comes from outside.
+pub(super) fn outside(spec: &Spec) -> Outside {
+    let attached = spec.filesystem.iter().filter_map(|entry| match &entry.operation {
+        Operation::Attach { at, owners, .. } => Some((at, owners)),
+        _ => None,
+    });
+    let joined = spec.namespaces.choices.iter().filter(|(_, choice)| matches!(choice, Choice::Join(..)));
+    let mapped = attached.clone().any(|(_, owners)| *owners != Owners::Outside);
+    let notices = spec.policy.denials == Denials::HandedOver;
+    let users = *spec.namespaces.choice(Namespace::User) != Choice::Share;
+    let why = [
+        (spec.root_stands_apart(), "criu needs a mount namespace of the container's own"),
+        (notices, "criu doesn't know filters that ask (linux.seccomp, SCMP_ACT_NOTIFY)"),
+        (mapped, "criu doesn't know mounts with maps of ids (idmap)"),
+        (users, "in a user namespace criu could not read its own files again, which are root's alone"),
+    ];
+    Outside {
+        mounts: attached.map(|(at, _)| at.clone()).collect(),
+        namespaces: joined.map(|(kind, _)| kind.name().to_owned()).collect(),
+        lasting: why.into_iter().find(|(is_so, _)| *is_so).map(|(_, why)| why.to_owned()),
     }
 }
 
@@ -198,7 +226,7 @@ pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
 }
 
 /// What is wished, and the scope that it is to be in.
-fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
+pub(super) fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
     let listening = Listening::here();
     let first = 3 + i32::from(listening.count);
     let preserved = inherited(first..first + wish.preserved);

@@ -101,7 +101,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let program = process.args().iter().flatten().next().map_or("", String::as_str);
     let mut held = plan.hold(None).map_err(|error| unstarted(error, program))?;
-    let terminal = taker.take(&mut held, process.console_size())?;
+    let terminal = taker.take(held.terminal.take(), process.console_size())?;
     watcher.tell(held.process())?;
     if let Some(agent) = &agent {
         agent.tell(held.listener.take(), held.id(), &record)?;

@@ -1,7 +1,9 @@
 //! The verbs of the specification and of the engines, as functions. What they return is printed by whoever calls.
 
 mod agent;
+mod checkpoint;
 mod create;
+mod criu;
 mod end;
 mod events;
 mod example;
@@ -13,11 +15,14 @@ mod look;
 mod pause;
 mod process;
 mod processes;
+mod restore;
 mod start;
 mod terminal;
 mod update;
 
+pub use checkpoint::{Checkpoint, Then, checkpoint};
 pub use create::{Create, Created, GroupMaker, create, explain};
+pub use criu::{Also, Groups, How};
 pub use end::{Force, Whom, delete, kill, signal};
 pub use events::{Event, Watch};
 pub use example::{Owner, specification};
@@ -28,6 +33,7 @@ pub use look::{Shown, list, state};
 pub use pause::{pause, resume};
 pub use process::{Changes, What};
 pub use processes::processes;
+pub use restore::{Restore, restore};
 pub use start::start;
 pub use terminal::Console;
 pub use update::update;

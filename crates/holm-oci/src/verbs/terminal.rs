@@ -2,7 +2,6 @@
 
 use super::hand_over;
 use crate::{Error, Result, shown};
-use holm::run::Held;
 use holm::spec::life::Terminal;
 use oci_spec::runtime::Box as Size;
 use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
@@ -49,12 +48,12 @@ pub(super) fn connect(terminal: Terminal, console: &Console) -> Result<Taker> {
 
 impl Taker {
     /// Sets the terminal's size and hands it over; it is returned if the caller gets it.
-    pub(super) fn take(self, held: &mut Held, size: Option<Size>) -> Result<Option<OwnedFd>> {
+    pub(super) fn take(self, terminal: Option<OwnedFd>, size: Option<Size>) -> Result<Option<OwnedFd>> {
         let failed = |errno| Error::io("hand over the terminal", errno);
         if let Taker::Nobody = self {
             return Ok(None);
         }
-        let terminal = held.terminal.take().ok_or_else(|| failed(rustix::io::Errno::NOTTY))?;
+        let terminal = terminal.ok_or_else(|| failed(rustix::io::Errno::NOTTY))?;
         if let Some(size) = size {
             let cut = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
             let size = rustix::termios::Winsize {
