@@ -11,6 +11,7 @@ pub mod group;
 mod lenient;
 mod listening;
 pub mod lower;
+mod notify;
 pub mod seccomp;
 pub mod state;
 mod stats;

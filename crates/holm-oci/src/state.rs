@@ -382,6 +382,8 @@ impl Place {
     /// Something can't be removed.
     pub fn remove(self) -> Result<()> {
         let failed = |errno| Error::io(format!("remove the state of container {}", self.id), errno);
+        crate::notify::remove(self.directory())
+            .map_err(|error| Error::io(format!("remove the state of container {}", self.id), error))?;
         for name in [DOOR, ASIDE, RECORD, HOLDS] {
             match unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}

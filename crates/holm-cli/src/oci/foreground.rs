@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use holm::Exit;
 use holm::signal::Signals;
 use holm_oci::Result;
-use holm_oci::verbs::{self, Console, Created, Force};
+use holm_oci::verbs::{self, Console, Created, Force, Waits};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +18,9 @@ use std::process::ExitCode;
 /// Makes a container, starts it, stays with it, removes it.
 pub(super) fn run(options: &ArgMatches, root: PathBuf, log: &Log) -> ExitCode {
     let keep = options.get_flag("keep");
-    done(beside(options, &root, log, keep, |console| create(options, root.clone(), console), verbs::start), log)
+    let waits = if options.get_flag("detach") { Waits::Caller } else { Waits::Thread };
+    let make = |console| create(options, root.clone(), console);
+    done(beside(options, &root, log, keep, make, |root, id| verbs::start(root, id, waits)), log)
 }
 
 /// The same of one that is made again: it runs by then.

@@ -12,7 +12,7 @@ mod update;
 pub(crate) use arguments::command;
 
 use clap::ArgMatches;
-use holm_oci::verbs::{self, Console, Create, Force, GroupMaker, Keyring, Owner, Whom};
+use holm_oci::verbs::{self, Console, Create, Force, GroupMaker, Keyring, Owner, Waits, Whom};
 use holm_oci::{Error, verbs::Created};
 use rustix::process::{getegid, geteuid};
 use std::ffi::OsStr;
@@ -63,7 +63,7 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
     let done = match verb {
         "create" => create(options, root, Console::Nobody).map(|made| made.warnings),
-        "start" => verbs::start(&root, &id()).map(|()| Vec::new()),
+        "start" => verbs::start(&root, &id(), Waits::Caller).map(|()| Vec::new()),
         "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
         "kill" => {
             let signal = options.get_one::<String>("SIGNAL").map_or("TERM", String::as_str);

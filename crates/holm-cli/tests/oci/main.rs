@@ -16,6 +16,7 @@ mod notify;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod patience;
 mod pause;
+mod ready;
 #[path = "../screen/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod screen;

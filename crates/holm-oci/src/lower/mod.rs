@@ -55,6 +55,8 @@ pub struct Surroundings {
     pub makes_nodes: bool,
     /// Sockets that are passed on.
     pub listening: Listening,
+    /// The directory of the socket at which it says that it is ready, if somebody waits for that.
+    pub notified: Option<PathBuf>,
     /// Descriptors that are passed on besides those.
     pub preserved: Vec<i32>,
     /// Whether SELinux is in force: mounts are labelled by an option that no other kernel knows.

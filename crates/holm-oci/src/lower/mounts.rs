@@ -80,6 +80,14 @@ impl Lowering<'_> {
         for (place, mount) in config.mounts().iter().flatten().enumerate() {
             self.mount(place, mount, &mut sealed);
         }
+        if let Some(source) = self.around.notified.clone() {
+            let mut attributes = Attributes::READ_ONLY;
+            ["nosuid", "noexec", "nodev"].iter().for_each(|word| _ = attributes.add(word));
+            let (reach, (below, propagation, owners)) = (Reach::One, Default::default());
+            let at = crate::notify::INSIDE.into();
+            let operation = Operation::Attach { source, at, reach, attributes, below, propagation, owners };
+            self.spec.filesystem.push(Entry { operation, origin: crate::notify::VARIABLE.to_owned() });
+        }
         self.devices();
         let linux = config.linux().as_ref();
         let label = linux.and_then(|linux| linux.mount_label().as_deref()).unwrap_or("");

@@ -1,6 +1,7 @@
 //! `process`, and the names of the machine.
 
 use super::{Lowering, origin};
+use crate::notify;
 use holm::model::capability::Capability;
 use holm::model::label::{Label, Module};
 use holm::model::limit::{CpuList, ResourceLimit};
@@ -76,6 +77,9 @@ impl Lowering<'_> {
         // Engines leave it to the runtime: only inside it is known who is whose user.
         changes.push(Change::FindHome);
         changes.extend(self.around.listening.variables().map(|(name, value)| Change::Set(name.into(), value.into())));
+        if self.around.notified.is_some() {
+            changes.push(Change::Set(notify::VARIABLE.into(), notify::VALUE.into()));
+        }
         self.spec.environment = Environment { base: Base::Empty, changes };
         if !process.cwd().is_absolute() {
             self.refuse("process.cwd", format!("cannot start in {:?}: it is not an absolute path", process.cwd()));

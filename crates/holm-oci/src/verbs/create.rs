@@ -6,6 +6,7 @@ use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
+use crate::notify::{self, Host};
 use crate::state::{DOOR, Outside, Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
@@ -79,7 +80,8 @@ pub struct Created {
 /// The configuration is refused, the name is in use, the kernel refuses a step, a hook fails. Nothing is left behind.
 pub fn create(wish: &Create) -> Result<Created> {
     let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
-    let (Lowered { mut spec, agent, warnings }, scope) = lowered(wish, &bundle)?;
+    let notified = Host::here()?.map(|_| wish.root.join(&wish.id).join(notify::DIRECTORY));
+    let (Lowered { mut spec, agent, warnings }, scope) = lowered(wish, &bundle, notified.clone())?;
     spec.policy.keyring = wish.keyring;
     let agent = agent::connect(agent)?;
     let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
@@ -94,6 +96,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let made = (|| {
         usable(&record)?;
         place.write(&record)?;
+        notified.map(|_| notify::prepare(place.directory())).transpose()?;
         let scope = scope.map(systemd::Wish::start).transpose()?;
         let door =
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
@@ -221,16 +224,20 @@ pub(super) fn outside(spec: &Spec) -> Outside {
 /// The configuration is refused.
 pub fn explain(wish: &Create) -> Result<(Plan, Vec<String>)> {
     let bundle = Bundle::read(&wish.bundle, wish.config.as_deref())?;
-    let (Lowered { spec, warnings, .. }, _) = lowered(wish, &bundle)?;
+    let (Lowered { spec, warnings, .. }, _) = lowered(wish, &bundle, None)?;
     Ok((spec.plan().map_err(|refusal| Error::Start(refusal.into()))?, warnings))
 }
 
-/// What is wished, and the scope that it is to be in.
-pub(super) fn lowered(wish: &Create, bundle: &Bundle) -> Result<(Lowered, Option<systemd::Wish>)> {
+/// What is wished, and the scope that it is to be in; `notified` is the directory of the socket at which it says that it is ready.
+pub(super) fn lowered(
+    wish: &Create,
+    bundle: &Bundle,
+    notified: Option<PathBuf>,
+) -> Result<(Lowered, Option<systemd::Wish>)> {
     let listening = Listening::here();
     let first = 3 + i32::from(listening.count);
     let preserved = inherited(first..first + wish.preserved);
-    let mut around = Surroundings { preserved, listening, ..Surroundings::here() };
+    let mut around = Surroundings { preserved, listening, notified, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
         around.hierarchies = holm::host::groups::hierarchies();
@@ -277,6 +284,7 @@ impl Surroundings {
             grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
             makes_nodes: is_machines_root(),
             listening: Listening::default(),
+            notified: None,
             preserved: Vec::new(),
             selinux: in_force(Module::Selinux),
         }

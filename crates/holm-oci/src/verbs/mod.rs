@@ -34,7 +34,7 @@ pub use pause::{pause, resume};
 pub use process::{Changes, What};
 pub use processes::processes;
 pub use restore::{Restore, restore};
-pub use start::start;
+pub use start::{Waits, start};
 pub use terminal::Console;
 pub use update::update;
 

@@ -13,6 +13,7 @@ use crate::criu::message::Message;
 use crate::criu::{Come, Kind, Way, find, mounts, points};
 use crate::group::{self, Group};
 use crate::lower::Lowered;
+use crate::notify;
 use crate::state::{Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Spec;
@@ -50,12 +51,15 @@ pub fn restore(wish: &Restore) -> Result<Created> {
     let what = format!("restore container {id}");
     allowed(&what)?;
     let bundle = Bundle::read(&wish.container.bundle, wish.container.config.as_deref())?;
-    let (Lowered { spec, warnings, .. }, scope) = lowered(&wish.container, &bundle)?;
+    let directories = wish.how.open(Missing::Refused)?;
+    let notes = directories.images.notes()?;
+    // Nobody waits for it to be ready any more, but what it may talk to is there.
+    let talks = notes.outer.iter().any(|outer| outer.of.as_deref() == Some(Path::new(notify::INSIDE)));
+    let notified = talks.then(|| wish.container.root.join(id).join(notify::DIRECTORY));
+    let (Lowered { spec, warnings, .. }, scope) = lowered(&wish.container, &bundle, notified)?;
     let program = find().map_err(|cause| Error::Failed(format!("cannot {what}: {cause}")))?;
     let joined = joined(&spec, &what)?;
     let taker = terminal::connect(spec.terminal, &wish.container.console)?;
-    let directories = wish.how.open(Missing::Refused)?;
-    let notes = directories.images.notes()?;
     let mut record = Record::new(id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
     record.unit = scope.as_ref().map(|scope| scope.unit.clone());
@@ -67,6 +71,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
     let made = (|| {
         usable(&record)?;
         place.write(&record)?;
+        talks.then(|| notify::prepare(place.directory())).transpose()?;
         let scope = scope.map(systemd::Wish::start).transpose()?;
         let way = Way::new().map_err(|errno| Error::io(&what, errno))?;
         let at = wish.container.root.join(id);
@@ -130,8 +135,8 @@ fn tell_hooks(place: &Place, record: &mut Record, pid: i32) -> Result<()> {
     place.write(record)?;
     let hooks = record.hooks.clone().unwrap_or_default();
     place.give_up()?;
-    let done = hooks::run(hooks.prestart(), record, Status::Creating)
-        .and_then(|()| hooks::run(hooks.create_runtime(), record, Status::Creating));
+    let done = hooks::run("prestart", hooks.prestart(), record, Status::Created)
+        .and_then(|()| hooks::run("createRuntime", hooks.create_runtime(), record, Status::Creating));
     place.take_back()?;
     done
 }
