@@ -23,7 +23,7 @@ die() { echo "machine: $*" >&2; exit 1; }
 
 # The kernel that Debian's package stands for, unpacked and not installed: vmlinuz and the few modules that the machine needs.
 fetch_kernel() {
-    [ ! -e "$place/kernel/fetched-3" ] || return 0
+    [ ! -e "$place/kernel/fetched-4" ] || return 0
     local package
     [ "$(id -u)" != 0 ] || apt-get update -qq
     package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
@@ -35,9 +35,11 @@ fetch_kernel() {
         apt-get download -qq -o APT::Sandbox::User= "$package"
         dpkg-deb --fsys-tarfile "$package"_*.deb |
             tar -x --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/fs/overlayfs/*' './lib/modules/*/kernel/drivers/block/loop.ko*' './lib/modules/*/kernel/net/*_diag.ko*' \
+            './lib/modules/*/kernel/net/netfilter/nf_tables.ko*' './lib/modules/*/kernel/net/netfilter/nfnetlink.ko*' './lib/modules/*/libcrc32c.ko*' \
+            './lib/modules/*/kernel/drivers/net/veth.ko*' './lib/modules/*/kernel/drivers/net/tun.ko*' \
             './lib/modules/*/modules.*'
         rm "$package"_*.deb
-        touch fetched-3
+        touch fetched-4
     )
 }
 

@@ -127,6 +127,23 @@ fn a_hook_that_fails_ends_the_container() {
 }
 
 #[test]
+fn the_time_of_a_hook_that_reads_nothing_counts_from_its_start() {
+    let mut site = Site::new("hooks-deaf", "true");
+    // Longer than what a pipe takes.
+    site.config["annotations"] = json!({ "long": "a".repeat(200_000) });
+    site.config["hooks"] =
+        json!({ "createRuntime": [{ "path": "/usr/bin/sleep", "args": ["sleep", "100"], "timeout": 1 }] });
+    let begin = std::time::Instant::now();
+    let said = site.hooked(&["create"]);
+    assert!(said.contains("it takes longer than 1 s") && begin.elapsed().as_secs() < 60, "{said}");
+    let told = site.path("told");
+    site.config["hooks"] =
+        json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", format!("cat > {}", told.display())] }] });
+    assert_eq!(site.hooked(&["create"]), "");
+    assert_eq!(std::fs::read(&told).expect("it was written").iter().filter(|byte| **byte == b'a').count() / 200_000, 1);
+}
+
+#[test]
 fn a_hook_that_is_none_is_refused() {
     let mut site = Site::new("hooks-refused", "true");
     for (hook, said) in [

@@ -75,7 +75,9 @@ fn outside(hook: &Hook, state: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("run hook {}", shown(hook.path())), error);
     let arguments = hook.args().clone().unwrap_or_default();
     let mut command = Command::new(hook.path());
-    command.args(arguments.iter().skip(1)).stdin(Stdio::piped()).stdout(Stdio::null());
+    // A hook need not read it: a pipe could be full before its time is over.
+    let input = input(state).map_err(failed)?;
+    command.args(arguments.iter().skip(1)).stdin(input).stdout(Stdio::null());
     if let Some(zeroth) = arguments.first() {
         command.arg0(zeroth);
     }
@@ -84,10 +86,6 @@ fn outside(hook: &Hook, state: &[u8]) -> Result<()> {
         command.env_clear().envs(variables.iter().filter_map(|line| line.split_once('=')));
     }
     let mut child = command.spawn().map_err(failed)?;
-    if let Some(mut input) = child.stdin.take() {
-        // A hook need not read it.
-        let _ = input.write_all(state);
-    }
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH);
     match pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())) {
         Ok(process) => await_end(hook, &process),
