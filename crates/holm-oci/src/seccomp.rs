@@ -7,12 +7,9 @@ use std::path::PathBuf;
 use syscalls::{arm, mips, powerpc64, s390x, x86, x86_64};
 
 /// Flags that can be given.
-pub(crate) const FLAGS: [&str; 4] = [
-    "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_LOG",
-    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
+pub(crate) const FLAGS: [&str; 4] =
+    ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", WAITS_KILLABLE];
+const WAITS_KILLABLE: &str = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
 /// Actions that can be asked for.
 pub(crate) const ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
@@ -77,6 +74,8 @@ pub struct Agent {
     pub path: PathBuf,
     /// What it is told besides.
     pub metadata: String,
+    /// Whether a call that it was told of must not be interrupted (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`).
+    pub waits_killable: bool,
 }
 
 /// The filter of a JSON text, which has nobody to ask.
@@ -135,7 +134,10 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
     let agent = match (asks, document.listener_path.as_str()) {
         (false, _) => None,
         (true, "") => return Err("SCMP_ACT_NOTIFY needs a listener, and there is none: listenerPath".to_owned()),
-        (true, path) => Some(Agent { path: path.into(), metadata: document.listener_metadata.clone() }),
+        (true, path) => {
+            let waits_killable = document.flags.iter().any(|flag| flag == WAITS_KILLABLE);
+            Some(Agent { path: path.into(), metadata: document.listener_metadata.clone(), waits_killable })
+        }
     };
     Ok((Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } }, agent))
 }

@@ -120,7 +120,7 @@ pub struct Account {
 }
 
 /// The first two numbers of the kernel's version (proc_sys_kernel(5)).
-fn kernel() -> Option<(u32, u32)> {
+pub fn kernel() -> Option<(u32, u32)> {
     version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
 }
 

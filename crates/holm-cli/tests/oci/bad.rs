@@ -280,6 +280,14 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     let file = file.to_str().expect("it is text");
     site.fails(&["create", &site.id, "--pid-file", file], "cannot write ");
     site.leaves_nothing();
+    // What isn't a file of its own stays.
+    let link = site.scratch.join("link");
+    std::os::unix::fs::symlink("/dev/null", &link).expect("scratch is ours");
+    for file in [link.to_str().expect("it is text"), "/dev/null", "/tmp"] {
+        site.fails(&["create", &site.id, "--pid-file", file], "it is no regular file");
+        site.leaves_nothing();
+    }
+    assert!(link.is_symlink());
 }
 
 /// Whatever call a verb dies at, what is noted is whole, and the container can be removed.

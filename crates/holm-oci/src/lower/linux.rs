@@ -32,8 +32,12 @@ impl Lowering<'_> {
             None => Calls::All,
             Some(value) => match crate::seccomp::from_value(value.clone()) {
                 Ok((filter, agent)) => {
-                    if agent.is_some() {
+                    if let Some(agent) = &agent {
                         self.spec.policy.denials = Denials::HandedOver;
+                        if agent.waits_killable && !self.around.waits_killable {
+                            let cause = "flag SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs Linux 5.19";
+                            self.refuse("linux.seccomp", format!("cannot filter system calls: {cause}"));
+                        }
                     }
                     self.agent = agent;
                     Calls::Filter(filter)
@@ -163,5 +167,34 @@ fn kind(wished: LinuxNamespaceType) -> Namespace {
         LinuxNamespaceType::Pid => Namespace::Pid,
         LinuxNamespaceType::Network => Namespace::Net,
         LinuxNamespaceType::Time => Namespace::Time,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bundle::Bundle;
+    use crate::lower::{Surroundings, lower};
+
+    #[test]
+    fn a_filter_whose_calls_must_not_be_interrupted_needs_a_kernel_that_can_wait() {
+        let config = serde_json::json!({
+            "ociVersion": "1.2.0", "root": { "path": "rootfs" }, "linux": { "namespaces": [{ "type": "mount" }] },
+            "process": { "user": { "uid": 0, "gid": 0 }, "args": ["sh"], "cwd": "/" },
+        });
+        let asks = |flags: &[&str]| {
+            serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": flags, "listenerPath": "/agent",
+                "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }] })
+        };
+        let refused = |flags: &[&str], waits_killable: bool| {
+            let config = serde_json::from_value(config.clone()).expect("it is right");
+            let seccomp = Some(asks(flags));
+            let bundle = Bundle { directory: "/bundle".into(), config, seccomp, warnings: Vec::new() };
+            let around = Surroundings { waits_killable, makes_nodes: true, ..Surroundings::default() };
+            lower(&bundle, &around).map(drop).map_err(|error| error.to_string()).err()
+        };
+        let flag = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+        assert_eq!([refused(&[flag], true), refused(&[], false)], [None, None]);
+        let said = refused(&[flag], false).expect("it is refused");
+        assert!(said.contains("flag SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs Linux 5.19"), "{said}");
     }
 }

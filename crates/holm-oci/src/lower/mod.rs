@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub preserved: Vec<i32>,
     /// Whether SELinux is in force: mounts are labelled by an option that no other kernel knows.
     pub selinux: bool,
+    /// Whether calls that a filter asks about can wait without being interrupted (Linux 5.19).
+    pub waits_killable: bool,
 }
 
 /// What is gathered on the way.

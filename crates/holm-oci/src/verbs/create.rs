@@ -1,8 +1,8 @@
 //! `create`: everything but the program itself.
 
-use super::hand_over::Watcher;
+use super::hand_over::Listeners;
+use super::hooks;
 use super::terminal::Console;
-use super::{agent, hooks, terminal};
 use crate::bundle::Bundle;
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
@@ -83,9 +83,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let notified = Host::here()?.map(|_| wish.root.join(&wish.id).join(notify::DIRECTORY));
     let (Lowered { mut spec, agent, warnings }, scope) = lowered(wish, &bundle, notified.clone())?;
     spec.policy.keyring = wish.keyring;
-    let agent = agent::connect(agent)?;
-    let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
-    let taker = terminal::connect(spec.terminal, &wish.console)?;
+    let listeners = Listeners::connect(agent, wish.pidfd_socket.as_deref(), spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
@@ -114,11 +112,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         alone(&record, held.groups_found())?;
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
-        let terminal = taker.take(held.terminal.take(), record.own.console_size())?;
-        watcher.tell(held.process())?;
-        if let Some(agent) = &agent {
-            agent.tell(held.listener.take(), held.id(), &record)?;
-        }
+        let terminal = listeners.tell(&mut held, record.own.console_size(), &record)?;
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
@@ -262,6 +256,10 @@ pub(super) fn unstarted(error: Start, program: &str) -> Error {
 /// Written aside and renamed: who waits for it never reads half of it.
 pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(format!("write {}", shown(file)), error);
+    // Renamed over, a device or a link would be gone for everybody.
+    if std::fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
+        return Err(Error::Failed(format!("cannot write {}: it is no regular file", shown(file))));
+    }
     let name = file.file_name().ok_or_else(|| failed(rustix::io::Errno::ISDIR.into()))?;
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
@@ -287,6 +285,7 @@ impl Surroundings {
             notified: None,
             preserved: Vec::new(),
             selinux: in_force(Module::Selinux),
+            waits_killable: holm::host::kernel().is_none_or(|version| version >= (5, 19)),
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Its first process is opened by a descriptor, and everything of it by that (`holm::inspect::enter`): a pid that was given anew
 //! is noticed. No lock is held: what is entered ends with the container, and nothing about it is noted.
 
+use super::What;
 use super::create::{unstarted, write_pid};
-use super::hand_over::Watcher;
-use super::terminal::{self, Console};
-use super::{What, agent};
+use super::hand_over::Listeners;
+use super::terminal::Console;
 use crate::group::Group;
 use crate::lower::{self, Lowered, Surroundings, further};
 use crate::state::{Place, Process, Record, Status};
@@ -95,17 +95,11 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     spec.personality = record.personality.as_ref().map(lower::personality);
     let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
     let details = first.map(|cpus| format!("set-up runs with CPU affinity: {}", cpus.mask())).into_iter().collect();
-    let agent = agent::connect(agent)?;
-    let watcher = Watcher::connect(wish.pidfd_socket.as_deref())?;
-    let taker = terminal::connect(spec.terminal, &wish.console)?;
+    let listeners = Listeners::connect(agent, wish.pidfd_socket.as_deref(), spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let program = process.args().iter().flatten().next().map_or("", String::as_str);
     let mut held = plan.hold(None).map_err(|error| unstarted(error, program))?;
-    let terminal = taker.take(held.terminal.take(), process.console_size())?;
-    watcher.tell(held.process())?;
-    if let Some(agent) = &agent {
-        agent.tell(held.listener.take(), held.id(), &record)?;
-    }
+    let terminal = listeners.tell(&mut held, process.console_size(), &record)?;
     if let Some(file) = &wish.pid_file {
         write_pid(file, held.id())?;
     }
