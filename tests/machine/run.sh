@@ -17,7 +17,7 @@ place=$PWD/target/machine
 here=tests/machine
 
 # Debian's packages whose programs the machine has.
-packages=(bash coreutils criu dash e2fsprogs findutils grep hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace uidmap util-linux)
+packages=(bash coreutils criu dash e2fsprogs findutils grep gzip hostname iproute2 kmod libc-bin mawk mount perl-base procps sed strace tar uidmap util-linux)
 
 die() { echo "machine: $*" >&2; exit 1; }
 
