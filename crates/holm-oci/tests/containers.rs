@@ -1,6 +1,6 @@
 //! Containers from their making to their end, as root and as an ordinary user (then in a user namespace of one id).
 
-use holm_oci::verbs::{Create, Force, Whom, create, delete, kill, list, start, state};
+use holm_oci::verbs::{Create, Force, Waits, Whom, create, delete, kill, list, start, state};
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl Site {
     /// Runs it to its end; what it wrote to /out.
     fn run(&self) -> String {
         let made = create(&self.wish("once")).unwrap_or_else(|error| panic!("{error}"));
-        start(&self.state(), "once").unwrap_or_else(|error| panic!("{error}"));
+        start(&self.state(), "once", Waits::Caller).unwrap_or_else(|error| panic!("{error}"));
         end(&made.process);
         delete(&self.state(), "once", Force::No).unwrap_or_else(|error| panic!("{error}"));
         std::fs::read_to_string(self.scratch.join("rootfs/out")).expect("it has written")
@@ -154,7 +154,7 @@ fn a_container_waits_runs_ends_and_is_removed() {
     assert_eq!(waits.status, "created");
     assert!(waits.pid > 0);
     assert!(!site.scratch.join("rootfs/out").exists(), "it must not run before it is started");
-    start(&site.state(), "c1").unwrap_or_else(|error| panic!("{error}"));
+    start(&site.state(), "c1", Waits::Caller).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(state(&site.state(), "c1").expect("it is there").status, "running");
     eventually(|| std::fs::read(format!("/proc/{}/comm", waits.pid)).is_ok_and(|name| name == b"sleep\n"));
     let error = create(&site.wish("c1")).map(drop).expect_err("it is in use").to_string();
@@ -175,15 +175,15 @@ fn what_is_asked_of_the_wrong_state_is_refused() {
     let root = site.state();
     let message = |done: holm_oci::Result<()>| done.expect_err("it is refused").to_string();
     let made = create(&site.wish("c2")).unwrap_or_else(|error| panic!("{error}"));
-    start(&root, "c2").unwrap_or_else(|error| panic!("{error}"));
+    start(&root, "c2", Waits::Caller).unwrap_or_else(|error| panic!("{error}"));
     let twice = "cannot start container c2: cannot start an already running container";
-    assert_eq!(message(start(&root, "c2")), twice);
+    assert_eq!(message(start(&root, "c2", Waits::Caller)), twice);
     let running = "cannot delete container c2 that is not stopped: running";
     assert_eq!(message(delete(&root, "c2", Force::No).map(drop)), running);
     kill(&root, "c2", 9, Whom::First).unwrap_or_else(|error| panic!("{error}"));
     end(&made.process);
     let stopped = "cannot start container c2: cannot start a container that has stopped";
-    assert_eq!(message(start(&root, "c2")), stopped);
+    assert_eq!(message(start(&root, "c2", Waits::Caller)), stopped);
     let ended = kill(&root, "c2", 15, Whom::First).expect_err("it has ended").to_string();
     assert_eq!(ended, "cannot kill container c2: container not running");
     delete(&root, "c2", Force::No).unwrap_or_else(|error| panic!("{error}"));
@@ -434,7 +434,7 @@ fn hooks_are_told_and_can_refuse() {
     assert!(told.contains("\"status\":\"creating\"") && told.ends_with("b\n"), "{told}");
     // What becomes of the bundle meanwhile doesn't count.
     std::fs::remove_file(site.scratch.join("config.json")).expect("it was read");
-    start(&site.state(), "h").unwrap_or_else(|error| panic!("{error}"));
+    start(&site.state(), "h", Waits::Caller).unwrap_or_else(|error| panic!("{error}"));
     assert!(site.scratch.join("began").exists() && !site.scratch.join("gone").exists());
     end(&made.process);
     delete(&site.state(), "h", Force::No).unwrap_or_else(|error| panic!("{error}"));
