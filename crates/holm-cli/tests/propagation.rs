@@ -5,14 +5,15 @@ use testkit::{Scratch, holm};
 
 /// What happens outside. The container waits for what is mounted outside, mounts something itself, and waits to be killed.
 const OUTSIDE: &str = r#"
-    mkdir shared; mount -t tmpfs none shared; mount --make-shared shared; mkdir shared/in shared/out
+    mkdir shared; mount -t tmpfs none shared; mount --make-shared shared; mkdir shared/in shared/out shared/below; mount -t tmpfs none shared/below
     "$HOLM" oci --root "$PWD/state" run --detach c
     mount -t tmpfs none shared/in; touch shared/in/seen
     n=0; while [ ! -e rootfs/done ]; do sleep 0.05; n=$((n+1)); [ $n -lt 400 ]; done
+    mountpoint -q shared/below
     cat rootfs/done; if [ -e shared/out/made ]; then echo outside; fi
     "$HOLM" oci --root "$PWD/state" delete --force c"#;
 
-const INSIDE: &str = "n=0; while [ ! -e /v/in/seen ] && [ $n -lt 20 ]; do sleep 0.05; n=$((n+1)); done
+const INSIDE: &str = "set -- $(cut -d ' ' -f 5 /proc/self/mountinfo | grep -x -e /proc -e /v); test \"$*\" = '/proc /v' || exit 1; n=0; while [ ! -e /v/in/seen ] && [ $n -lt 20 ]; do sleep 0.05; n=$((n+1)); done
     if [ -e /v/in/seen ]; then echo inside; fi >/new; mount -t tmpfs none /v/out; touch /v/out/made; mv /new /done; exec sleep 1000";
 
 #[test]

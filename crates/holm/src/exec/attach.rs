@@ -2,18 +2,18 @@
 //! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
 use super::beneath;
-use super::mounts::{Prepared, attach, attach_inside, by_mount, clone_at, is_directory};
+use super::mounts::{Elsewhere, Prepared, attach, attach_inside, attach_on_top, by_mount, clone_at, is_directory};
 use super::place::{Inside, Make, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use super::within::Within;
-use crate::model::mount::{Attributes, Reach};
+use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::spec::filesystem::Beneath;
 use crate::sys::mount::{change_attributes, propagate, set_attributes};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, fstat};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, fspick,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_reconfigure,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, unmount,
 };
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -44,6 +44,22 @@ pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
         Tree::Path(path) => clone(path, &attached.manner).map(Prepared::Cloned),
         Tree::Descriptor(_) => Err(Errno::INVAL),
     }
+}
+
+/// Another clone of a tree of the parent's, to be put into place instead of it; `None` if it is of a file. The kernel lists mounts in
+/// the order of their cloning, and the parent cloned this one before the child made any: whoever reads the list takes the last for
+/// the topmost. Only what is in the child's namespace can be cloned there, so it hangs on top of `/` for that, and is private before it
+/// is taken off: what goes from a tree that is shared goes from the host, too.
+pub(crate) fn again(tree: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    if !is_directory(tree)? {
+        return Ok(None);
+    }
+    attach_on_top(tree)?;
+    let again = clone_at(tree, c"", Reach::Tree)?;
+    propagate(tree, Reach::Tree, Propagation::Private)?;
+    let _there = Elsewhere::at(tree)?;
+    unmount(c".", UnmountFlags::DETACH)?;
+    Ok(Some(again))
 }
 
 /// A detached file system, whose root has this mode if one is said.

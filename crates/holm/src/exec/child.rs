@@ -307,10 +307,12 @@ impl<'a> State<'a> {
                 let made = attach::mount(file_system, self.inside()?, at)?;
                 self.context.program.own.add(made.as_fd())
             }
-            Op::Attach { attached, at } => {
+            Op::Attach { attached, at, again } => {
                 let tree = attach::prepare(attached)?;
-                attach::put(tree.as_fd(), self.inside()?, at, c"")?;
-                self.context.program.own.add(tree.as_fd())
+                let again = if *again { attach::again(tree.as_fd())? } else { None };
+                let tree = again.as_ref().map_or(tree.as_fd(), |again| again.as_fd());
+                attach::put(tree, self.inside()?, at, c"")?;
+                self.context.program.own.add(tree)
             }
             Op::Node { at, kind, device, mode, owner } => {
                 attach::node(self.inside()?, at, (*kind, *device), *mode, *owner)

@@ -123,6 +123,8 @@ struct Compiler<'a> {
     proc: Option<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
     kinds: Vec<u64>,
+    /// Whether the root is mounted nowhere.
+    apart: bool,
     own: usize,
     fixed: Vec<i32>,
     /// The owner of file systems in memory, if the program's ids are not those of the child.
@@ -154,6 +156,7 @@ impl<'a> Compiler<'a> {
             namespaces: Vec::new(),
             proc: None,
             kinds: Vec::new(),
+            apart: false,
             own: 0,
             fixed: Vec::new(),
             owner,
@@ -260,7 +263,10 @@ impl<'a> Compiler<'a> {
                 let stand = match stand {
                     step::Stand::OnTop => Stand::OnTop,
                     step::Stand::InPlace => Stand::InPlace(text(source.as_os_str())),
-                    step::Stand::Apart => Stand::Apart,
+                    step::Stand::Apart => {
+                        self.apart = true;
+                        Stand::Apart
+                    }
                 };
                 let attached = attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?;
                 Op::RootAsIs { attached, stand }
@@ -401,7 +407,10 @@ impl<'a> Compiler<'a> {
                         }
                     }
                 }
-                Op::Attach { attached, at }
+                let hears = matches!(propagation, [Propagation::Slave | Propagation::Shared, ..]);
+                // From a tree that is mounted nowhere nothing can be taken away.
+                let again = hears && !self.apart && matches!(attached.tree, Tree::Opened(..));
+                Op::Attach { attached, at, again }
             }
             Operation::Node { kind, mode, owner, .. } => {
                 let (kind, device) = match *kind {

@@ -217,12 +217,23 @@ pub(crate) struct Elsewhere(Option<OwnedFd>);
 
 impl Elsewhere {
     pub(crate) fn enter(path: &CStr) -> Result<Elsewhere> {
+        let left = Elsewhere::leave()?;
+        rustix::process::chdir(path)?;
+        Ok(left)
+    }
+
+    pub(crate) fn at(directory: BorrowedFd<'_>) -> Result<Elsewhere> {
+        let left = Elsewhere::leave()?;
+        rustix::process::fchdir(directory)?;
+        Ok(left)
+    }
+
+    fn leave() -> Result<Elsewhere> {
         // With ids inside it may not be searched: then no later step could look up anything from it either.
         let before = match open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Err(Errno::ACCESS) => None,
             before => Some(before?),
         };
-        rustix::process::chdir(path)?;
         Ok(Elsewhere(before))
     }
 }

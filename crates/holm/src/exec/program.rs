@@ -232,9 +232,11 @@ pub(crate) enum Op {
         at: Place,
         file_system: FileSystem,
     },
+    /// `again` if it is cloned once more in its place.
     Attach {
         attached: Attached,
         at: Place,
+        again: bool,
     },
     Node {
         at: Place,
