@@ -139,6 +139,13 @@ fn criu_is_told_what_comes_from_outside_and_its_failure_leaves_the_container_alo
     let said =
         container.fails(1, &["restore", "--image-path", &images, "--bundle", &container.place("."), &container.id]);
     assert!(said.contains("container with given ID already exists"), "{said}");
+    // Another one in its control group: that fails, and nothing becomes of it.
+    let mut config = container.config.clone();
+    config["linux"]["cgroupsPath"] = json!(format!("/{}", container.id));
+    std::fs::write(container.scratch.join("config.json"), config.to_string()).expect("scratch is ours");
+    let said = container.fails(1, &["restore", "--image-path", &images, "--bundle", &container.place("."), "other"]);
+    assert!(said.contains("container's cgroup is not empty"), "{said}");
+    container.counts_on();
 }
 
 #[test]
@@ -161,6 +168,17 @@ fn what_criu_cannot_make_again_is_not_written_down() {
     assert!(said.contains("container not running: it is stopped"), "{said}");
     let site = Site::new("no-images", "true");
     let place = site.written();
+    let (code, said) = {
+        let mut make = oci(&site.scratch);
+        make.args(["create", "-b", &place, &site.id]);
+        Site::said(make, &site.scratch)
+    };
+    assert_eq!(code, Some(0), "{said}");
+    for (arguments, code) in [(&["pause", &site.id][..], 0), (&["checkpoint", "--image-path", &images, &site.id], 1)] {
+        let output = done(oci(&site.scratch), arguments);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        assert!(code == 0 || text(&output.stderr).contains("it was never started"), "{}", text(&output.stderr));
+    }
     for (images, part) in [("/no/such/images", "no such file"), ("/usr", "no image of a container made by holm")] {
         let output = done(oci(&site.scratch), &["restore", "--image-path", images, "--bundle", &place, "one"]);
         assert_eq!(output.status.code(), Some(1));

@@ -7,7 +7,7 @@ use crate::criu::images::{Missing, Notes, stream};
 use crate::criu::message::Message;
 use crate::criu::{Come, Kind, Way, find, mounts};
 use crate::group::Freezer;
-use crate::state::{Process, Record, Status};
+use crate::state::{Process, Record, Stage, Status};
 use crate::{Error, Result};
 use holm::model::namespace::Namespace;
 use std::os::fd::AsFd;
@@ -62,6 +62,10 @@ pub fn checkpoint(wish: &Checkpoint) -> Result<Vec<String>> {
     match record.status() {
         Status::Running | Status::Paused => {}
         other => return Err(failed(&format!("container not running: it is {}", other.name()))),
+    }
+    // One that is paused may not have begun.
+    if record.stage != Stage::Started {
+        return Err(failed("container not running: it was never started"));
     }
     allowed(&what)?;
     if let Some(cause) = &record.outside.lasting {

@@ -128,14 +128,18 @@ pub fn create(wish: &Create) -> Result<Created> {
         // What is wrong is told already.
         let _ = place.remove();
     }
-    // Once hooks were run the container's end is told, too (runtime.md, "Lifecycle").
+    Err(ended(error, &record))
+}
+
+/// A failure, once nothing is left: after hooks were run the container's end is told, too (runtime.md, "Lifecycle").
+pub(super) fn ended(error: Error, record: &Record) -> Error {
     let warnings = match &record.hooks {
-        Some(hooks) if record.process.is_some() => hooks::run_all("poststop", hooks.poststop(), &record),
+        Some(hooks) if record.process.is_some() => hooks::run_all("poststop", hooks.poststop(), record),
         _ => Vec::new(),
     };
     match warnings.is_empty() {
-        true => Err(error),
-        false => Err(Error::Failed(format!("{error}; and then: {}", warnings.join("; ")))),
+        true => error,
+        false => Error::Failed(format!("{error}; and then: {}", warnings.join("; "))),
     }
 }
 

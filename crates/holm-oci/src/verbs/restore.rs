@@ -4,7 +4,7 @@
 //! own, in which the container's root is mounted where criu wants to find it; else nothing of the caller's is hidden from it. What
 //! it makes are children of this process.
 
-use super::create::{Create, Created, alone, lowered, note_devices, outside, usable, write_pid};
+use super::create::{Create, Created, alone, ended, lowered, note_devices, outside, usable, write_pid};
 use super::criu::{How, allowed, key, root};
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
@@ -68,6 +68,8 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         return Err(Error::Failed(format!("cannot {what}: {cause}")));
     }
     let place = Place::make(&wish.container.root, id)?;
+    // Until then its groups and its unit may be somebody else's.
+    let mut theirs = Theirs::Nothing;
     let made = (|| {
         usable(&record)?;
         place.write(&record)?;
@@ -91,6 +93,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         let options = options_for(wish, wish.how.options(&directories, LOG), &around)?;
         let criu = held.start().map_err(|error| Error::Failed(format!("cannot {what}: {error}")))?;
         scope.into_iter().for_each(systemd::Scope::keep);
+        theirs = Theirs::Groups;
         let mut terminal = None;
         let done = way.ask(Kind::Restore, &options, |come: Come| match come.to.as_str() {
             "setup-namespaces" => tell_hooks(&place, &mut record, come.pid),
@@ -119,14 +122,25 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         }
         Ok(Created { process, terminal, warnings })
     })();
-    if made.is_err() && place.take_back().is_ok() {
+    let Err(error) = made else { return made };
+    if place.take_back().is_ok() {
         // What is wrong is told already.
-        let _ = super::end::end(id, record.process, &record.groups);
-        let _ = group::clear(id, &record.groups);
-        let _ = record.unit.as_deref().map(systemd::stop);
+        if theirs == Theirs::Groups {
+            let _ = super::end::end(id, record.process, &record.groups);
+            let _ = group::clear(id, &record.groups);
+            let _ = record.unit.as_deref().map(systemd::stop);
+        }
         let _ = place.remove();
     }
-    made
+    Err(ended(error, &record))
+}
+
+/// What the container has by then, and takes along if it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Theirs {
+    Nothing,
+    /// Its control groups, and the unit that they belong to.
+    Groups,
 }
 
 /// Runs the hooks whose time it is, without the container's lock.
