@@ -268,7 +268,12 @@ pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
     let aside = file.with_file_name(aside);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // What a maker that died left there, or somebody has put there, is not written to.
+    match rustix::fs::unlink(&aside) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(errno) => return Err(failed(errno.into())),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = rustix::fs::open(&aside, flags, Mode::from_raw_mode(0o644)).map_err(|errno| failed(errno.into()))?;
     std::fs::File::from(opened).write_all(pid.to_string().as_bytes()).map_err(failed)?;
     std::fs::rename(&aside, file).map_err(failed)
@@ -290,6 +295,26 @@ impl Surroundings {
             preserved: Vec::new(),
             selinux: in_force(Module::Selinux),
             waits_killable: holm::host::kernel().is_none_or(|version| version >= (5, 19)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_is_written_to_nothing_that_somebody_has_put_aside() {
+        let scratch = testkit::Scratch::new("pid-file");
+        let (file, other) = (scratch.join("pid"), scratch.join("other"));
+        std::fs::write(&other, "kept").expect("scratch is ours");
+        let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
+            [|from, to| std::fs::hard_link(from, to), |from, to| std::os::unix::fs::symlink(from, to)];
+        for link in links {
+            link(&other, &scratch.join(".pid")).expect("scratch is ours");
+            write_pid(&file, 7).expect("it is written");
+            assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "7");
+            assert_eq!(std::fs::read_to_string(&other).expect("it is there"), "kept");
         }
     }
 }
