@@ -7,7 +7,7 @@
 
 use crate::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
@@ -30,6 +30,8 @@ pub(crate) const VARIABLE: &str = "NOTIFY_SOCKET";
 pub(crate) const VALUE: &str = "/run/notify/notify.sock";
 /// Longer messages are cut.
 const LONGEST: usize = 4096;
+/// So many messages at most wait to be read (net.unix.max_dgram_qlen, as distributions set it).
+const WAITING: usize = 512;
 /// How long who listens outside may take to have heard everything.
 const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
@@ -124,8 +126,14 @@ impl Listening {
         let made = socket().and_then(|socket| {
             let path = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
             bind(&socket, &SocketAddrUnix::new(path.as_str())?)?;
-            // Nobody in the container has run yet who could have put a link there.
-            rustix::fs::chmodat(&directory, SOCKET, Mode::from_raw_mode(0o777), rustix::fs::AtFlags::empty())?;
+            // Whatever is there by now: a link is not followed.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = openat(&directory, SOCKET, flags, Mode::empty())?;
+            if !FileType::from_raw_mode(fstat(&made)?.st_mode).is_socket() {
+                return Err(Errno::NOTSOCK);
+            }
+            // fchmod(2) takes no such descriptor, and its link in /proc leads to nothing else.
+            rustix::fs::chmod(format!("/proc/self/fd/{}", made.as_raw_fd()), Mode::from_raw_mode(0o777))?;
             Ok(socket)
         });
         made.map(|socket| Some(Listening { socket, host })).map_err(failed)
@@ -137,6 +145,7 @@ impl Listening {
     /// The kernel's: nobody listens outside.
     pub(crate) fn pass_on(&self, process: &OwnedFd, pid: i32) -> Result<()> {
         let failed = |errno| Error::io(format!("tell {VARIABLE} that the container is ready"), errno);
+        let mut left = WAITING;
         loop {
             let mut polled = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(process, PollFlags::IN)];
             rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(failed)?;
@@ -148,7 +157,10 @@ impl Listening {
                 if bytes[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
                     return self.host.tell(pid).map_err(failed);
                 }
-            } else if ended {
+            }
+            // What it said last counts; who else writes on and on doesn't keep its end from being seen.
+            left -= usize::from(ended);
+            if ended && (!said || left == 0) {
                 return Ok(());
             }
         }
