@@ -51,3 +51,40 @@ fn a_word_says_where_later_mounts_show() {
         assert_eq!(out, expected, "{word}: {err}");
     }
 }
+
+/// Who starts it has no right over the directory once it is in the user namespace.
+#[test]
+fn a_directory_that_nobody_inside_may_search_hears_of_the_hosts_mounts_too() {
+    if !testkit::is_root() {
+        return;
+    }
+    let scratch = Scratch::new("propagation-closed");
+    for directory in ["rootfs/usr", "rootfs/proc", "rootfs/v", "closed"] {
+        std::fs::create_dir_all(scratch.join(directory)).expect("it is new");
+    }
+    for top in ["bin", "lib", "lib64", "sbin"] {
+        std::os::unix::fs::symlink(format!("usr/{top}"), scratch.join("rootfs").join(top)).expect("it is new");
+    }
+    let map = serde_json::json!([{ "containerID": 0, "hostID": 300_000, "size": 10 }]);
+    let config = serde_json::json!({
+        "ociVersion": "1.2.0",
+        "process": {
+            "user": { "uid": 0, "gid": 0 }, "args": ["sh", "-c", "grep -c ' /v .*master:' /proc/self/mountinfo"],
+            "env": ["PATH=/usr/bin"], "cwd": "/",
+        },
+        "root": { "path": "rootfs" },
+        "mounts": [
+            { "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] },
+            { "destination": "/proc", "type": "proc" },
+            { "destination": "/v", "type": "bind", "source": "closed", "options": ["rbind", "rslave"] },
+        ],
+        "linux": { "namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "user" }], "uidMappings": map, "gidMappings": map },
+    });
+    std::fs::write(scratch.join("config.json"), config.to_string()).expect("it can be written");
+    let script = r#"mount -t tmpfs none closed; mount --make-shared closed; chmod 700 closed; chown 12345:12345 closed
+        chown -R 300000:300000 rootfs; exec "$HOLM" oci --root "$PWD/state" run "closed-$$""#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-euc", script]);
+    let output = command.env("HOLM", holm()).current_dir(scratch.path()).output().expect("unshare(1) is there");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n", "{}", String::from_utf8_lossy(&output.stderr));
+}

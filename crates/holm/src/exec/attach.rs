@@ -2,7 +2,7 @@
 //! say everything. Runs in the child (and, for sources, in the parent): nothing here allocates.
 
 use super::beneath;
-use super::mounts::{Elsewhere, Prepared, attach, attach_inside, attach_on_top, by_mount, clone_at, is_directory};
+use super::mounts::{Prepared, attach, attach_inside, attach_on_top, by_mount, clone_at, is_directory};
 use super::place::{Inside, Make, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use super::within::Within;
@@ -57,8 +57,8 @@ pub(crate) fn again(tree: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     attach_on_top(tree)?;
     let again = clone_at(tree, c"", Reach::Tree)?;
     propagate(tree, Reach::Tree, Propagation::Private)?;
-    let _there = Elsewhere::at(tree)?;
-    unmount(c".", UnmountFlags::DETACH)?;
+    // By what it hangs on: it may be somebody's who lets nobody search it.
+    unmount(c"/", UnmountFlags::DETACH)?;
     Ok(Some(again))
 }
 

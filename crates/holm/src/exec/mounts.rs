@@ -222,12 +222,6 @@ impl Elsewhere {
         Ok(left)
     }
 
-    pub(crate) fn at(directory: BorrowedFd<'_>) -> Result<Elsewhere> {
-        let left = Elsewhere::leave()?;
-        rustix::process::fchdir(directory)?;
-        Ok(left)
-    }
-
     fn leave() -> Result<Elsewhere> {
         // With ids inside it may not be searched: then no later step could look up anything from it either.
         let before = match open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
