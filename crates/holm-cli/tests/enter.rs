@@ -4,6 +4,7 @@ mod patience;
 
 use holm::inspect::enter::{Error, Opened, Wish};
 use patience::{Running, output, within};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use testkit::{Scratch, children_of, holm, init_of, is_root, run, skip};
 
@@ -215,6 +216,35 @@ fn what_is_no_place_is_refused_in_words() {
         let (_, errors, code) = entered(&["1", "true"]);
         assert!(code == Some(125) && errors.contains("permission denied"), "{errors}");
     }
+}
+
+/// Whoever can make control groups can call one as a container that isn't running, and a program as what would keep it.
+#[test]
+fn a_forged_keeper_names_no_container() {
+    let groups = ["unified", "systemd", ""].map(|name| Path::new("/sys/fs/cgroup").join(name));
+    let Some(groups) = groups.into_iter().find(|path| is_root() && path.join("cgroup.procs").exists()) else { return };
+    let name = own_name("redis");
+    let scratch = Scratch::new("enter-forged");
+    let (shim, script) = (scratch.join("containerd-shim-runc-v2"), scratch.join("script"));
+    std::fs::copy("/bin/bash", &shim).expect("it can be copied");
+    std::fs::write(&script, "unshare --uts --kill-child sleep 80 & echo $!; wait").expect("it can be written");
+    let group = groups.join(&name);
+    std::fs::create_dir(&group).expect("this is root");
+    let mut command = Command::new(shim);
+    let mut keeper = command.arg(script).args(["-namespace", "default", "-id", &name]);
+    keeper = keeper.stdout(Stdio::piped()).stdin(Stdio::null());
+    let mut keeper = keeper.spawn().expect("it starts");
+    let mut line = String::new();
+    let mut told = std::io::BufReader::new(keeper.stdout.take().expect("it is a pipe"));
+    std::io::BufRead::read_line(&mut told, &mut line).expect("it tells a pid");
+    std::fs::write(group.join("cgroup.procs"), line.trim()).expect("it runs");
+    let (text, errors, code) = entered(&[&name, "hostname"]);
+    let _ = std::fs::write(groups.join("cgroup.procs"), line.trim());
+    let pid = rustix::process::Pid::from_raw(line.trim().parse().expect("a number")).expect("it is none");
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let _ = keeper.wait();
+    std::fs::remove_dir(&group).expect("nobody is in it");
+    assert!(errors.contains("there is no sandbox or container of this name") && code != Some(0), "{text}{errors}");
 }
 
 #[test]

@@ -98,7 +98,11 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
     let ids: Vec<&str> = (text.len() >= LEAST).then_some(text).into_iter().chain(names.ids(text)).collect();
     let mut found: Vec<(String, &'a Process)> = Vec::new();
     for process in &machine.processes {
-        let Some(clues) = clues(machine, process) else { continue };
+        let Some(mut clues) = clues(machine, process) else { continue };
+        let kept = is_kept(machine, process);
+        if !kept {
+            clues.keeper.clear();
+        }
         let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
         let part = match maker.tool {
             tool if is_container(tool) => ids.iter().copied().find(|id| is_start(id, &maker.name)),
@@ -107,8 +111,8 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
             _ => Some(text).filter(|text| maker.name == *text),
         };
         let Some(part) = part else { continue };
-        let place = place(&clues.groups, part).or_else(|| is_monitored(machine, process).then(|| part.to_owned()));
-        found.extend(place.map(|place| (place, process)));
+        let one = one_of(&clues.groups, part, kept.then_some(maker.name.as_str()));
+        found.extend(one.map(|one| (one, process)));
     }
     // The oldest process of each place.
     found
@@ -146,16 +150,31 @@ fn has_container(groups: &str, start: &str) -> bool {
     lines(groups).any(|(_, path)| path.split('/').any(is_it))
 }
 
-/// Whether podman's monitor is above a process: its container may have no control group of its own. Nobody inside can be that
-/// monitor, which is out here, root's or the caller's, and runs the machine's own program.
-fn is_monitored(machine: &Machine, process: &Process) -> bool {
-    const PROGRAMS: [&str; 3] = ["/usr/bin/conmon", "/usr/local/bin/conmon", "/usr/libexec/podman/conmon"];
+/// Whether what is above a process keeps its container, as its name and arguments say: a container may have no control group of its own,
+/// or one of any name. Nobody inside can be that keeper, which is out here, root's or the caller's, and runs the machine's own program.
+fn is_kept(machine: &Machine, process: &Process) -> bool {
+    const PROGRAMS: [&str; 9] = [
+        "/usr/bin/conmon",
+        "/usr/local/bin/conmon",
+        "/usr/libexec/podman/conmon",
+        "/usr/bin/containerd-shim",
+        "/usr/bin/containerd-shim-runc-v1",
+        "/usr/bin/containerd-shim-runc-v2",
+        "/usr/local/bin/containerd-shim",
+        "/usr/local/bin/containerd-shim-runc-v1",
+        "/usr/local/bin/containerd-shim-runc-v2",
+    ];
     let here = |process: &Process| process.namespace(Namespace::Pid);
     let (Some(keeper), Some(own)) = (keeper(machine, process), machine.process(std::process::id())) else {
         return false;
     };
     let is_out_here = here(keeper).is_some() && here(keeper) == here(own) && [0, own.uid].contains(&keeper.uid);
     is_out_here && Open::new(keeper).is_ok_and(|open| PROGRAMS.iter().any(|program| open.runs(Path::new(program))))
+}
+
+/// What tells a container from others whose names begin with `text`: its control group, or the whole name that its keeper says.
+fn one_of(groups: &str, text: &str, kept: Option<&str>) -> Option<String> {
+    place(groups, text).or_else(|| kept.map(str::to_owned))
 }
 
 /// Where in the tree of control groups that is: a path down to the part that holds `text`. A container that makes a group of
@@ -212,6 +231,9 @@ mod tests {
         assert_eq!(place(&honest, "4f5e0c9a"), Some(format!("/docker/{ID}")));
         assert_ne!(place(&forged, "4f5e0c9a"), place(&honest, "4f5e0c9a"));
         assert_eq!(place("0::/user.slice\n", "4f5e0c9a"), None);
+        let [one, other] = ["4f5e0c9a7b3d", "4f5e11111111"].map(|name| one_of("0::/\n", "4f5e", Some(name)));
+        assert!(one.is_some() && one != other, "what was typed may fit several");
+        assert_eq!(one_of("0::/\n", "4f5e", None), None);
         let pod = format!("0::/kubepods/pod0d5f4a3e/cri-containerd-{ID}.scope/below\n");
         assert!(has_container(&pod, "4f5e") && has_container(&honest, ID) && !has_container(&pod, "5e0c"));
         assert!(is_start("4f5e", &ID[..12]) && is_start(ID, &ID[..12]) && !is_start("5e", &ID[..12]));
