@@ -57,6 +57,7 @@ grep -q '^holm-test:' /etc/subuid || usermod --add-subuids 300000-365535 --add-s
 
 step "format, lints, licences, sources"
 cargo fmt --all --check
+rustfmt --edition 2024 --check crates/holm/init/main.rs  # no package of its own
 cargo clippy --workspace --all-targets -- -D warnings
 cargo deny --log-level error check bans licenses sources
 
