@@ -146,9 +146,14 @@ impl Groups {
         Ok(())
     }
 
-    /// Puts a process into all of them.
-    pub(crate) fn take_in(&self, pid: i32) -> Result<()> {
-        self.made.iter().try_for_each(|made| write(&made.path.join("cgroup.procs"), &pid.to_string()))
+    /// The files by which a process enters them itself, with "0". A thread that moves itself alone, which version 1 lets it, takes no lock
+    /// that has to wait until every CPU has seen it.
+    pub(crate) fn entrances(&self) -> Result<Vec<OwnedFd>> {
+        let entrance = |made: &Made| {
+            let file = if made.version == Version::One { "tasks" } else { "cgroup.procs" };
+            open_to_write(&made.path.join(file))
+        };
+        self.made.iter().map(entrance).collect()
     }
 
     /// How many processes the kernel has killed in them for want of memory; `None` if no group counts it.
@@ -311,9 +316,13 @@ fn signed(sign: char, controllers: &[&str]) -> String {
 
 /// Writes a file of a group at once: the kernel takes each write(2) for a whole value.
 fn write(path: &Path, value: &str) -> Result<()> {
-    use rustix::fs::{Mode, OFlags, open};
-    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+    let file = open_to_write(path)?;
     rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())).map(|_| ())
+}
+
+fn open_to_write(path: &Path) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
 }
 
 /// Puts a process into the group whose `cgroup.procs` a descriptor of the caller is open on.

@@ -314,6 +314,7 @@ impl<'a> Compiler<'a> {
             }
             Act::FilterCalls { filter, denials } => filter_calls(filter, *denials, self.raises),
             Act::Limit(Limit::OomScore(score)) => written(c"self/oom_score_adj", score.to_string().as_bytes()),
+            Act::Limit(Limit::Enter) => Op::EnterGroups(self.groups.entrances()?),
             Act::Limit(Limit::View) => Op::OwnGroups,
             Act::Limit(Limit::Lock) => written(c"sys/user/max_cgroup_namespaces", b"0"),
             Act::Personality(personality) => Op::Personality(*personality as u32),

@@ -299,7 +299,6 @@ impl Nursery<'_> {
                 Act::MoveDevice(device) => super::device::give(device, pid).map_err(failed)?,
                 Act::Visit => self.visit(pid).map_err(failed)?,
                 Act::EnterGroup { descriptor, .. } => super::cgroup::enter(*descriptor, pid).map_err(failed)?,
-                Act::Limit(Limit::Enter) => self.groups.take_in(pid).map_err(failed)?,
                 Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
                 Act::Limit(limit) => schedule::apply(limit, self.program.proc.as_ref(), pid).map_err(failed)?,
                 _ => {}

@@ -282,6 +282,8 @@ pub(crate) enum Op {
         watched: bool,
         raises: bool,
     },
+    /// By their files, which are open.
+    EnterGroups(Vec<OwnedFd>),
     OwnGroups,
     Personality(u32),
     MemoryPolicy {

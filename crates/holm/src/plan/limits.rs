@@ -1,6 +1,6 @@
 //! Steps for limits: a control group for the sandbox as a whole, and what holds for each process.
 //!
-//! The group is made and limited before there is a child; the process inside is put into it while it waits, before it
+//! The group is made and limited before there is a child; the process inside enters it by a file that is open, before it
 //! runs anything; and only then it gets a cgroup namespace, whose root is therefore its own group (cgroup_namespaces(7)).
 //! Memory is limited last, when the init waits to start the program: until then the process inside shares the caller's
 //! memory, and the kernel, out of memory in the group, would kill whoever shares it. Resource limits and the time limit
@@ -102,10 +102,15 @@ fn write(
 /// What the parent does to the process inside, which waits for it.
 pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     let limits = &spec.limits;
-    let mut add = |limit, why, origin: &str| push(steps, Actor::ParentAtOnce, Act::Limit(limit), why, origin);
-    if limits.need_group() {
-        add(Limit::Enter, "before it runs anything, so that nothing of it is outside", "");
-    }
+    // What holds for a process of a group may be set by its entering, or be refused outside of it.
+    let actor = if limits.need_group() {
+        let why = "before it runs anything, so that nothing of it is outside";
+        push(steps, Actor::Child, Act::Limit(Limit::Enter), why, "");
+        Actor::ParentMeanwhile
+    } else {
+        Actor::ParentAtOnce
+    };
+    let mut add = |limit, why, origin: &str| push(steps, actor, Act::Limit(limit), why, origin);
     if let Some(nice) = limits.nice {
         add(Limit::Nice(nice), "all that it starts inherits it", spec.origins.of(Wish::Nice));
     }
@@ -130,7 +135,7 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         add(Limit::Allow(*limit), why, spec.origins.of(Wish::Resource(place)));
     }
     if !entry::hides_memory(spec) {
-        score(spec, Actor::ParentAtOnce, steps);
+        score(spec, actor, steps);
     }
 }
 
