@@ -61,14 +61,9 @@ pub fn parse(text: &str, directory: PathBuf) -> std::result::Result<Bundle, Stri
         return Err(format!("ociVersion {version:?} is not a version 1"));
     }
     let seccomp = whole.pointer("/linux/seccomp").filter(|value| !value.is_null()).cloned();
-    let said = whole.get("process").cloned();
     let warnings = whole.get_mut("process").map(crate::lenient::complete).unwrap_or_default();
-    let config = match said.as_ref() == whole.get("process") {
-        // From the text once more: only so an error tells its line.
-        true => serde_json::from_str(text),
-        false => serde_json::from_value(whole),
-    };
-    Ok(Bundle { directory, config: config.map_err(|error| error.to_string())?, seccomp, warnings })
+    let config = crate::field::read(&whole, text.len())?;
+    Ok(Bundle { directory, config, seccomp, warnings })
 }
 
 /// Whether a version is `1.MINOR.PATCH`, whatever follows.

@@ -7,6 +7,7 @@
 
 pub mod bundle;
 mod criu;
+mod field;
 pub mod group;
 mod lenient;
 mod listening;

@@ -410,7 +410,9 @@ fn missing(id: &str) -> Error {
 /// # Errors
 /// It is none, or of another version of the form.
 pub fn parse(text: &[u8]) -> std::result::Result<Record, String> {
-    let record: Record = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    // As a value first, as configurations are read: then one way of reading what is in both is enough.
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let record = Record::deserialize(&value).map_err(|error| error.to_string())?;
     match record.form {
         FORM => Ok(record),
         other => Err(format!("it is of form {other}, and this holm knows form {FORM}")),

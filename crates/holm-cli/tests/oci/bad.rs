@@ -127,7 +127,7 @@ fn namespaces_that_contradict_each_other_are_refused() {
         with(json!({ "type": "ipc", "path": "relative" })),
         "cannot join relative: it is not an absolute path",
     );
-    site.refuses(with(json!({ "type": "nothing" })), "cannot use this bundle: unknown variant");
+    site.refuses(with(json!({ "type": "nothing" })), "linux.namespaces[3].type: unknown variant");
     let shared = |config: &mut Value| {
         let all = config["linux"]["namespaces"].as_array_mut().expect("it is one");
         all.retain(|one| one["type"] != "mount");

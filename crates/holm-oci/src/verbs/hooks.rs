@@ -16,6 +16,7 @@ use holm::spec::life::{Change, Stdio as Given};
 use oci_spec::runtime::{Hook, Process};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -152,7 +153,7 @@ fn process(
             let user = serde_json::json!({ "uid": 0, "gid": 0 });
             // The root is not taken yet: what it names from here on is meant inside.
             let cwd = &record.rootfs;
-            serde_json::from_value(serde_json::json!({ "user": user, "cwd": cwd, "capabilities": sets }))?
+            Process::deserialize(&serde_json::json!({ "user": user, "cwd": cwd, "capabilities": sets }))?
         }
     };
     let rest = hook.args().iter().flatten().skip(1).cloned();

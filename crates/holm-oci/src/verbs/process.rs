@@ -54,10 +54,10 @@ impl What {
 fn read(path: &Path) -> Result<(Process, Vec<String>)> {
     let failed = |error: std::io::Error| Error::io(format!("read {}", shown(path)), error);
     let text = std::fs::File::open(path).and_then(crate::bundle::bounded).map_err(failed)?;
-    let wrong = |error: serde_json::Error| Error::Failed(format!("cannot use {}: {error}", shown(path)));
-    let mut said = serde_json::from_str(&text).map_err(wrong)?;
+    let wrong = |error: String| Error::Failed(format!("cannot use {}: {error}", shown(path)));
+    let mut said = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     let warnings = crate::lenient::complete(&mut said);
-    Ok((serde_json::from_value(said).map_err(wrong)?, warnings))
+    Ok((crate::field::read(&said, text.len()).map_err(wrong)?, warnings))
 }
 
 impl Changes {
