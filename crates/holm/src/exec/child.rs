@@ -217,9 +217,9 @@ impl<'a> State<'a> {
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
-            Op::EnterGroups(files) => files.iter().try_for_each(|file| {
-                rustix::io::retry_on_intr(|| rustix::io::write(file, b"0")).map(|_| ())
-            }),
+            Op::EnterGroups(files) => files
+                .iter()
+                .try_for_each(|file| rustix::io::retry_on_intr(|| rustix::io::write(file, b"0")).map(|_| ())),
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
             Op::Personality(domain) => crate::sys::schedule::set_personality(*domain),
             Op::MemoryPolicy { mode, nodes } => crate::sys::schedule::set_memory_policy(*mode, nodes),
