@@ -36,14 +36,18 @@ fn one(top: BorrowedFd<'_>, point: &Path, kind: Kind) -> rustix::io::Result<()> 
     for name in above {
         at = below(at.as_fd(), Path::new(name))?;
     }
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    match openat2(&at, Path::new(last), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within) {
+        // A file of the root may have itself mounted on it: the kernel knows what fits.
+        Ok(_) => return Ok(()),
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
     match kind {
         Kind::Directory => below(at.as_fd(), Path::new(last)).map(drop),
         Kind::File => {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match openat(&at, *last, flags, Mode::from_raw_mode(0o644)) {
-                Ok(_) | Err(Errno::EXIST) => Ok(()),
-                Err(errno) => Err(errno),
-            }
+            openat(&at, *last, flags, Mode::from_raw_mode(0o644)).map(drop)
         }
     }
 }
@@ -71,12 +75,15 @@ mod tests {
         std::fs::create_dir_all(scratch.join("out")).expect("scratch is ours");
         std::fs::write(root.join("file"), "kept").expect("scratch is ours");
         std::os::unix::fs::symlink(scratch.join("out"), root.join("link")).expect("scratch is ours");
-        let all = [("/a/b/c", Kind::Directory), ("/d/e", Kind::File), ("/file", Kind::File), ("/a", Kind::Directory)];
+        let all =
+            [("/a/b/c", Kind::Directory), ("/d/e", Kind::File), ("/file", Kind::File), ("/file", Kind::Directory)];
         make(&root, all.iter().map(|(point, kind)| (Path::new(*point), *kind))).expect("they are made");
         assert!(root.join("a/b/c").is_dir() && root.join("d/e").is_file());
         assert_eq!(std::fs::read_to_string(root.join("file")).expect("it is there"), "kept");
         for wrong in ["/link/x", "/../y", "/link", "/file/z"] {
-            assert!(make(&root, [(Path::new(wrong), Kind::Directory)].into_iter()).is_err(), "{wrong}");
+            for kind in [Kind::Directory, Kind::File] {
+                assert!(make(&root, [(Path::new(wrong), kind)].into_iter()).is_err(), "{wrong}");
+            }
         }
         assert_eq!(std::fs::read_dir(scratch.join("out")).expect("it is there").count(), 0);
         assert!(!scratch.join("y").exists());
