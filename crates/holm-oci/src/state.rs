@@ -26,7 +26,7 @@ const ASIDE: &str = "new";
 /// A record has at most so many bytes: what it takes from a configuration may be longer as it is escaped here.
 const MOST: u64 = 8 * crate::bundle::MOST;
 /// The version of the record's form.
-const FORM: u32 = 5;
+const FORM: u32 = 6;
 
 /// What is noted of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,12 +75,31 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outside {
-    /// Where something of the host's is mounted, as its configuration says it.
-    pub mounts: Vec<PathBuf>,
+    /// What of the host's is mounted.
+    pub mounts: Vec<Attached>,
     /// The kinds of namespaces that were joined (namespaces(7), /proc/PID/ns).
     pub namespaces: Vec<String>,
+    /// Where its standard streams led to before anybody ran in it (proc(5), /proc/PID/fd).
+    pub streams: [String; 3],
     /// Why it can't be written down, if that is so.
     pub lasting: Option<String>,
+}
+
+/// A mount that comes from outside, as it was before anybody ran in the container: what its path leads through may be renamed
+/// there, but the mount keeps its number and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attached {
+    /// What of the configuration it belongs to.
+    pub of: PathBuf,
+    /// Where it is below that.
+    pub below: PathBuf,
+    /// Its number (proc(5), /proc/PID/mountinfo).
+    pub id: u64,
+    /// The file system, by major and minor number.
+    pub device: String,
+    /// What of the file system it shows.
+    pub root: PathBuf,
 }
 
 /// How far a container has come, whatever has become of its process.

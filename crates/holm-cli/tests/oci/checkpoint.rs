@@ -17,7 +17,7 @@ fn counter(name: &str) -> Container {
         namespaces.push(json!({ "type": "ipc" }));
         let mounts = config["mounts"].as_array_mut().expect("it has some");
         // Two of one file system, as restricted as each other.
-        for at in ["/one", "/two"] {
+        for at in ["/one", "/deep/two"] {
             mounts.push(
                 json!({ "destination": at, "type": "bind", "source": "/etc", "options": ["bind", "ro", "nosuid"] }),
             );
@@ -111,6 +111,8 @@ fn criu_is_told_what_comes_from_outside_and_its_failure_leaves_the_container_alo
     std::fs::create_dir(&bin).expect("scratch is ours");
     std::fs::write(bin.join("criu"), STAND_IN).expect("scratch is ours");
     std::fs::set_permissions(bin.join("criu"), PermissionsExt::from_mode(0o755)).expect("it is ours");
+    // It renames what a path of the configuration leads through, and has it lead to its root.
+    container.says(&[], "mv /deep /moved && mkdir -p /deep/two");
     let images = container.place("images");
     let with = |path: &str| {
         let mut command = oci(&container.scratch);
@@ -123,14 +125,23 @@ fn criu_is_told_what_comes_from_outside_and_its_failure_leaves_the_container_alo
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("criu: no space left on device (hint: see "), "{said}");
     let asked = text(&std::fs::read(bin.join("asked")).expect("it was asked"));
-    for part in ["mnt[/usr]:/usr", "mnt[/one]:/one", "mnt[/proc/keys]:/proc/keys", "dump.log", "file["] {
+    for part in [
+        "mnt[/usr]:/usr",
+        "mnt[/one]:/one",
+        "mnt[/moved/two]:/moved/two",
+        "mnt[/proc/keys]:/proc/keys",
+        "dump.log",
+        "file[",
+    ] {
         assert!(asked.contains(part), "{part}: {asked:?}");
     }
     assert!(!asked.contains("mnt[/proc]") && !asked.contains("mnt[/]"), "{asked:?}");
     assert_eq!(std::fs::read(bin.join("answered")).expect("it was answered"), [8, 6, 24, 1]);
     let notes = std::fs::read(container.scratch.join("images/holm.json")).expect("it was noted");
     let notes: Value = serde_json::from_slice(&notes).expect("it is JSON");
-    assert_eq!(notes["restrictions"]["/two"], json!([["ro", "nosuid"]]));
+    let outer = json!({ "point": "/moved/two", "of": "/deep/two", "below": "" });
+    assert!(notes["outer"].as_array().expect("they are listed").contains(&outer), "{notes}");
+    assert_eq!(notes["restrictions"]["/moved/two"], json!([["ro", "nosuid"]]));
     container.counts_on();
     let (code, said) = with("/no/such/place");
     assert_eq!(code, Some(1));

@@ -117,9 +117,23 @@ impl Directory {
     }
 }
 
+/// Where the standard streams of a process lead to; nothing for one that is closed.
+pub(crate) fn links(pid: i32) -> [String; 3] {
+    [0, 1, 2].map(|number| stream(pid, number).0)
+}
+
+/// criu's names for those streams of a process that have to be handed over again. They were the caller's if they lead to where they
+/// led before anybody ran in the container: another pipe is one of its own.
+pub(crate) fn streams(pid: i32, noted: &[String; 3]) -> [Option<String>; 3] {
+    [0, 1, 2].map(|number| {
+        let (link, name) = stream(pid, number);
+        name.filter(|_| link == noted[number])
+    })
+}
+
 /// A standard stream of the process `pid`: where its link leads to, and criu's name for it if it has to be handed over again: a
 /// pipe, or a device of the host's that is no terminal.
-pub(crate) fn stream(pid: i32, number: usize) -> (String, Option<String>) {
+fn stream(pid: i32, number: usize) -> (String, Option<String>) {
     let place = format!("/proc/{pid}/fd/{number}");
     let Ok(link) = std::fs::read_link(&place) else { return (String::new(), None) };
     let link = link.to_string_lossy().into_owned();

@@ -1,16 +1,15 @@
 //! `checkpoint`: a container's processes are written down by criu.
 
-use super::criu::{How, allowed, key, root};
+use super::criu::{How, allowed, key};
 use super::end::delete;
 use super::{ends_within, found};
-use crate::criu::images::{Missing, Notes, stream};
+use crate::criu::images::{Missing, Notes, streams};
 use crate::criu::message::Message;
 use crate::criu::{Come, Kind, Way, find, mounts};
 use crate::group::Freezer;
 use crate::state::{Process, Record, Stage, Status};
 use crate::{Error, Result};
 use holm::model::namespace::Namespace;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -79,7 +78,7 @@ pub fn checkpoint(wish: &Checkpoint) -> Result<Vec<String>> {
     }
     let directories = wish.how.open(Missing::Made)?;
     let mut options = wish.how.options(&directories, LOG);
-    let notes = outside(wish, &record, process, &mut options)?;
+    let told = outside(wish, &record, process, &mut options)?;
     let way = Way::new().and_then(|way| way.inherit().map(|()| way)).map_err(|errno| Error::io(&what, errno))?;
     let mut criu = Command::new(&program);
     criu.arg("swrk").arg(way.number().to_string()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -87,12 +86,14 @@ pub fn checkpoint(wish: &Checkpoint) -> Result<Vec<String>> {
     let each = |come: Come| match (come.to.as_str(), wish.then) {
         // They stand still: what is noted is what was written down.
         ("post-dump", Then::Ends | Then::GoesOn) => {
-            let streams = [0, 1, 2].map(|number| stream(process.pid, number));
-            let links = streams.clone().map(|(link, _)| link);
+            let outer =
+                mounts::outer(process.pid, &record.outside.mounts).map_err(|error| failed(&error.to_string()))?;
+            if outer != told {
+                return Err(failed("its mounts are others than when it was asked for"));
+            }
             let restrictions = mounts::restrictions(process.pid)?;
-            directories
-                .images
-                .note(&Notes { outer: notes.clone(), restrictions, streams: streams.map(|(_, name)| name) }, &links)
+            let streams = streams(process.pid, &record.outside.streams);
+            directories.images.note(&Notes { outer, restrictions, streams }, &record.outside.streams)
         }
         _ => Ok(()),
     };
@@ -147,10 +148,12 @@ fn outside(wish: &Checkpoint, record: &Record, process: Process, options: &mut M
             }
         }
     }
-    for name in (0..3).filter_map(|number| stream(process.pid, number).1).filter(|name| name.starts_with("file[")) {
+    let streams = streams(process.pid, &record.outside.streams);
+    for name in streams.into_iter().flatten().filter(|name| name.starts_with("file[")) {
         options.text(37, name);
     }
-    let outer = mounts::outer(process.pid, root(process.pid)?.as_fd(), &record.outside.mounts)?;
+    let failed = |error: Error| Error::Failed(format!("cannot checkpoint container {}: {error}", record.id));
+    let outer = mounts::outer(process.pid, &record.outside.mounts).map_err(failed)?;
     for point in outer.iter().filter_map(|outer| outer.point.to_str()) {
         options.text(37, format!("mnt[{point}]:{point}"));
     }

@@ -1,9 +1,11 @@
 //! `create`: everything but the program itself.
 
+use super::criu::root;
 use super::hand_over::Listeners;
 use super::hooks;
 use super::terminal::Console;
 use crate::bundle::Bundle;
+use crate::criu::{images::links, mounts};
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
 use crate::notify::{self, Host};
@@ -23,7 +25,7 @@ use holm::spec::namespaces::Choice;
 use holm::spec::policy::{Denials, Keyring};
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What is to be made.
@@ -116,6 +118,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         if let Some(file) = &wish.pid_file {
             write_pid(file, held.id())?;
         }
+        note_outside(&mut record.outside, &spec, held.id());
         record.stage = Stage::Waits;
         place.write(&record)?;
         let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
@@ -195,12 +198,12 @@ pub(super) fn note_devices<'a>(record: &mut Record, programs: impl Iterator<Item
 
 /// What of a container comes from outside.
 pub(super) fn outside(spec: &Spec) -> Outside {
-    let attached = spec.filesystem.iter().filter_map(|entry| match &entry.operation {
-        Operation::Attach { at, owners, .. } => Some((at, owners)),
+    let mut attached = spec.filesystem.iter().filter_map(|entry| match &entry.operation {
+        Operation::Attach { owners, .. } => Some(owners),
         _ => None,
     });
     let joined = spec.namespaces.choices.iter().filter(|(_, choice)| matches!(choice, Choice::Join(..)));
-    let mapped = attached.clone().any(|(_, owners)| *owners != Owners::Outside);
+    let mapped = attached.any(|owners| *owners != Owners::Outside);
     let notices = spec.policy.denials == Denials::HandedOver;
     let users = *spec.namespaces.choice(Namespace::User) != Choice::Share;
     let why = [
@@ -210,9 +213,27 @@ pub(super) fn outside(spec: &Spec) -> Outside {
         (users, "in a user namespace criu could not read its own files again, which are root's alone"),
     ];
     Outside {
-        mounts: attached.map(|(at, _)| at.clone()).collect(),
         namespaces: joined.map(|(kind, _)| kind.name().to_owned()).collect(),
         lasting: why.into_iter().find(|(is_so, _)| *is_so).map(|(_, why)| why.to_owned()),
+        ..Outside::default()
+    }
+}
+
+/// Notes what else of it comes from outside, while nobody has run in it who could make it look otherwise. Only who could write it
+/// down has to know.
+fn note_outside(outside: &mut Outside, spec: &Spec, pid: i32) {
+    if outside.lasting.is_some() || !is_machines_root() {
+        return;
+    }
+    outside.streams = links(pid);
+    let places = spec.filesystem.iter().filter_map(|entry| match &entry.operation {
+        Operation::Attach { at, source, .. } => Some((at.clone(), source.clone())),
+        _ => None,
+    });
+    let places: Vec<_> = places.collect();
+    match root(pid).and_then(|root| mounts::attached(pid, root.as_fd(), &places)) {
+        Ok(mounts) => outside.mounts = mounts,
+        Err(error) => outside.lasting = Some(error.to_string()),
     }
 }
 

@@ -8,13 +8,13 @@ use super::create::{Create, Created, alone, ended, lowered, note_devices, outsid
 use super::criu::{How, allowed, key, root};
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
-use crate::criu::images::{Missing, Notes};
+use crate::criu::images::{Missing, Notes, links};
 use crate::criu::message::Message;
 use crate::criu::{Come, Kind, Way, find, mounts, points};
 use crate::group::{self, Group};
 use crate::lower::Lowered;
 use crate::notify;
-use crate::state::{Place, Process, Record, Stage, Status};
+use crate::state::{Outside, Place, Process, Record, Stage, Status};
 use crate::{Error, Result, shown, systemd};
 use holm::Spec;
 use holm::model::mount::{Attributes, Propagation, Reach};
@@ -81,14 +81,20 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         let mut descriptors: Vec<i32> = joined.iter().map(|(_, file)| file.as_raw_fd()).collect();
         descriptors.push(way.number());
         make_points(&spec, &notes, &record.rootfs)?;
-        let mounts = sources(&spec, &notes, &record.rootfs, &at)?;
+        let (mounts, below) = sources(&spec, &notes, &record.rootfs, &at)?;
         let maker = maker(&spec, &program, mounts, descriptors);
         let plan = maker.plan().map_err(|refusal| Error::Start(refusal.into()))?;
         let held = plan.hold(None).map_err(Error::Start)?;
         alone(&record, held.groups_found())?;
         note_devices(&mut record, held.device_programs());
         place.write(&record)?;
-        let directories = directories.within(root(held.id())?.as_fd())?;
+        let seen = root(held.id())?;
+        let directories = directories.within(seen.as_fd())?;
+        // They were looked up once more, by their paths.
+        if let Some((path, _)) = below.iter().find(|(path, file)| !mounts::is_there(seen.as_fd(), path, file)) {
+            let cause = format!("what is mounted below a source has changed: {}", shown(path));
+            return Err(Error::Failed(format!("cannot {what}: {cause}")));
+        }
         let around = Around { notes: &notes, joined: &joined, at: &at, criu: held.id() };
         let options = options_for(wish, wish.how.options(&directories, LOG), &around)?;
         let criu = held.start().map_err(|error| Error::Failed(format!("cannot {what}: {error}")))?;
@@ -103,6 +109,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
             }
             "post-restore" => {
                 record.process = Process::of(come.pid);
+                note_again(&mut record.outside, &notes, come.pid);
                 place.write(&record)?;
                 unloosened(&notes, come.pid)
             }
@@ -153,6 +160,17 @@ fn tell_hooks(place: &Place, record: &mut Record, pid: i32) -> Result<()> {
         .and_then(|()| hooks::run("createRuntime", hooks.create_runtime(), record, Status::Creating));
     place.take_back()?;
     done
+}
+
+/// Notes again what comes from outside, while all stand still yet.
+fn note_again(outside: &mut Outside, notes: &Notes, pid: i32) {
+    let given = |(number, link): (usize, String)| if notes.streams[number].is_some() { link } else { String::new() };
+    let mut links = links(pid).into_iter().enumerate().map(given);
+    outside.streams = std::array::from_fn(|_| links.next().unwrap_or_default());
+    match mounts::attached_again(pid, &notes.outer) {
+        Ok(mounts) => outside.mounts = mounts,
+        Err(error) => outside.lasting = Some(error.to_string()),
+    }
 }
 
 /// Processes that stand still yet must find their mounts as restricted as they were.
@@ -278,26 +296,39 @@ fn make_points(spec: &Spec, notes: &Notes, rootfs: &Path) -> Result<()> {
     points::make(rootfs, all.into_iter())
 }
 
+/// What has to be found at these paths.
+type Found = Vec<(PathBuf, OwnedFd)>;
+
 /// The root's name among what criu finds.
 const ROOT: &str = "root";
 
 /// What criu finds at `at`: the root, and by its number each mount that comes from outside, as restricted as it was. criu takes
-/// what two of them have in common for done.
-fn sources(spec: &Spec, notes: &Notes, rootfs: &Path, at: &Path) -> Result<Vec<Entry>> {
+/// what two of them have in common for done. With them what has to be found there, by its path: whoever can write to a source can
+/// move what is mounted below it.
+fn sources(spec: &Spec, notes: &Notes, rootfs: &Path, at: &Path) -> Result<(Vec<Entry>, Found)> {
     let (options, attributes, beneath) = Default::default();
     let (kind, propagation) = ("tmpfs".into(), Propagation::Private);
     let base =
         Operation::Mount { kind, source: "criu".into(), at: at.into(), options, attributes, propagation, beneath };
     let root = attach(rootfs.to_owned(), at.join(ROOT), Reach::Tree, attributes, propagation);
     let mut all = vec![base, root];
+    let mut found = Found::new();
     for (number, outer) in notes.outer.iter().enumerate() {
-        let (source, mut attributes, propagation) = source(spec, outer)?;
+        let (mut source, mut attributes, propagation) = source(spec, outer)?;
+        let at = at.join(number.to_string());
+        if !outer.below.as_os_str().is_empty() {
+            let what = || format!("restore the mount {} from {}", shown(&outer.point), shown(&source));
+            let file = mounts::submount(&source, &outer.below).map_err(|errno| Error::io(what(), errno))?;
+            source.push(&outer.below);
+            found.push((at.clone(), file));
+        }
         let restrictions = notes.restrictions.get(&outer.point).into_iter().flatten().flatten();
         restrictions.for_each(|word| _ = attributes.add(word));
-        all.push(attach(source, at.join(number.to_string()), Reach::One, attributes, propagation));
+        all.push(attach(source, at, Reach::One, attributes, propagation));
     }
     let origin = crate::lower::origin("root.path, mounts");
-    Ok(all.into_iter().map(|operation| Entry { operation, origin: origin.clone() }).collect())
+    let all = all.into_iter().map(|operation| Entry { operation, origin: origin.clone() }).collect();
+    Ok((all, found))
 }
 
 fn attach(source: PathBuf, at: PathBuf, reach: Reach, attributes: Attributes, propagation: Propagation) -> Operation {
@@ -305,7 +336,7 @@ fn attach(source: PathBuf, at: PathBuf, reach: Reach, attributes: Attributes, pr
     Operation::Attach { source, at, reach, attributes, below, propagation, owners }
 }
 
-/// Where a mount comes from, as the configuration says it now.
+/// What a mount comes from, or is below of, as the configuration says it now.
 fn source(spec: &Spec, outer: &mounts::Outer) -> Result<(PathBuf, Attributes, Propagation)> {
     let Some(of) = &outer.of else { return Ok(("/dev/null".into(), Attributes::default(), Propagation::Private)) };
     let attached = spec.filesystem.iter().find_map(|entry| match &entry.operation {
@@ -319,7 +350,7 @@ fn source(spec: &Spec, outer: &mounts::Outer) -> Result<(PathBuf, Attributes, Pr
         Some((source, attributes, _, propagation)) if outer.below.as_os_str().is_empty() => {
             Ok((source.clone(), attributes, propagation))
         }
-        Some((source, _, below, propagation)) => Ok((source.join(&outer.below), below, propagation)),
+        Some((source, _, below, propagation)) => Ok((source.clone(), below, propagation)),
         None => {
             let message = format!("cannot restore the mount {}: the configuration has none there", shown(of));
             Err(Error::refused(message, crate::lower::origin("mounts")))
