@@ -181,6 +181,11 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
     fail_each(&says_all(&root), hold);
     let mut apart = says_all(&root);
     apart.namespaces.choices.push((Namespace::Mount, Choice::Share));
+    for entry in &mut apart.filesystem {
+        if let Operation::Attach { propagation, .. } = &mut entry.operation {
+            *propagation = Propagation::Private;
+        }
+    }
     if testkit::is_root() && Host::probe(&apart).kernel >= Some((6, 15)) {
         fail_each(&apart, hold);
     }

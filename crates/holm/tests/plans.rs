@@ -3,9 +3,11 @@
 use holm::Spec;
 use holm::host::{Account, Host, RootFacts, Top};
 use holm::model::id::IdMap;
+use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
-use holm::spec::filesystem::{Access, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use holm::spec::Unsaid;
+use holm::spec::filesystem::{Access, Entry, Missing, Operation, Owners, Root, Source, Upper, Writes};
 use holm::spec::identity::{Maps, User};
 use holm::spec::namespaces::{Choice, Keep, Target};
 use holm::spec::origins::Wish;
@@ -202,4 +204,33 @@ fn a_name_for_a_kept_namespace_has_its_directories_made() {
     assert!(made(&spec).is_empty());
     let without = Plan::new(&spec, &Host { owns_mounts: false, ..host.clone() }).expect_err("it can't be mounted");
     assert!(without.to_string().contains("CAP_SYS_ADMIN"), "{without}");
+}
+
+#[test]
+fn what_a_root_that_stands_apart_cannot_have_is_refused_by_name() {
+    let mut spec = Spec { root: Root::Directory("/srv".into()), unsaid: Unsaid::Nothing, ..Spec::new("true") };
+    for kind in [Namespace::Mount, Namespace::User] {
+        spec.namespaces.choices.push((kind, Choice::Join(Target::Path("/ns".into()), String::new())));
+    }
+    let bind = |at: &str, propagation: Propagation, owners: Owners| {
+        let (reach, attributes, below) = (Reach::Tree, Attributes::default(), Attributes::default());
+        let operation =
+            Operation::Attach { source: "/usr".into(), at: at.into(), reach, attributes, below, propagation, owners };
+        Entry { operation, origin: String::new() }
+    };
+    spec.filesystem = vec![
+        bind("/heard", Propagation::Slave, Owners::Outside),
+        bind("/told", Propagation::Shared, Owners::Outside),
+        bind("/shown", Propagation::Private, Owners::Inside(Reach::One)),
+    ];
+    let host = Host { privileged: true, owns_mounts: true, ..Host::default() };
+    let said = Plan::new(&spec, &host).expect_err("it can't be made").to_string();
+    for part in [
+        "another user namespace has no right over it",
+        "cannot bind on /heard as slave or shared",
+        "cannot bind on /told as slave or shared",
+        "cannot show other owners: what is opened outside",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

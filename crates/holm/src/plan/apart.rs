@@ -4,14 +4,16 @@
 //! namespace can be made to have it, since the kernel makes none for who is in such a root.
 
 use super::check::{Found, origins_of};
+use super::options::is_long;
 use crate::host::Host;
 use crate::model::capability::Capability;
+use crate::model::mount::Propagation;
 use crate::model::namespace::Namespace;
+use crate::model::text::name;
 use crate::spec::Spec;
 use crate::spec::filesystem::{Entry, Operation};
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
-use std::ffi::OsString;
 
 /// Why a root that stands apart can't be made ([`Spec::root_stands_apart`]).
 pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
@@ -25,18 +27,12 @@ pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
         let message = "cannot make a root without a new mount namespace: it takes CAP_SYS_ADMIN over the other";
         found.add_lack(&origin, message, "make new user and mount namespaces, or run as root");
     }
-    if *spec.namespaces.choice(Namespace::User) == Choice::New {
-        let message =
-            "cannot make a root without a new mount namespace: a new user namespace has no right over the other";
+    if *spec.namespaces.choice(Namespace::User) != Choice::Share {
+        let message = "cannot make a root without a new mount namespace: another user namespace has no right over it";
         found.add(&origin, message, "make a new mount namespace, too");
     }
-    for Entry { operation, origin } in &spec.filesystem {
-        let long = |(_, value): &(OsString, Option<OsString>)| value.as_ref().is_some_and(|value| value.len() > 255);
-        if matches!(operation, Operation::Mount { options, .. } if options.iter().any(long)) {
-            let message =
-                "cannot mount with an option of more than 255 bytes without a new mount namespace: it takes mount(2)";
-            found.add(origin, message, "make a new mount namespace, or use shorter paths");
-        }
+    for (place, Entry { operation, origin }) in spec.filesystem.iter().enumerate() {
+        operates(operation, &spec.filesystem[..place], origin, found);
     }
     if spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
         let message =
@@ -46,5 +42,36 @@ pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
             message,
             "make a new mount namespace, or leave the capability out",
         );
+    }
+}
+
+/// Why an operation can't be done there, after those before it.
+fn operates(operation: &Operation, before: &[Entry], origin: &str, found: &mut Found) {
+    let at = operation.at();
+    match operation {
+        Operation::Mount { options, .. } if options.iter().any(is_long) => {
+            let message =
+                "cannot mount with an option of more than 255 bytes without a new mount namespace: it takes mount(2)";
+            found.add(origin, message, "make a new mount namespace, or use shorter paths");
+        }
+        Operation::Attach { propagation: Propagation::Slave | Propagation::Shared, .. } => {
+            let cause = "without a new mount namespace it hears of none of the host's mounts";
+            let message = format!("cannot bind on {} as slave or shared: {cause}", name(at.as_os_str()));
+            found.add(origin, message, "make a new mount namespace, or bind it private");
+        }
+        // The options hold for a whole file system, wherever else it is mounted.
+        Operation::Remount { options, .. } if !options.is_empty() => {
+            let mounts = |entry: &&Entry| {
+                let operation = &entry.operation;
+                operation.at() == at
+                    && (operation.mounts() || matches!(operation, Operation::Mount { .. } | Operation::Attach { .. }))
+            };
+            if before.iter().filter(mounts).count() > 1 {
+                let message =
+                    format!("cannot change the file system at {}: another is mounted on it", name(at.as_os_str()));
+                found.add(origin, message, "make a new mount namespace, or leave one of them out");
+            }
+        }
+        _ => {}
     }
 }

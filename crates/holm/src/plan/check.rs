@@ -1,7 +1,7 @@
 //! Every contradiction in a wish, and every fact that makes it impossible, found at once.
 
 use super::step::MapWriter;
-use super::{apart, identity, policy};
+use super::{apart, identity, options, policy};
 use crate::host::Host;
 use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
@@ -514,6 +514,10 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             {
                 found.add(origin, "cannot mount: the type, the source or an option holds a NUL byte", "");
             }
+            Operation::Mount { options, .. } if options::run_together(options) => {
+                let message = "cannot mount with an option of more than 255 bytes and one that holds a comma: mount(2) would take its parts for options";
+                found.add(origin, message, "use paths without commas, or shorter ones");
+            }
             Operation::Remount { options, .. } if odd(options) => {
                 found.add(origin, "cannot change a mount: an option holds a NUL byte", "");
             }
@@ -548,6 +552,11 @@ fn shown_owners(owners: &Owners, spec: &Spec, host: &Host, origin: &str, found: 
     }
     if !(host.privileged && host.owns_mounts) {
         found.add(origin, "cannot show other owners: it takes CAP_SYS_ADMIN", "run as root");
+    }
+    if matches!(spec.namespaces.choice(Namespace::Mount), Choice::Join(..)) {
+        let message =
+            "cannot show other owners: what is opened outside can't be mounted in a mount namespace that is joined";
+        found.add(origin, message, "make a new mount namespace");
     }
 }
 

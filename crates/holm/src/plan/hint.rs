@@ -183,6 +183,9 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
         (Act::Operate { operation: Operation::Mask { .. } | Operation::Protect { .. }, .. }, Errno::STALE) => {
             "the file system that it is in is covered by another one, or its directory was renamed meanwhile"
         }
+        (Act::Operate { operation: Operation::Remount { .. }, .. }, Errno::XDEV) => {
+            "it is none that was made for the container, and its options hold for all its mounts, the host's, too"
+        }
         (Act::Operate { operation: Operation::Overlay { .. }, .. }, Errno::TOOBIG) => "it has too many layers",
         (Act::Operate { operation, .. }, Errno::FBIG) if operation.descriptor().is_some() => {
             "16 MiB are the most that is copied; --bind shows a file of any size"

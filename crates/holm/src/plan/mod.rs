@@ -13,6 +13,7 @@ mod identity;
 mod life;
 pub mod limits;
 mod namespaces;
+mod options;
 mod policy;
 mod root;
 mod shell;
