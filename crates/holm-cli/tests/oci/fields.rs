@@ -262,3 +262,34 @@ fn a_root_without_a_mount_namespace_of_its_own_stands_apart() {
     let _ = other.kill();
     let _ = other.wait();
 }
+
+/// A file system is made read-only with all its mounts, the host's, too: only the container's own is.
+#[test]
+fn a_volume_over_a_read_only_tmpfs_of_a_root_apart_stays_as_it_is_outside() {
+    if !is_root() {
+        return;
+    }
+    for (at, expected) in [
+        ("/a", "cannot change the file system at /a: another is mounted on it"),
+        ("/link", "it is none that was made for the container"),
+    ] {
+        let mut site = Site::new("apart-sealed", "true");
+        for directory in ["rootfs/a", "volume"] {
+            std::fs::create_dir(site.scratch.join(directory)).expect("it is new");
+        }
+        std::os::unix::fs::symlink("a", site.scratch.join("rootfs/link")).expect("it is new");
+        site.config["linux"]["namespaces"].as_array_mut().expect("it is a list").retain(|one| one["type"] != "mount");
+        let volume = site.scratch.join("volume");
+        push(&mut site.config["mounts"], json!({ "destination": "/a", "type": "tmpfs", "options": ["ro"] }));
+        push(&mut site.config["mounts"], json!({ "destination": at, "type": "bind", "source": volume }));
+        let script = format!(
+            "mount -t tmpfs none {0}/volume && \"$0\" oci --root {0}/state run -b {0} {1}; touch {0}/volume/x && echo writable",
+            site.written(),
+            site.id
+        );
+        let mut command = std::process::Command::new("unshare");
+        let output = command.args(["-m", "sh", "-c", &script]).arg(holm()).output().expect("unshare starts");
+        let said = text(&output.stderr);
+        assert!(said.contains(expected) && text(&output.stdout) == "writable\n", "{at}: {said}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::beneath;
 use super::mounts::{Prepared, attach, attach_inside, attach_on_top, by_mount, clone_at, is_directory};
-use super::place::{Inside, Make, Place};
+use super::place::{Inside, Make, Own, Place};
 use super::program::{Attached, FileSystem, Manner, READ_ONLY, Tree};
 use super::within::Within;
 use crate::model::mount::{Attributes, Propagation, Reach};
@@ -96,14 +96,19 @@ fn by_context(wished: &FileSystem, mode: Option<u32>) -> Result<OwnedFd> {
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// Changes the mount at `place`, which must be one.
+/// Changes the mount at `place`, which must be one, and its file system only if that is one of `made` (EXDEV): who made the root, or what
+/// was mounted since, may have led to another.
 pub(crate) fn remount(
     inside: Inside<'_>,
     place: &Place,
     by: Attributes,
     options: &[(CString, Option<CString>)],
+    made: &Own,
 ) -> Result<()> {
     let at = inside.open(place, Make::Nothing)?;
+    if !options.is_empty() && !made.contains(at.as_fd())? {
+        return Err(Errno::XDEV);
+    }
     change(at.as_fd(), Reach::One, by)?;
     if options.is_empty() {
         return Ok(());

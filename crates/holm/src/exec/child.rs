@@ -308,6 +308,7 @@ impl<'a> State<'a> {
             }
             Op::Mount { at, file_system } => {
                 let made = attach::mount(file_system, self.inside()?, at)?;
+                self.context.program.file_systems.add(made.as_fd())?;
                 self.context.program.own.add(made.as_fd())
             }
             Op::Attach { attached, at, again } => {
@@ -364,7 +365,9 @@ impl<'a> State<'a> {
                 let at = self.inside()?.open(at, Make::Nothing)?;
                 set_attributes(at.as_fd(), Reach::One, READ_ONLY)
             }
-            Op::Remount { at, attributes, options } => attach::remount(self.inside()?, at, *attributes, options),
+            Op::Remount { at, attributes, options } => {
+                attach::remount(self.inside()?, at, *attributes, options, &self.context.program.file_systems)
+            }
             Op::Mask { at } => {
                 let root = self.root.as_ref().ok_or(Errno::BADF)?.as_fd();
                 let inside = Inside { root, made: &self.context.program.own };

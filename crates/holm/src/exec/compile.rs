@@ -95,6 +95,7 @@ pub(crate) fn compile(
     let program = Program {
         fault: plan.fault.map(|(step, errno)| (step as u32, errno)),
         own: Own::new(compiler.own),
+        file_systems: Own::new(compiler.file_systems),
         namespaces: compiler.namespaces,
         proc: compiler.proc,
         second_stack: if forks || aide_socket.is_some() { Some(Stack::new().map_err(at)?) } else { None },
@@ -126,6 +127,7 @@ struct Compiler<'a> {
     /// Whether the root is mounted nowhere.
     apart: bool,
     own: usize,
+    file_systems: usize,
     fixed: Vec<i32>,
     /// The owner of file systems in memory, if the program's ids are not those of the child.
     owner: Option<(u32, u32)>,
@@ -158,6 +160,7 @@ impl<'a> Compiler<'a> {
             kinds: Vec::new(),
             apart: false,
             own: 0,
+            file_systems: 0,
             fixed: Vec::new(),
             owner,
             new_user,
@@ -378,6 +381,7 @@ impl<'a> Compiler<'a> {
             }
             Operation::Mount { kind, source, options, attributes, propagation, beneath, .. } => {
                 self.own += 1;
+                self.file_systems += 1;
                 let options: Vec<(CString, Option<CString>)> = options.iter().map(option).collect();
                 let file_system = FileSystem {
                     kind: text(kind),
@@ -550,7 +554,8 @@ fn filter_calls(filter: &CallFilter, denials: Denials, raises: bool) -> Op {
     Op::FilterCalls { filter: words.map(word).collect(), watched, raises }
 }
 
-/// Options in the form of mount(2), if a value is longer than fsconfig(2) takes. Of that form the kernel reads no more than a page.
+/// Options in the form of mount(2), if a value is longer than fsconfig(2) takes. Of that form the kernel reads no more than a page. Planning
+/// refuses commas, but those of SELinux's label, which it takes in quotes.
 fn long(options: &[(CString, Option<CString>)]) -> Result<Option<CString>> {
     const MOST: usize = 255;
     const PAGE: usize = 4096;
@@ -558,6 +563,7 @@ fn long(options: &[(CString, Option<CString>)]) -> Result<Option<CString>> {
         return Ok(None);
     }
     let one = |(key, value): &(CString, Option<CString>)| match value {
+        Some(value) if key.to_bytes() == b"context" => [b"context=\"", value.to_bytes(), b"\""].concat(),
         Some(value) => [key.to_bytes(), value.to_bytes()].join(&b'='),
         None => key.to_bytes().to_vec(),
     };
@@ -603,4 +609,18 @@ fn gaps(kept: &[i32], fixed: &[i32]) -> Vec<(u32, u32)> {
     }
     gaps.push((next, u32::MAX));
     gaps
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_label_in_a_long_text_is_quoted() {
+        let paths = c"/l".to_bytes().repeat(200);
+        let paths = std::ffi::CString::new(paths).expect("it holds no NUL");
+        let options =
+            [(c"lowerdir".to_owned(), Some(paths)), (c"context".to_owned(), Some(c"u:r:t:s0:c1,c2".to_owned()))];
+        let text = super::long(&options).expect("it is less than a page").expect("it is long");
+        assert!(text.to_bytes().ends_with(b"/l,context=\"u:r:t:s0:c1,c2\""), "{text:?}");
+        assert_eq!(super::long(&options[1..]), Ok(None));
+    }
 }

@@ -58,7 +58,8 @@ impl Own {
         Ok(())
     }
 
-    fn contains(&self, directory: BorrowedFd<'_>) -> Result<bool> {
+    /// Whether a descriptor is on one of them.
+    pub(crate) fn contains(&self, directory: BorrowedFd<'_>) -> Result<bool> {
         let id = mount_id(directory)?;
         Ok(self.0.iter().any(|slot| slot.load(Ordering::Relaxed) == id))
     }

@@ -329,6 +329,8 @@ pub(crate) struct Program {
     pub(crate) aide_socket: Option<(i32, i32)>,
     pub(crate) fault: Option<(u32, i32)>,
     pub(crate) own: Own,
+    /// The mounts of new file systems that a wish describes: no other file system is changed, which may be the host's.
+    pub(crate) file_systems: Own,
     pub(crate) namespaces: Vec<OwnedFd>,
     /// The caller's /proc, if a step writes there.
     pub(crate) proc: Option<OwnedFd>,
