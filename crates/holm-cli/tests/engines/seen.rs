@@ -11,7 +11,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) sleeps: &'a str,
     /// Who made it, as `holm ls` has it.
     pub(crate) maker: &'a str,
-    /// By what it is entered.
+    /// By what it is entered; an empty one is its pid.
     pub(crate) target: &'a str,
     /// Its host name.
     pub(crate) hostname: &'a str,
@@ -59,8 +59,15 @@ impl Seen<'_> {
         for kind in ["pid ", "mnt ", "uts "] {
             assert!(differs.lines().any(|line| line.starts_with(kind)), "{kind}\n{differs}");
         }
-        let entered = self.holm(&["enter", self.target, "uname", "-n"]);
+        let target = if self.target.is_empty() { &pid } else { self.target };
+        let entered = self.holm(&["enter", target, "uname", "-n"]);
         assert_eq!(entered.text(), format!("{}\n", self.hostname));
+    }
+
+    /// Nobody who is believed says that this is its name.
+    pub(crate) fn is_not_entered_by(&self, target: &str) {
+        let refused = self.holm(&["enter", target, "true"]).expect_code(125);
+        assert!(refused.err.contains("there is no sandbox or container of this name"), "{}", refused.err);
     }
 }
 
