@@ -63,8 +63,8 @@ mod tests {
         let namespaces = json!([{ "type": "pid" }, { "type": "moon" }]);
         let said = wrong(json!({ "ociVersion": "1.0.0", "linux": { "namespaces": namespaces } }));
         assert!(said.starts_with("linux.namespaces[1].type: unknown variant `moon`"), "{said}");
-        let said = wrong(json!({ "ociVersion": "1.0.0", "root": { "readonly": true } }));
-        assert_eq!(said, "root: missing field `path`");
+        let said = wrong(json!({ "ociVersion": "1.0.0", "hooks": { "prestart": [{ "args": [] }] } }));
+        assert_eq!(said, "hooks.prestart[0]: missing field `path`");
         let said = wrong(json!({ "ociVersion": "1.0.0", "annotations": { "a/b~c": 7 } }));
         assert!(said.starts_with("annotations.a/b~c: invalid type"), "{said}");
         assert!(wrong(json!(7)).starts_with("invalid type"));
