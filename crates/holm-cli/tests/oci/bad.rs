@@ -127,7 +127,7 @@ fn namespaces_that_contradict_each_other_are_refused() {
         with(json!({ "type": "ipc", "path": "relative" })),
         "cannot join relative: it is not an absolute path",
     );
-    site.refuses(with(json!({ "type": "nothing" })), "linux.namespaces[3].type: unknown variant");
+    site.refuses(with(json!({ "type": "nothing" })), "].type: unknown variant `nothing`");
     let shared = |config: &mut Value| {
         let all = config["linux"]["namespaces"].as_array_mut().expect("it is one");
         all.retain(|one| one["type"] != "mount");
@@ -137,7 +137,7 @@ fn namespaces_that_contradict_each_other_are_refused() {
     let cause = if is_root() {
         "with it setns(2) leads out of the root"
     } else {
-        "a new user namespace has no right over the other"
+        "another user namespace has no right over it"
     };
     site.refuses(shared, cause);
     for (path, cause) in [("/etc/passwd", "invalid argument"), ("/", "invalid argument"), ("/missing", "no such file")]
