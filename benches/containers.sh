@@ -94,7 +94,7 @@ echo "200 containers, 8 at a time"
 side() {
     local begin=$EPOCHREALTIME program=$1
     # shellcheck disable=SC2046
-    seq 200 | xargs -P 8 -I N $(one "$program" run "$name-N") >/dev/null 2>"$place/said" || { echo "$program failed: $(wc -l <"$place/said") lines" >&2; return; }
+    seq 200 | xargs -P 8 -I {} $(one "$program" run "$name-{}") >/dev/null 2>"$place/said" || { echo "$program failed: $(wc -l <"$place/said") lines" >&2; return; }
     awk -v program="$program" -v begin="$begin" -v end="$EPOCHREALTIME" 'BEGIN { printf "%-6s %7.2f s, none failed\n", program, end - begin }'
 }
 side holm
