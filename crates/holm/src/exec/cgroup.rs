@@ -137,7 +137,10 @@ impl Groups {
     /// Writes limits into files of one of them.
     pub(crate) fn limit(&self, group: usize, files: &[(Cow<'static, str>, String)]) -> Result<()> {
         let made = self.made.get(group).ok_or(Errno::NOENT)?;
-        files.iter().try_for_each(|(name, value)| write(&made.path.join(&**name), value))
+        files.iter().try_for_each(|(name, value)| {
+            let file = made.path.join(&**name);
+            if name == "devices.deny" { refuse_devices(&file, value) } else { write(&file, value) }
+        })
     }
 
     fn restrict_devices(&mut self, group: usize, rules: &[DeviceRule]) -> Result<()> {
@@ -318,6 +321,19 @@ fn signed(sign: char, controllers: &[&str]) -> String {
 fn write(path: &Path, value: &str) -> Result<()> {
     let file = open_to_write(path)?;
     rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes())).map(|_| ())
+}
+
+/// A group below that was removed counts until every CPU has seen that, and as long as one counts the kernel refuses no group all
+/// devices.
+fn refuse_devices(file: &Path, value: &str) -> Result<()> {
+    const TRIES: u32 = 8;
+    for attempt in 0..TRIES {
+        match write(file, value) {
+            Err(Errno::INVAL) => std::thread::sleep(Duration::from_millis(1 << attempt)),
+            done => return done,
+        }
+    }
+    write(file, value)
 }
 
 fn open_to_write(path: &Path) -> Result<OwnedFd> {
