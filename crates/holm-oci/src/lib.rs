@@ -14,6 +14,7 @@ mod listening;
 pub mod lower;
 mod notify;
 pub mod seccomp;
+mod socket;
 pub mod state;
 mod stats;
 mod systemd;

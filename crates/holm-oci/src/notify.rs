@@ -5,17 +5,17 @@
 //! It is there once `start` listens, before any program runs. Who waits for the message is holm's caller: `start` returns when it
 //! has come, or the container has ended, as engines know it.
 
+use crate::state::open_directory;
 use crate::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType, bind, connect, recv, sendmsg, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, recv, send,
+    socket_with,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::ffi::OsStr;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -64,17 +64,9 @@ impl Host {
     fn tell(&self, pid: i32) -> rustix::io::Result<()> {
         let socket = socket()?;
         connect(&socket, &self.0)?;
-        let say = |text: String, given: &[BorrowedFd<'_>]| {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut more = SendAncillaryBuffer::new(&mut space);
-            if !given.is_empty() && !more.push(SendAncillaryMessage::ScmRights(given)) {
-                return Err(Errno::NOBUFS);
-            }
-            sendmsg(&socket, &[std::io::IoSlice::new(text.as_bytes())], &mut more, SendFlags::NOSIGNAL).map(drop)
-        };
-        say(format!("MAINPID={pid}\nREADY=1\n"), &[])?;
+        send(&socket, format!("MAINPID={pid}\nREADY=1\n").as_bytes(), SendFlags::NOSIGNAL)?;
         let (heard, closed) = pipe_with(PipeFlags::CLOEXEC)?;
-        say("BARRIER=1".to_owned(), &[closed.as_fd()])?;
+        crate::socket::send(&socket, closed.as_fd(), b"BARRIER=1")?;
         drop(closed);
         // Whoever knows no barrier closes it at once.
         rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&heard, PollFlags::empty())], Some(&PATIENCE))).map(drop)
@@ -92,16 +84,11 @@ fn socket() -> rustix::io::Result<OwnedFd> {
 pub(crate) fn prepare(place: BorrowedFd<'_>) -> Result<()> {
     let mode = Mode::from_raw_mode(0o755);
     let made = rustix::fs::mkdirat(place, DIRECTORY, mode).and_then(|()| {
-        let directory = open(place)?;
+        let directory = open_directory(place, DIRECTORY)?;
         // Whatever the caller's mask is.
         rustix::fs::fchmod(directory, mode)
     });
     made.map_err(|errno| Error::io("make the socket at which the container says that it is ready", errno))
-}
-
-fn open(place: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(place, DIRECTORY, flags, Mode::empty())
 }
 
 /// A container's socket, and who is to be told.
@@ -119,7 +106,7 @@ impl Listening {
     pub(crate) fn begin(place: BorrowedFd<'_>) -> Result<Option<Listening>> {
         let failed = |errno| Error::io("listen to the container", errno);
         let Some(host) = Host::here()? else { return Ok(None) };
-        let directory = match open(place) {
+        let directory = match open_directory(place, DIRECTORY) {
             Err(Errno::NOENT) => return Ok(None),
             opened => opened.map_err(failed)?,
         };

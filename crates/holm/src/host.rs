@@ -119,9 +119,9 @@ pub struct Account {
     pub shell: PathBuf,
 }
 
-/// The first two numbers of the kernel's version (proc_sys_kernel(5)).
+/// The first two numbers of the kernel's version (uname(2)).
 pub fn kernel() -> Option<(u32, u32)> {
-    version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+    version(rustix::system::uname().release().to_str().ok()?)
 }
 
 /// The first two numbers of a release of the kernel.

@@ -119,37 +119,40 @@ impl Directory {
 
 /// Where the standard streams of a process lead to; nothing for one that is closed.
 pub(crate) fn links(pid: i32) -> [String; 3] {
-    [0, 1, 2].map(|number| stream(pid, number).0)
+    [0, 1, 2].map(|number| link(pid, number))
 }
 
 /// criu's names for those streams of a process that have to be handed over again. They were the caller's if they lead to where they
 /// led before anybody ran in the container: another pipe is one of its own.
 pub(crate) fn streams(pid: i32, noted: &[String; 3]) -> [Option<String>; 3] {
     [0, 1, 2].map(|number| {
-        let (link, name) = stream(pid, number);
-        name.filter(|_| link == noted[number])
+        let link = link(pid, number);
+        if link == noted[number] { stream(pid, number, link) } else { None }
     })
 }
 
-/// A standard stream of the process `pid`: where its link leads to, and criu's name for it if it has to be handed over again: a
-/// pipe, or a device of the host's that is no terminal.
-fn stream(pid: i32, number: usize) -> (String, Option<String>) {
-    let place = format!("/proc/{pid}/fd/{number}");
-    let Ok(link) = std::fs::read_link(&place) else { return (String::new(), None) };
-    let link = link.to_string_lossy().into_owned();
+/// Where a standard stream of the process `pid` leads to.
+fn link(pid: i32, number: usize) -> String {
+    let link = std::fs::read_link(place(pid, number)).unwrap_or_default();
+    link.to_string_lossy().into_owned()
+}
+
+fn place(pid: i32, number: usize) -> String {
+    format!("/proc/{pid}/fd/{number}")
+}
+
+/// criu's name for a standard stream, which leads to `link`, if it has to be handed over again: a pipe, or a device of the host's
+/// that is no terminal.
+fn stream(pid: i32, number: usize, link: String) -> Option<String> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
     if link.starts_with("pipe:[") {
-        return (link.clone(), Some(link));
+        return Some(link);
     }
-    let name = || {
-        use std::os::unix::fs::{FileTypeExt, MetadataExt};
-        let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
-        let mount: u32 = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
-        let seen = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?;
-        let inside = seen.lines().any(|line| line.split(' ').next() == Some(&mount.to_string()));
-        let about = std::fs::metadata(&place).ok()?;
-        let is_device = about.file_type().is_char_device() && about.rdev() == rustix::fs::makedev(1, 3);
-        (is_device && !inside).then(|| format!("file[{mount:x}:{:x}]", about.ino()))
-    };
-    let name = name();
-    (link, name)
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
+    let mount: u32 = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
+    let seen = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?;
+    let inside = seen.lines().any(|line| line.split(' ').next() == Some(&mount.to_string()));
+    let about = std::fs::metadata(place(pid, number)).ok()?;
+    let is_device = about.file_type().is_char_device() && about.rdev() == rustix::fs::makedev(1, 3);
+    (is_device && !inside).then(|| format!("file[{mount:x}:{:x}]", about.ino()))
 }

@@ -93,7 +93,11 @@ pub(crate) fn attached(pid: i32, root: BorrowedFd<'_>, places: &[(PathBuf, PathB
         point.map(|line| (line.point.clone(), of.clone())).ok_or_else(cause)
     };
     let places = places.iter().map(find).collect::<Result<Vec<_>>>()?;
-    let here = self::lines("self")?.into_iter().map(|line| line.device).collect();
+    let is_below = |line: &Line| places.iter().any(|(point, _)| line.point != *point && line.point.starts_with(point));
+    let here = match lines.iter().any(is_below) {
+        true => self::lines("self")?.into_iter().map(|line| line.device).collect(),
+        false => HashSet::new(),
+    };
     Ok(belonging(&lines, &places, &here))
 }
 

@@ -1,9 +1,9 @@
 //! Who answers what a container's filter of system calls asks: it gets the listener, with the state of the container
 //! (config-linux.md, "The Container Process State").
 
-use super::hand_over;
 use super::look::Shown;
 use crate::seccomp::Agent;
+use crate::socket;
 use crate::state::Record;
 use crate::{Error, Result, shown};
 use serde_json::json;
@@ -17,7 +17,7 @@ pub(super) struct Connected {
 
 /// Connects before anything is made.
 pub(super) fn connect(agent: Option<Agent>) -> Result<Option<Connected>> {
-    let connect = |agent: Agent| match hand_over::connect(&agent.path) {
+    let connect = |agent: Agent| match socket::connect(&agent.path) {
         Ok(socket) => Ok(Connected { socket, agent }),
         Err(errno) => {
             let path = shown(&agent.path);
@@ -38,7 +38,7 @@ impl Connected {
             "metadata": self.agent.metadata,
             "state": Shown::of(record)
         });
-        hand_over::send(&self.socket, listener.as_fd(), state.to_string().as_bytes())
+        socket::send(&self.socket, listener.as_fd(), state.to_string().as_bytes())
             .map_err(|errno| Error::io("hand the listener of the filter over", errno))
     }
 }

@@ -9,7 +9,7 @@ use crate::criu::{images::links, mounts};
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
 use crate::notify::{self, Host};
-use crate::state::{DOOR, Outside, Place, Process, Record, Stage, Status};
+use crate::state::{DOOR, Outside, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
 use holm::Spec;
@@ -136,10 +136,7 @@ pub fn create(wish: &Create) -> Result<Created> {
 
 /// A failure, once nothing is left: after hooks were run the container's end is told, too (runtime.md, "Lifecycle").
 pub(super) fn ended(error: Error, record: &Record) -> Error {
-    let warnings = match &record.hooks {
-        Some(hooks) if record.process.is_some() => hooks::run_all("poststop", hooks.poststop(), record),
-        _ => Vec::new(),
-    };
+    let warnings = if record.process.is_some() { hooks::run_last(record) } else { Vec::new() };
     match warnings.is_empty() {
         true => error,
         false => Error::Failed(format!("{error}; and then: {}", warnings.join("; "))),
@@ -153,9 +150,7 @@ fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::resu
     record.process = Process::of(visited.pid);
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
-    // Those of before createRuntime are from when they were run by `start`.
-    let done = hooks::run("prestart", hooks.prestart(), record, Status::Created)
-        .and_then(|()| hooks::run("createRuntime", hooks.create_runtime(), record, Status::Creating))
+    let done = hooks::run_first(record)
         .and_then(|()| hooks::run_inside("createContainer", hooks.create_container(), record, hooks::As::Maker));
     if place.take_back().is_err() {
         let cause = "it was removed meanwhile";
@@ -231,6 +226,9 @@ fn note_outside(outside: &mut Outside, spec: &Spec, pid: i32) {
         _ => None,
     });
     let places: Vec<_> = places.collect();
+    if places.is_empty() {
+        return;
+    }
     match root(pid).and_then(|root| mounts::attached(pid, root.as_fd(), &places)) {
         Ok(mounts) => outside.mounts = mounts,
         Err(error) => outside.lasting = Some(error.to_string()),
@@ -256,7 +254,9 @@ pub(super) fn lowered(
     let listening = Listening::here();
     let first = 3 + i32::from(listening.count);
     let preserved = inherited(first..first + wish.preserved);
-    let mut around = Surroundings { preserved, listening, notified, ..Surroundings::here() };
+    let label = bundle.config.linux().as_ref().and_then(|linux| linux.mount_label().as_ref());
+    let selinux = label.is_some_and(|label| !label.is_empty()) && in_force(Module::Selinux);
+    let mut around = Surroundings { preserved, listening, notified, selinux, ..Surroundings::here() };
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
         around.hierarchies = holm::host::groups::hierarchies();
@@ -301,23 +301,19 @@ pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
 }
 
 impl Surroundings {
-    /// What this process adds, without control groups: what is entered has those that it is in.
+    /// What this process adds, without control groups and labels of mounts: what is entered has those that it is in.
     pub fn here() -> Surroundings {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-        Surroundings {
-            hierarchies: Vec::new(),
-            scope: None,
-            group: None,
-            grantable: bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0),
-            makes_nodes: is_machines_root(),
-            listening: Listening::default(),
-            notified: None,
-            preserved: Vec::new(),
-            selinux: in_force(Module::Selinux),
-            waits_killable: holm::host::kernel().is_none_or(|version| version >= (5, 19)),
-        }
+        let waits_killable = holm::host::kernel().is_none_or(|version| version >= (5, 19));
+        let (grantable, makes_nodes) = (grantable(), is_machines_root());
+        Surroundings { grantable, makes_nodes, waits_killable, ..Surroundings::default() }
     }
+}
+
+/// Capabilities that can be granted here, as bits.
+pub(super) fn grantable() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     let mut warnings = stop(record.unit.as_deref());
     place.remove()?;
     // The specification has their failures logged, and the container gone.
-    warnings.extend(record.hooks.iter().flat_map(|hooks| hooks::run_all("poststop", hooks.poststop(), &record)));
+    warnings.extend(hooks::run_last(&record));
     Ok(warnings)
 }
 

@@ -84,7 +84,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     let Lowered { mut spec, agent, warnings } =
         further(&process, record.seccomp.as_ref(), annotations, entered, &around)?;
     told.extend(warnings);
-    if record.apart && spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
+    if record.apart && spec.policy.may_hold(Capability::SYS_ADMIN) {
         return Err(refused(&wish.id, "with CAP_SYS_ADMIN setns(2) would lead out of its root, which stands apart"));
     }
     if wish.terminal == holm::spec::life::Terminal::Own {

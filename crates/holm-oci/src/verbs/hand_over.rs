@@ -4,43 +4,14 @@
 use super::agent;
 use super::terminal::{self, Console, Taker};
 use crate::seccomp::Agent;
+use crate::socket::{connect, send};
 use crate::state::Record;
 use crate::{Error, Result, shown};
 use holm::run::Held;
 use holm::spec::life::Terminal;
 use oci_spec::runtime::Box as Size;
-use rustix::io::retry_on_intr;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    connect as knock, sendmsg, socket_with,
-};
-use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-
-/// Connects to who listens at `path` (unix(7), `SOCK_STREAM`).
-pub(super) fn connect(path: &Path) -> rustix::io::Result<OwnedFd> {
-    let made = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    knock(&made, &SocketAddrUnix::new(path)?)?;
-    Ok(made)
-}
-
-/// Sends a descriptor with a text (unix(7), `SCM_RIGHTS`). A socket that is nearly full takes a part, and the rest when there is room.
-pub(super) fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>, text: &[u8]) -> rustix::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut message = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor];
-    if !message.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(rustix::io::Errno::NOBUFS);
-    }
-    let sent = retry_on_intr(|| sendmsg(socket, &[std::io::IoSlice::new(text)], &mut message, SendFlags::NOSIGNAL))?;
-    let mut rest = text.get(sent..).unwrap_or_default();
-    while !rest.is_empty() {
-        let sent = retry_on_intr(|| rustix::net::send(socket, rest, SendFlags::NOSIGNAL))?;
-        rest = rest.get(sent..).unwrap_or_default();
-    }
-    Ok(())
-}
 
 /// Everybody who is told of a process.
 pub(super) struct Listeners {

@@ -3,11 +3,12 @@
 //!
 //! Those that are run in the container enter it as `exec` does: what of holm's is in there with them is a sealed file.
 
-use super::agent;
 use super::end::pid_inside;
 use super::ends_within;
 use super::exec::{entered, groups, opened, put_into};
+use super::hand_over::Listeners;
 use super::look::Shown;
+use super::terminal::Console;
 use crate::lower::{self, Lowered, Surroundings, further};
 use crate::state::{Record, Status};
 use crate::{Error, Result, shown};
@@ -33,14 +34,23 @@ pub(super) fn run(kind: &str, hooks: &Option<Vec<Hook>>, record: &Record, status
     all.try_for_each(|(number, hook)| outside(hook, &state).map_err(|error| placed(kind, number, &error)))
 }
 
-/// Runs all of them, whatever becomes of each; what went wrong.
-pub(super) fn run_all(kind: &str, hooks: &Option<Vec<Hook>>, record: &Record) -> Vec<String> {
-    let Some(hooks) = hooks.as_deref().filter(|hooks| !hooks.is_empty()) else { return Vec::new() };
+/// Runs those outside whose time comes before the container's root is taken.
+pub(super) fn run_first(record: &Record) -> Result<()> {
+    let Some(hooks) = &record.hooks else { return Ok(()) };
+    // Those of before createRuntime are from when they were run by `start`.
+    run("prestart", hooks.prestart(), record, Status::Created)?;
+    run("createRuntime", hooks.create_runtime(), record, Status::Creating)
+}
+
+/// Runs all of those that come last, whatever becomes of each; what went wrong.
+pub(super) fn run_last(record: &Record) -> Vec<String> {
+    let all = record.hooks.as_ref().and_then(|hooks| hooks.poststop().as_deref());
+    let Some(hooks) = all.filter(|hooks| !hooks.is_empty()) else { return Vec::new() };
     let state = match told(&Shown::of(record)) {
         Ok(state) => state,
         Err(error) => return vec![error.to_string()],
     };
-    let failed = |(number, hook)| Some(placed(kind, number, &outside(hook, &state).err()?).to_string());
+    let failed = |(number, hook)| Some(placed("poststop", number, &outside(hook, &state).err()?).to_string());
     hooks.iter().enumerate().filter_map(failed).collect()
 }
 
@@ -128,12 +138,10 @@ fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
     // There is none but this one, which was opened here.
     spec.inherited_only = false;
     spec.stdio = [Given::Descriptor(input.as_raw_fd()), Given::Null, Given::Inherit];
-    let agent = agent::connect(agent)?;
+    let listeners = Listeners::connect(agent, None, spec.terminal, &Console::Nobody)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut held = plan.hold(None).map_err(|error| failed(&error))?;
-    if let Some(agent) = &agent {
-        agent.tell(held.listener.take(), held.id(), record)?;
-    }
+    listeners.tell(&mut held, None, record)?;
     await_end(hook, &held.start().map_err(|error| failed(&error))?)
 }
 

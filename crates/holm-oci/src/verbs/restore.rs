@@ -4,7 +4,7 @@
 //! own, in which the container's root is mounted where criu wants to find it; else nothing of the caller's is hidden from it. What
 //! it makes are children of this process.
 
-use super::create::{Create, Created, alone, ended, lowered, note_devices, outside, usable, write_pid};
+use super::create::{Create, Created, alone, ended, grantable, lowered, note_devices, outside, usable, write_pid};
 use super::criu::{How, allowed, key, root};
 use super::{hooks, terminal};
 use crate::bundle::Bundle;
@@ -14,9 +14,10 @@ use crate::criu::{Come, Kind, Way, find, mounts, points};
 use crate::group::{self, Group};
 use crate::lower::Lowered;
 use crate::notify;
-use crate::state::{Outside, Place, Process, Record, Stage, Status};
+use crate::state::{Outside, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Spec;
+use holm::inspect::read::open_namespace;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
 use holm::spec::Unsaid;
@@ -24,7 +25,7 @@ use holm::spec::filesystem::{Entry, Operation, Root, Writes};
 use holm::spec::life::{Base, Environment, Lifetime};
 use holm::spec::namespaces::{Choice, Target};
 use holm::spec::policy::{Calls, CapabilitySets, Nesting, NewPrivileges, ProcView};
-use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -154,10 +155,8 @@ enum Theirs {
 fn tell_hooks(place: &Place, record: &mut Record, pid: i32) -> Result<()> {
     record.process = Process::of(pid);
     place.write(record)?;
-    let hooks = record.hooks.clone().unwrap_or_default();
     place.give_up()?;
-    let done = hooks::run("prestart", hooks.prestart(), record, Status::Created)
-        .and_then(|()| hooks::run("createRuntime", hooks.create_runtime(), record, Status::Creating));
+    let done = hooks::run_first(record);
     place.take_back()?;
     done
 }
@@ -191,9 +190,9 @@ fn joined(spec: &Spec, what: &str) -> Result<Vec<(Namespace, OwnedFd)>> {
     let mut all = Vec::new();
     for (kind, choice) in &spec.namespaces.choices {
         let Choice::Join(Target::Path(path), _) = choice else { continue };
-        let failed = |errno| Error::io(format!("open {}", shown(path)), errno);
-        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        let inode = rustix::fs::fstat(&file).map_err(failed)?.st_ino;
+        let failed = |error| Error::io(format!("open {}", shown(path)), error);
+        let file = open_namespace(path).and_then(|found| found.ok_or_else(|| Errno::INVAL.into())).map_err(failed)?;
+        let inode = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?.st_ino;
         let own = rustix::fs::stat(format!("/proc/self/ns/{kind}")).map(|about| about.st_ino);
         match key(*kind) {
             Some(_) => all.push((*kind, file)),
@@ -223,7 +222,7 @@ fn maker(spec: &Spec, program: &Path, mounts: Vec<Entry>, descriptors: Vec<i32>)
     maker.descriptors = descriptors;
     maker.limits.groups = spec.limits.groups.clone();
     maker.origins = spec.origins.clone();
-    let all = crate::lower::Surroundings::here().grantable;
+    let all = grantable();
     maker.policy.sets =
         Some(CapabilitySets { bounding: all, permitted: all, effective: all, ..CapabilitySets::default() });
     maker.policy.calls = Calls::All;

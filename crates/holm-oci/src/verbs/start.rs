@@ -45,8 +45,8 @@ pub fn start(root: &Path, id: &str, waits: Waits) -> Result<()> {
         place.take_back()?;
         done.or_else(|error| stop(&record, error))?;
     }
-    let process = record.process.and_then(|process| Some((process.open()?, process.pid)));
-    let listening = process.zip(Listening::begin(place.directory())?);
+    let process = || record.process.and_then(|process| Some((process.open()?, process.pid)));
+    let listening = Listening::begin(place.directory())?.and_then(|listening| Some((process()?, listening)));
     match Door::knock(place.directory(), DOOR) {
         Ok(()) => {}
         Err(NotStarted::Failed { errno, .. }) => return Err(Error::not_executable(record.program(), errno)),

@@ -1,6 +1,6 @@
 //! The terminal of a container: its controlling side goes to whoever listens at the console socket.
 
-use super::hand_over;
+use crate::socket;
 use crate::{Error, Result, shown};
 use holm::spec::life::Terminal;
 use oci_spec::runtime::Box as Size;
@@ -41,7 +41,7 @@ pub(super) fn connect(terminal: Terminal, console: &Console) -> Result<Taker> {
         (_, Console::Caller) => Ok(Taker::Caller),
         (_, Console::Socket(path)) => {
             let failed = |errno| Error::io(format!("use console socket {}", shown(path)), errno);
-            hand_over::connect(path).map(Taker::Socket).map_err(failed)
+            socket::connect(path).map(Taker::Socket).map_err(failed)
         }
     }
 }
@@ -71,7 +71,7 @@ impl Taker {
         }
         match self {
             Taker::Socket(socket) => {
-                hand_over::send(&socket, terminal.as_fd(), b"/dev/ptmx").map(|()| None).map_err(failed)
+                socket::send(&socket, terminal.as_fd(), b"/dev/ptmx").map(|()| None).map_err(failed)
             }
             Taker::Nobody | Taker::Caller => Ok(Some(terminal)),
         }
