@@ -30,7 +30,7 @@ pub(crate) fn label(mut text: *mut u8) -> Option<[i32; 2]> {
 /// # Safety
 /// `text` can be written, and has an `end` before its NUL.
 #[inline(always)]
-pub(crate) unsafe fn cut(text: &mut *mut u8, end: u8) -> (usize, usize) {
+unsafe fn cut(text: &mut *mut u8, end: u8) -> (usize, usize) {
     let first = *text;
     let mut length = 0;
     // SAFETY: as the caller says; nothing behind `end` is written.
@@ -50,7 +50,7 @@ pub(crate) unsafe fn cut(text: &mut *mut u8, end: u8) -> (usize, usize) {
 /// Writes to a file of this thread's own below /proc; an errno, or 0. What is there is the root's affair, so it must be a proc,
 /// and the way to the file must stay in it: then names are the kernel's, and the thread is this one.
 #[inline(always)]
-pub(crate) fn write_label(file: usize, value: usize, length: usize) -> i32 {
+fn write_label(file: usize, value: usize, length: usize) -> i32 {
     const AT_FDCWD: usize = -100isize as usize;
     const PROC: usize = 0x9fa0;
     // O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC

@@ -36,7 +36,7 @@ pub(crate) fn start(task: &Task) -> isize {
 }
 
 /// The child of `start`: never returns.
-pub(crate) fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
+fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
     let failed = match prepare(task).or_else(|| limit(task.limits)).or_else(|| label::label(task.labels)) {
         Some(failed) => failed,
         None => [execute(task), task.step as i32],
@@ -48,7 +48,7 @@ pub(crate) fn become_program(task: &Task, failure: *mut [i32; 2]) -> ! {
 
 /// Makes a call; notes its errno if it fails.
 #[inline(always)]
-pub(crate) fn make(errno: &mut i32, number: usize, arguments: [usize; 6]) {
+fn make(errno: &mut i32, number: usize, arguments: [usize; 6]) {
     if let failed @ -4095..0 = call(number, arguments) {
         *errno = -failed as i32;
     }
@@ -56,7 +56,7 @@ pub(crate) fn make(errno: &mut i32, number: usize, arguments: [usize; 6]) {
 
 /// Takes session, terminal and signals apart from the init's; errno and step if that fails.
 #[inline(always)]
-pub(crate) fn prepare(task: &Task) -> Option<[i32; 2]> {
+fn prepare(task: &Task) -> Option<[i32; 2]> {
     let mut errno = 0;
     if task.flags & flags::TERMINAL != 0 {
         make(&mut errno, SETPGID, [0; 6]);

@@ -28,7 +28,7 @@ pub(crate) fn wait_for_parent(task: &Task) {
 }
 
 /// Whether the next record is `GO`.
-pub(crate) fn hears_go(socket: usize) -> bool {
+fn hears_go(socket: usize) -> bool {
     let mut bytes = [0u8; wire::LENGTH];
     loop {
         let got = call(RECVFROM, [socket, bytes.as_mut_ptr() as usize, wire::LENGTH, 0, 0, 0]);
@@ -66,7 +66,7 @@ pub(crate) fn wait_to_become(mut task: Task) -> ! {
 }
 
 /// Leaves the parent; the socket of who knocks at the door.
-pub(crate) fn answer(door: usize, parent: usize) -> usize {
+fn answer(door: usize, parent: usize) -> usize {
     call(CLOSE, [parent, 0, 0, 0, 0, 0]);
     loop {
         let caller = call(ACCEPT4, [door, 0, 0, 0x80000, 0, 0]); // SOCK_CLOEXEC

@@ -37,7 +37,7 @@ pub(crate) fn supervise(task: &Task, program: isize, signals: usize) -> ! {
 }
 
 /// The time is over: asks the program to end, and the next time ends it with all others. Returns that next time.
-pub(crate) fn overtime(task: &Task, program: isize, alive: bool, deadline: usize) -> usize {
+fn overtime(task: &Task, program: isize, alive: bool, deadline: usize) -> usize {
     let is_first = deadline == task.deadline;
     if is_first {
         send(task, Record::new(wire::OVERTIME, 0, 0));
@@ -52,7 +52,7 @@ pub(crate) fn overtime(task: &Task, program: isize, alive: bool, deadline: usize
 }
 
 /// Takes one record from the owner; its end is ours.
-pub(crate) fn obey(task: &Task, program: isize, alive: bool) {
+fn obey(task: &Task, program: isize, alive: bool) {
     let mut bytes = [0u8; wire::LENGTH];
     let got = call(RECVFROM, [task.control, bytes.as_mut_ptr() as usize, wire::LENGTH, 0x40, 0, 0]);
     if got == EINTR || got == -11 {
@@ -69,7 +69,7 @@ pub(crate) fn obey(task: &Task, program: isize, alive: bool) {
 }
 
 /// Collects every child that changed state.
-pub(crate) fn reap(task: &Task, program: isize, alive: &mut bool) {
+fn reap(task: &Task, program: isize, alive: &mut bool) {
     loop {
         let mut status = 0i32;
         // WNOHANG | WUNTRACED | __WALL
@@ -97,7 +97,7 @@ pub(crate) fn reap(task: &Task, program: isize, alive: &mut bool) {
 }
 
 /// Ends the sandbox: with pid 1 of a pid namespace the kernel kills all others; elsewhere we do.
-pub(crate) fn finish(task: &Task) -> ! {
+fn finish(task: &Task) -> ! {
     if task.flags & flags::FOREIGN_PIDS != 0 {
         while call(WAIT4, [usize::MAX, 0, 0x4000_0001, 0, 0, 0]) != -10 {
             kill_children(task.proc);
@@ -109,7 +109,7 @@ pub(crate) fn finish(task: &Task) -> ! {
 }
 
 /// Kills each direct child by a handle, so that neither a reused pid nor the numbers of another namespace matter.
-pub(crate) fn kill_children(proc: usize) {
+fn kill_children(proc: usize) {
     let list = call(OPENAT, [proc, c"thread-self/children".as_ptr() as usize, 0x80000, 0, 0, 0]);
     let mut text = [0u8; 4096];
     let length = call(READ, [list as usize, text.as_mut_ptr() as usize, 4095, 0, 0, 0]);

@@ -46,20 +46,17 @@ pub(crate) fn prepare(attached: &Attached) -> Result<Prepared<'_>> {
     }
 }
 
-/// Another clone of a tree of the parent's, to be put into place instead of it; `None` if it is of a file. The kernel lists mounts in
+/// Another clone of a tree of the parent's, which is of a directory, to be put into place instead of it. The kernel lists mounts in
 /// the order of their cloning, and the parent cloned this one before the child made any: whoever reads the list takes the last for
 /// the topmost. Only what is in the child's namespace can be cloned there, so it hangs on top of `/` for that, and is private before it
 /// is taken off: what goes from a tree that is shared goes from the host, too.
-pub(crate) fn again(tree: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
-    if !is_directory(tree)? {
-        return Ok(None);
-    }
+pub(crate) fn again(tree: BorrowedFd<'_>) -> Result<OwnedFd> {
     attach_on_top(tree)?;
     let again = clone_at(tree, c"", Reach::Tree)?;
     propagate(tree, Reach::Tree, Propagation::Private)?;
     // By what it hangs on: it may be somebody's who lets nobody search it.
     unmount(c"/", UnmountFlags::DETACH)?;
-    Ok(Some(again))
+    Ok(again)
 }
 
 /// A detached file system, whose root has this mode if one is said.

@@ -4,10 +4,10 @@
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
 use super::overlay::overlay;
-use super::place::{Inside, Make, Place, mount_id, write_at};
-use super::program::{Op, Program, READ_ONLY, Stand};
+use super::place::{Inside, Make, Place, mount_id, write_all, write_at};
+use super::program::{Op, Program, READ_ONLY};
 use super::{attach, guard, home, mounts, privileges};
-use crate::plan::step::Otherwise;
+use crate::plan::step::{Otherwise, Stand};
 use crate::sys::clone::{Kind, exit, start};
 use crate::sys::init::wire::{self, Record};
 use crate::sys::mount::{Reach, propagate, set_attributes};
@@ -217,9 +217,7 @@ impl<'a> State<'a> {
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
-            Op::EnterGroups(files) => files
-                .iter()
-                .try_for_each(|file| rustix::io::retry_on_intr(|| rustix::io::write(file, b"0")).map(|_| ())),
+            Op::EnterGroups(files) => files.iter().try_for_each(|file| write_all(file.as_fd(), b"0")),
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
             Op::Personality(domain) => crate::sys::schedule::set_personality(*domain),
             Op::MemoryPolicy { mode, nodes } => crate::sys::schedule::set_memory_policy(*mode, nodes),
@@ -294,14 +292,14 @@ impl<'a> State<'a> {
                 };
                 self.put_root(tree, false)
             }
-            Op::RootAsIs { attached, stand } => {
+            Op::RootAsIs { attached, stand, place } => {
                 let tree = match attach::prepare(attached)? {
                     mounts::Prepared::Cloned(tree) => tree,
                     mounts::Prepared::Opened(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
                 };
                 match stand {
                     Stand::OnTop => mounts::attach_on_top(tree.as_fd())?,
-                    Stand::InPlace(place) => mounts::attach_in_place(tree.as_fd(), place)?,
+                    Stand::InPlace => mounts::attach_in_place(tree.as_fd(), place)?,
                     Stand::Apart => {}
                 }
                 self.take_root(tree, true)
@@ -313,7 +311,7 @@ impl<'a> State<'a> {
             }
             Op::Attach { attached, at, again } => {
                 let tree = attach::prepare(attached)?;
-                let again = if *again { attach::again(tree.as_fd())? } else { None };
+                let again = again.then(|| attach::again(tree.as_fd())).transpose()?;
                 let tree = again.as_ref().map_or(tree.as_fd(), |again| again.as_fd());
                 attach::put(tree, self.inside()?, at, c"")?;
                 self.context.program.own.add(tree)

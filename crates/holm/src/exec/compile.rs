@@ -7,8 +7,8 @@ use super::cgroup::Groups;
 use super::outside::{Three, is_callers, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
 use super::program::{
-    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, Stand, TmpfsOptions, Tree,
-    UpperLayer, text,
+    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer,
+    text,
 };
 use super::wall::Wall;
 use super::within::Mounted;
@@ -18,7 +18,8 @@ use crate::model::mount::{Attributes, Propagation, Reach};
 use crate::model::namespace::Namespace;
 use crate::plan::Plan;
 use crate::plan::limits::Limit;
-use crate::plan::step::{self, Act, Actor, CallFilter, Layer, MapWriter, Opener, Whose};
+use crate::plan::options::LONGEST;
+use crate::plan::step::{Act, Actor, CallFilter, Layer, MapWriter, Opener, Stand, Whose};
 use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
@@ -124,6 +125,8 @@ struct Compiler<'a> {
     proc: Option<OwnedFd>,
     /// Kinds of the opened namespaces, in the same order.
     kinds: Vec<u64>,
+    /// Which of them is the last user namespace.
+    user: Option<usize>,
     /// Whether the root is mounted nowhere.
     apart: bool,
     own: usize,
@@ -158,6 +161,7 @@ impl<'a> Compiler<'a> {
             namespaces: Vec::new(),
             proc: None,
             kinds: Vec::new(),
+            user: None,
             apart: false,
             own: 0,
             file_systems: 0,
@@ -194,6 +198,9 @@ impl<'a> Compiler<'a> {
                 }
                 if *whose == Whose::Others && is_callers(&opened, namespace.name())? {
                     return Err(Errno::EXIST);
+                }
+                if *namespace == Namespace::User {
+                    self.user = Some(self.namespaces.len());
                 }
                 self.namespaces.push(opened);
                 self.kinds.push(namespace.flag());
@@ -263,16 +270,9 @@ impl<'a> Compiler<'a> {
                 self.own += 1;
                 let attributes = [Attributes::default(); 2];
                 let propagation = self.propagation(*propagation);
-                let stand = match stand {
-                    step::Stand::OnTop => Stand::OnTop,
-                    step::Stand::InPlace => Stand::InPlace(text(source.as_os_str())),
-                    step::Stand::Apart => {
-                        self.apart = true;
-                        Stand::Apart
-                    }
-                };
+                self.apart = *stand == Stand::Apart;
                 let attached = attached(source, *opener, Manner { reach: Reach::Tree, attributes, propagation })?;
-                Op::RootAsIs { attached, stand }
+                Op::RootAsIs { attached, stand: *stand, place: text(source.as_os_str()) }
             }
             Act::RootOverlay { lower, upper, opener } => {
                 self.own += 1;
@@ -414,7 +414,10 @@ impl<'a> Compiler<'a> {
                 }
                 let hears = matches!(propagation, [Propagation::Slave | Propagation::Shared, ..]);
                 // From a tree that is mounted nowhere nothing can be taken away.
-                let again = hears && !self.apart && matches!(attached.tree, Tree::Opened(..));
+                let again = match &attached.tree {
+                    Tree::Opened(tree, _) => hears && !self.apart && super::mounts::is_directory(tree.as_fd())?,
+                    _ => false,
+                };
                 Op::Attach { attached, at, again }
             }
             Operation::Node { kind, mode, owner, .. } => {
@@ -431,9 +434,7 @@ impl<'a> Compiler<'a> {
 
     /// The user namespace that is joined, if one is.
     fn joined_user(&self) -> Option<BorrowedFd<'_>> {
-        let is_user =
-            |opened: &BorrowedFd<'_>| crate::sys::namespace::kind(*opened).ok() == Some(Namespace::User.flag());
-        self.namespaces.iter().map(|opened| opened.as_fd()).rfind(is_user)
+        self.user.and_then(|place| self.namespaces.get(place)).map(AsFd::as_fd)
     }
 
     fn attributes(&self, access: Access) -> u64 {
@@ -557,9 +558,8 @@ fn filter_calls(filter: &CallFilter, denials: Denials, raises: bool) -> Op {
 /// Options in the form of mount(2), if a value is longer than fsconfig(2) takes. Of that form the kernel reads no more than a page. Planning
 /// refuses commas, but those of SELinux's label, which it takes in quotes.
 fn long(options: &[(CString, Option<CString>)]) -> Result<Option<CString>> {
-    const MOST: usize = 255;
     const PAGE: usize = 4096;
-    if options.iter().filter_map(|(_, value)| value.as_ref()).all(|value| value.count_bytes() <= MOST) {
+    if options.iter().filter_map(|(_, value)| value.as_ref()).all(|value| value.count_bytes() <= LONGEST) {
         return Ok(None);
     }
     let one = |(key, value): &(CString, Option<CString>)| match value {

@@ -217,17 +217,12 @@ pub(crate) struct Elsewhere(Option<OwnedFd>);
 
 impl Elsewhere {
     pub(crate) fn enter(path: &CStr) -> Result<Elsewhere> {
-        let left = Elsewhere::leave()?;
-        rustix::process::chdir(path)?;
-        Ok(left)
-    }
-
-    fn leave() -> Result<Elsewhere> {
         // With ids inside it may not be searched: then no later step could look up anything from it either.
         let before = match open(c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Err(Errno::ACCESS) => None,
             before => Some(before?),
         };
+        rustix::process::chdir(path)?;
         Ok(Elsewhere(before))
     }
 }
@@ -353,10 +348,7 @@ pub(crate) fn chmod(inside: Inside<'_>, place: &Place, mode: u32) -> Result<()> 
     let at = inside.open(place, Make::Nothing)?;
     inside.own(at.as_fd())?;
     // fchmodat on an O_PATH descriptor by its magic link: fchmodat2 with AT_EMPTY_PATH is Linux 6.6.
-    let mut name = Names::new();
-    name.add(at.as_raw_fd())?;
-    let _there = Elsewhere::enter(c"/proc/self/fd")?;
-    rustix::fs::chmodat(CWD, name.text()?, Mode::from_raw_mode(mode), AtFlags::empty())
+    rustix::fs::chmodat(CWD, Link::to(at.as_raw_fd()).text()?, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
 /// Whether a directory is there, which could not be made because of `cause`.

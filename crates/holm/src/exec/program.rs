@@ -7,7 +7,7 @@ use super::place::{Own, Place};
 use super::wall::Wall;
 use super::within::Within;
 use crate::model::mount::{Attributes, Propagation, Reach};
-use crate::plan::step::Otherwise;
+use crate::plan::step::{Otherwise, Stand};
 use crate::spec::filesystem::Beneath;
 use crate::spec::policy::{CapabilitySets, NewPrivileges};
 use crate::sys::clone::Stack;
@@ -89,14 +89,6 @@ pub(crate) struct Attached {
     pub(crate) manner: Manner,
 }
 
-/// Where a root stands while it is made.
-pub(crate) enum Stand {
-    OnTop,
-    /// Where its directory is, by that one's path.
-    InPlace(CString),
-    Apart,
-}
-
 /// How a tree of mounts is cloned.
 pub(crate) struct Manner {
     pub(crate) reach: Reach,
@@ -162,9 +154,11 @@ pub(crate) enum Op {
         tree: Tree,
         attributes: u64,
     },
+    /// `place` is the path of its directory.
     RootAsIs {
         attached: Attached,
         stand: Stand,
+        place: CString,
     },
     RootOverlay(Layers),
     Bind {

@@ -34,7 +34,7 @@ pub(super) fn check(spec: &Spec, host: &Host, found: &mut Found) {
     for (place, Entry { operation, origin }) in spec.filesystem.iter().enumerate() {
         operates(operation, &spec.filesystem[..place], origin, found);
     }
-    if spec.policy.sets.is_none_or(|sets| sets.any() & Capability::SYS_ADMIN.bit() != 0) {
+    if spec.policy.may_hold(Capability::SYS_ADMIN) {
         let message =
             "cannot grant CAP_SYS_ADMIN without a new mount namespace: with it setns(2) leads out of the root";
         found.add(

@@ -13,7 +13,7 @@ mod identity;
 mod life;
 pub mod limits;
 mod namespaces;
-mod options;
+pub(crate) mod options;
 mod policy;
 mod root;
 mod shell;

@@ -5,9 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 
 type One = (OsString, Option<OsString>);
 
-/// Whether the value has more bytes than fsconfig(2) takes.
+/// The bytes of a value that fsconfig(2) takes.
+pub(crate) const LONGEST: usize = 255;
+
+/// Whether the value has more of them.
 pub(super) fn is_long((_, value): &One) -> bool {
-    value.as_ref().is_some_and(|value| value.len() > 255)
+    value.as_ref().is_some_and(|value| value.len() > LONGEST)
 }
 
 /// Whether these are given to mount(2), which would take a part of one for another: they are told apart by commas, which only

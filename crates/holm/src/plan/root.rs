@@ -105,9 +105,8 @@ impl Build<'_> {
             Root::Directory(path) if self.spec.unsaid == Unsaid::Nothing => {
                 let slave = self.spec.propagation == Propagation::Slave;
                 let propagation = if slave { Propagation::Slave } else { Propagation::Private };
-                let own = *self.spec.namespaces.choice(Namespace::Mount) == Choice::New;
                 let stand = match self.spec.visit {
-                    _ if !own => Stand::Apart,
+                    _ if self.spec.root_stands_apart() => Stand::Apart,
                     Visit::BeforePivot => Stand::InPlace,
                     Visit::None => Stand::OnTop,
                 };

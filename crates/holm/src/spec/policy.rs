@@ -93,8 +93,15 @@ pub struct CapabilitySets {
 
 impl CapabilitySets {
     /// What is in any of them.
-    pub fn any(&self) -> u64 {
+    fn any(&self) -> u64 {
         self.bounding | self.effective | self.permitted | self.inheritable | self.ambient
+    }
+}
+
+impl Policy {
+    /// Whether the program could come to have this capability, as its sets say; without sets of its own nothing says that it can't.
+    pub fn may_hold(&self, capability: Capability) -> bool {
+        self.sets.is_none_or(|sets| sets.any() & capability.bit() != 0)
     }
 }
 
