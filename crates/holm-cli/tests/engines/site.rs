@@ -85,15 +85,14 @@ impl Site {
         Done { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// Fails the test if something stays on the machine. What was killed may take a moment.
+    /// Fails the test if something stays on the machine.
     pub(crate) fn expect_nothing_left(&self) {
-        let mut left = self.left();
-        let mut tries = 100;
-        while !left.is_empty() && tries > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            (left, tries) = (self.left(), tries - 1);
-        }
-        assert_eq!(left, Vec::<String>::new());
+        expect_none(|| self.left());
+    }
+
+    /// Fails the test if a process of it stays, as [`Site::expect_nothing_left`] does.
+    pub(crate) fn expect_no_process(&self) {
+        expect_none(|| self.processes());
     }
 
     /// What is left of it on the machine: processes, mounts, control groups with processes. Empty groups are removed.
@@ -190,6 +189,17 @@ impl Done {
     pub(crate) fn text(self) -> String {
         self.expect_code(0).out
     }
+}
+
+/// Fails the test if something stays. What was killed may take a moment.
+fn expect_none<T: std::fmt::Debug>(left: impl Fn() -> Vec<T>) {
+    let mut found = left();
+    let mut tries = 100;
+    while !found.is_empty() && tries > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        (found, tries) = (left(), tries - 1);
+    }
+    assert!(found.is_empty(), "left: {found:#?}");
 }
 
 /// Waits until something holds.
