@@ -219,8 +219,12 @@ fn other_options() -> Vec<Arg> {
                 ["table", "json", "sh"],
                 "Print the steps and do nothing: a table (default), json, or sh for a script",
             ),
-            single("diagram", "FILE", "Draw the sandbox and do nothing: FILE ends in .svg, .html, .png, .dot or .mmd")
-                .conflicts_with("explain"),
+            single(
+                "diagram",
+                "FILE",
+                "Draw the sandbox and do nothing: FILE ends in .svg, .html, .dot, .mmd, or .png where that is built in",
+            )
+            .conflicts_with("explain"),
             printed(
                 "log-denied",
                 ["table", "json"],

@@ -7,6 +7,6 @@ use crate::see::fault;
 pub(super) fn write(_: &str) -> Result<Vec<u8>, Fault> {
     Err(fault(
         "cannot draw a PNG: it is not built into this holm (cargo feature png)".to_owned(),
-        "holm diagram -o machine.svg, then rsvg-convert machine.svg -o machine.png; or build holm with --features png",
+        "name a file that ends in .svg, and rsvg-convert makes a PNG of it; or build holm with --features png",
     ))
 }

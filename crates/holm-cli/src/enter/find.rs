@@ -5,7 +5,7 @@ use super::refused;
 use crate::report::Fault;
 use crate::see::containers::{Names, is_container};
 use crate::see::sandboxes::{Known, known};
-use crate::see::target::{PIDS, clues};
+use crate::see::target::PIDS;
 use crate::see::{self, fault};
 use holm::host::groups::lines;
 use holm::inspect::detail::Open;
@@ -98,11 +98,9 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
     let ids: Vec<&str> = (text.len() >= LEAST).then_some(text).into_iter().chain(names.ids(text)).collect();
     let mut found: Vec<(String, &'a Process)> = Vec::new();
     for process in &machine.processes {
-        let Some(mut clues) = clues(machine, process) else { continue };
-        let kept = is_kept(machine, process);
-        if !kept {
-            clues.keeper.clear();
-        }
+        let Ok(mut clues) = Open::new(process).map(|open| open.clues()) else { continue };
+        let kept = believed(machine, process);
+        clues.keeper = kept.as_ref().map(Open::arguments).unwrap_or_default();
         let Some(maker) = maker(&clues).filter(|maker| !maker.name.is_empty()) else { continue };
         let part = match maker.tool {
             tool if is_container(tool) => ids.iter().copied().find(|id| is_start(id, &maker.name)),
@@ -111,7 +109,7 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
             _ => Some(text).filter(|text| maker.name == *text),
         };
         let Some(part) = part else { continue };
-        let one = one_of(&clues.groups, part, kept.then_some(maker.name.as_str()));
+        let one = one_of(&clues.groups, part, kept.is_some().then_some(maker.name.as_str()));
         found.extend(one.map(|one| (one, process)));
     }
     // The oldest process of each place.
@@ -150,9 +148,9 @@ fn has_container(groups: &str, start: &str) -> bool {
     lines(groups).any(|(_, path)| path.split('/').any(is_it))
 }
 
-/// Whether what is above a process keeps its container, as its name and arguments say: a container may have no control group of its own,
+/// What is above a process and keeps its container, as its name and arguments say: a container may have no control group of its own,
 /// or one of any name. Nobody inside can be that keeper, which is out here, root's or the caller's, and runs the machine's own program.
-fn is_kept(machine: &Machine, process: &Process) -> bool {
+fn believed(machine: &Machine, process: &Process) -> Option<Open> {
     const PROGRAMS: [&str; 9] = [
         "/usr/bin/conmon",
         "/usr/local/bin/conmon",
@@ -165,11 +163,10 @@ fn is_kept(machine: &Machine, process: &Process) -> bool {
         "/usr/local/bin/containerd-shim-runc-v2",
     ];
     let here = |process: &Process| process.namespace(Namespace::Pid);
-    let (Some(keeper), Some(own)) = (keeper(machine, process), machine.process(std::process::id())) else {
-        return false;
-    };
+    let (keeper, own) = (keeper(machine, process)?, machine.process(std::process::id())?);
     let is_out_here = here(keeper).is_some() && here(keeper) == here(own) && [0, own.uid].contains(&keeper.uid);
-    is_out_here && Open::new(keeper).is_ok_and(|open| PROGRAMS.iter().any(|program| open.runs(Path::new(program))))
+    let open = if is_out_here { Open::new(keeper).ok()? } else { return None };
+    PROGRAMS.iter().any(|program| open.runs(Path::new(program))).then_some(open)
 }
 
 /// What tells a container from others whose names begin with `text`: its control group, or the whole name that its keeper says.

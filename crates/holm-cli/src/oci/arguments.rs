@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
+use holm_oci::verbs::Also;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -193,26 +194,25 @@ fn making(name: &'static str, about: &'static str) -> Command {
 }
 
 /// What criu may do, by the options for it.
-pub(super) const CRIU_FLAGS: [(&str, &str); 6] = [
-    ("auto-dedup", "Free what an earlier image holds, too"),
-    ("ext-unix-sk", "Take sockets along that are connected to the outside"),
-    ("file-locks", "Take locks of files along"),
-    ("shell-job", "Take a terminal or session of the outside along"),
-    ("tcp-established", "Take connections of TCP along"),
-    ("tcp-skip-in-flight", "Leave connections of TCP out that are being made"),
+pub(super) const CRIU_FLAGS: [(&str, Also, &str); 6] = [
+    ("auto-dedup", Also::Deduplicated, "Free what an earlier image holds, too"),
+    ("ext-unix-sk", Also::ExternalSockets, "Take sockets along that are connected to the outside"),
+    ("file-locks", Also::FileLocks, "Take locks of files along"),
+    ("shell-job", Also::ShellJob, "Take a terminal or session of the outside along"),
+    ("tcp-established", Also::EstablishedConnections, "Take connections of TCP along"),
+    ("tcp-skip-in-flight", Also::SkippedConnections, "Leave connections of TCP out that are being made"),
 ];
-/// What it does about control groups.
-pub(super) const CGROUP_MODES: [&str; 4] = ["soft", "full", "strict", "ignore"];
 
-fn criu(name: &'static str, about: &'static str, flags: &'static [(&'static str, &'static str)]) -> Command {
+fn criu(name: &'static str, about: &'static str, flags: &'static [(&'static str, Also, &'static str)]) -> Command {
+    const MODES: [&str; 4] = ["soft", "full", "strict", "ignore"];
     // Podman says one twice.
     one(name, about)
         .args_override_self(true)
         .arg(file("image-path", "DIR", "Where the images are [default: checkpoint]"))
         .arg(file("work-path", "DIR", "Where criu's log goes [default: to the images]"))
-        .arg(word("manage-cgroups-mode", &CGROUP_MODES, "What criu does about control groups [default: soft]"))
+        .arg(word("manage-cgroups-mode", &MODES, "What criu does about control groups [default: soft]"))
         .arg(word("empty-ns", &["network"], "Leave this namespace empty, for others to set it up"))
-        .args(flags.iter().map(|(name, help)| flag(name, help)))
+        .args(flags.iter().map(|(name, _, help)| flag(name, help)))
 }
 
 fn pidfd_socket() -> Arg {
@@ -224,7 +224,7 @@ fn preserved() -> Arg {
         .long("preserve-fds")
         .value_name("N")
         .value_parser(value_parser!(u16).range(..=1000))
-        .help("Pass descriptors 3 to 3+N-1 on")
+        .help("Pass descriptors 3 to 3+N-1 on, those that are open")
 }
 
 fn bundle() -> Arg {

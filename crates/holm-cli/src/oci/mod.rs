@@ -119,19 +119,27 @@ fn group_maker(options: &ArgMatches) -> GroupMaker {
     }
 }
 
-/// Makes a container; `console` gets its terminal where no socket is named.
-fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
-    verbs::create(&Create {
+/// What is said of a container that is made, or made again; `console` gets its terminal where no socket is named.
+fn wish(options: &ArgMatches, root: PathBuf, console: Console) -> Create {
+    Create {
         root,
         id: options.get_one::<String>("ID").cloned().unwrap_or_default(),
         bundle: path(options, "bundle").unwrap_or_else(|| PathBuf::from(".")),
-        config: path(options, "config"),
         pid_file: path(options, "pid-file"),
         console: path(options, "console-socket").map_or(console, Console::Socket),
+        groups: group_maker(options),
+        ..Create::default()
+    }
+}
+
+/// Makes a container.
+fn create(options: &ArgMatches, root: PathBuf, console: Console) -> holm_oci::Result<Created> {
+    verbs::create(&Create {
+        config: path(options, "config"),
         pidfd_socket: path(options, "pidfd-socket"),
         keyring: if options.get_flag("no-new-keyring") { Keyring::Caller } else { Keyring::New },
         preserved: preserved(options),
-        groups: group_maker(options),
+        ..wish(options, root, console)
     })
 }
 

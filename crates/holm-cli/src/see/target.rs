@@ -56,7 +56,7 @@ pub(crate) fn maker_by(machine: &Machine, leader: &Process, names: &Names) -> Op
 }
 
 /// What tells it.
-pub(crate) fn clues(machine: &Machine, process: &Process) -> Option<Clues> {
+fn clues(machine: &Machine, process: &Process) -> Option<Clues> {
     let clues = Open::new(process).ok()?.clues();
     let keeper = keeper(machine, process).and_then(|keeper| Open::new(keeper).ok());
     Some(Clues { keeper: keeper.map(|keeper| keeper.arguments()).unwrap_or_default(), ..clues })
