@@ -330,9 +330,7 @@ fn files_are_shown_with_other_owners() {
     let mut holder = std::process::Command::new("unshare").args(["-U", "sleep", "1000"]).spawn().expect("it starts");
     let of = |name: &str| PathBuf::from(format!("/proc/{}/{name}", holder.id()));
     let caller = std::fs::read_link("/proc/self/ns/user").expect("it is there");
-    while std::fs::read_link(of("ns/user")).expect("it is there") == caller {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    eventually(|| std::fs::read_link(of("ns/user")).expect("it is there") != caller);
     for file in ["uid_map", "gid_map"] {
         std::fs::write(of(file), "0 300000 1000").expect("this is root");
     }

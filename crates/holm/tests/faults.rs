@@ -1,7 +1,6 @@
 //! Each step of several plans is made to fail in turn. The failure names that step, and nothing is left behind: no
 //! descriptor, mount, process or control group.
 
-use holm::host::Host;
 use holm::model::group::Version;
 use holm::model::limit::CpuList;
 use holm::model::mount::{Attributes, Propagation, Reach};
@@ -186,7 +185,7 @@ fn every_step_that_fails_is_named_and_leaves_nothing() {
             *propagation = Propagation::Private;
         }
     }
-    if testkit::is_root() && Host::probe(&apart).kernel >= Some((6, 15)) {
+    if testkit::is_root() && holm::host::kernel() >= Some((6, 15)) {
         fail_each(&apart, hold);
     }
     let place = Spec::new("sleep").arg("600").spawn().expect("it starts");

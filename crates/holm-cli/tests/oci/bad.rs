@@ -21,7 +21,7 @@ impl Site {
 
     /// The exit code of a verb, and what it says.
     fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        Site::said(self.command(arguments), &self.scratch)
+        self.said(self.command(arguments))
     }
 
     fn does(&self, arguments: &[&str]) {
@@ -111,7 +111,7 @@ fn a_bundle_that_is_none_is_refused() {
     let mut command = oci(&site.scratch);
     command.arg("--log").arg(site.scratch.join("log")).args(["--log-format", "json", "create", "-b"]);
     command.arg(site.scratch.join("nowhere")).arg(&site.id);
-    site.told(Site::said(command, &site.scratch), "cannot use bundle ");
+    site.told(site.said(command), "cannot use bundle ");
     site.leaves_nothing();
 }
 

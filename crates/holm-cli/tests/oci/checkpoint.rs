@@ -151,9 +151,7 @@ fn criu_is_told_what_comes_from_outside_and_its_failure_leaves_the_container_alo
         container.fails(1, &["restore", "--image-path", &images, "--bundle", &container.place("."), &container.id]);
     assert!(said.contains("container with given ID already exists"), "{said}");
     // Another one in its control group: that fails, and nothing becomes of it.
-    let mut config = container.config.clone();
-    config["linux"]["cgroupsPath"] = json!(format!("/{}", container.id));
-    std::fs::write(container.scratch.join("config.json"), config.to_string()).expect("scratch is ours");
+    container.change(|config| config["linux"]["cgroupsPath"] = json!(format!("/{}", container.id)));
     let said = container.fails(1, &["restore", "--image-path", &images, "--bundle", &container.place("."), "other"]);
     assert!(said.contains("container's cgroup is not empty"), "{said}");
     container.counts_on();
@@ -182,7 +180,7 @@ fn what_criu_cannot_make_again_is_not_written_down() {
     let (code, said) = {
         let mut make = oci(&site.scratch);
         make.args(["create", "-b", &place, &site.id]);
-        Site::said(make, &site.scratch)
+        site.said(make)
     };
     assert_eq!(code, Some(0), "{said}");
     for (arguments, code) in [(&["pause", &site.id][..], 0), (&["checkpoint", "--image-path", &images, &site.id], 1)] {

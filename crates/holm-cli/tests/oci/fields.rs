@@ -2,6 +2,7 @@
 
 use super::container::Container;
 use super::exec::receive;
+use super::patience::{Running, within};
 use super::site::Site;
 use super::{done, oci, text};
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ fn a_read_only_dev_has_its_terminal_and_a_tmpfs_the_mode_of_what_it_hides() {
     let listener = UnixListener::bind(&socket).expect("the name is short enough");
     let mut command = oci(&site.scratch);
     command.args(["run", "-d", "-b", &site.written(), "--console-socket"]).arg(&socket).arg(&site.id);
-    assert_eq!(Site::said(command, &site.scratch), (Some(0), String::new()));
+    assert_eq!(site.said(command), (Some(0), String::new()));
     let terminal = receive(&listener.accept().expect("it was called").0);
     let mut lines = BufReader::new(std::fs::File::from(terminal)).lines().map(|line| line.expect("it is open"));
     assert_eq!(lines.next().as_deref(), Some("0"));
@@ -228,13 +229,9 @@ fn a_root_without_a_mount_namespace_of_its_own_stands_apart() {
         return;
     }
     let own = std::fs::read_link("/proc/self/ns/mnt").expect("it is there");
-    let other = std::process::Command::new("unshare").args(["-m", "sleep", "1000"]).spawn().expect("unshare starts");
-    let theirs = format!("/proc/{}/ns/mnt", other.id());
-    let begin = std::time::Instant::now();
-    while std::fs::read_link(&theirs).expect("it is there") == own {
-        assert!(begin.elapsed().as_secs() < 60, "unshare is slow");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let other = Running::new(std::process::Command::new("unshare").args(["-m", "sleep", "1000"]));
+    let theirs = format!("/proc/{}/ns/mnt", other.child.id());
+    within(60, "it has a namespace of its own", || std::fs::read_link(&theirs).expect("it is there") != own);
     for path in [None, Some(theirs.clone())] {
         let place = std::fs::read_link(path.as_ref().unwrap_or(&"/proc/self/ns/mnt".to_owned())).expect("it is there");
         let script = "readlink /proc/self/ns/mnt; ls / /..; cat /proc/self/mountinfo; test -c /dev/null && echo made";
@@ -259,9 +256,6 @@ fn a_root_without_a_mount_namespace_of_its_own_stands_apart() {
         let rootfs = container.scratch.join("rootfs");
         assert!(!mounts.contains(rootfs.to_str().expect("it is text")), "{mounts}");
     }
-    let mut other = other;
-    let _ = other.kill();
-    let _ = other.wait();
 }
 
 /// A file system is made read-only with all its mounts, the host's, too: only the container's own is.

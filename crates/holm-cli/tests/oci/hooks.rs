@@ -1,6 +1,7 @@
 //! Hooks: where each kind runs, in which order, what it is told, and what becomes of a container when one fails.
 
 use super::container::Container;
+use super::patience::within;
 use super::site::Site;
 use super::{done, empty, oci, text};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ impl Site {
     fn hooked(&self, arguments: &[&str]) -> String {
         let mut command = oci(&self.scratch);
         command.args(arguments).arg(&self.id).current_dir(self.written());
-        let (code, said) = Site::said(command, &self.scratch);
+        let (code, said) = self.said(command);
         assert_eq!(code == Some(0), said.is_empty(), "{arguments:?}: {said}");
         said
     }
@@ -60,11 +61,7 @@ fn each_hook_runs_where_and_when_it_should() {
         serde_json::from_slice::<Value>(&done(oci(&site.scratch), &["state", &site.id]).stdout).expect("it is JSON");
     let pid = pid["pid"].clone();
     assert_eq!(site.hooked(&["start"]), "");
-    let begin = std::time::Instant::now();
-    while !site.read("rootfs/log").contains("program") {
-        assert!(begin.elapsed().as_secs() < 60, "{}", site.read("rootfs/log"));
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    within(60, "its program runs", || site.read("rootfs/log").contains("program"));
     assert_eq!(site.hooked(&["delete", "--force"]), "");
     let lines = site.read("rootfs/log").replace("program\n", "");
     let all = "prestart\ncreateRuntime\ncreateContainer\nstartContainer\npath /usr/bin /\npoststart\npoststop\n";

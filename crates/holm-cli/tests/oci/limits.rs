@@ -40,7 +40,7 @@ impl Container {
     }
 
     /// Changes its configuration, for a further one that is made of it.
-    fn change(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) {
         let file = self.scratch.join("config.json");
         let mut config = serde_json::from_slice(&std::fs::read(&file).expect("it is there")).expect("it is JSON");
         change(&mut config);

@@ -105,7 +105,7 @@ fn a_hook_under_the_filter_has_an_agent_too() {
     let does = |arguments: &[&str]| {
         let mut command = oci(&site.scratch);
         command.args(arguments).arg(&site.id);
-        let (code, said) = Site::said(command, &site.scratch);
+        let (code, said) = site.said(command);
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
     };
     for (arguments, status) in [(&["create", "-b", &place][..], "creating"), (&["start"], "created")] {

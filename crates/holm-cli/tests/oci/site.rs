@@ -30,8 +30,8 @@ impl Site {
     }
 
     /// The exit code of a command, and its messages. What waits to be started has the caller's streams: their end isn't waited for.
-    pub(crate) fn said(mut command: Command, scratch: &Scratch) -> (Option<i32>, String) {
-        let errors = scratch.join("errors");
+    pub(crate) fn said(&self, mut command: Command) -> (Option<i32>, String) {
+        let errors = self.scratch.join("errors");
         let file = std::fs::File::create(&errors).expect("scratch is ours");
         let status = command.stdout(Stdio::null()).stderr(file).status().expect("holm starts");
         (status.code(), std::fs::read_to_string(&errors).expect("it was made"))
