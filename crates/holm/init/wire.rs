@@ -2,6 +2,7 @@
 //!
 //! | from           | record     | step        | value                 | meaning                                        |
 //! |----------------|------------|-------------|-----------------------|------------------------------------------------|
+//! | child          | `BORN`     | 0           | 0                     | it runs, in its control group of version 2     |
 //! | child, pid 1   | `NEED`     | the step    | 0                     | it waits for the parent's steps                |
 //! | parent         | `GO`       | 0           | 0                     | they are done                                  |
 //! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
@@ -41,6 +42,7 @@ pub(crate) const OVERTIME: u32 = 10;
 pub(crate) const LISTENER: u32 = 11;
 pub(crate) const HELD: u32 = 12;
 pub(crate) const WENT_IN: u32 = 13;
+pub(crate) const BORN: u32 = 14;
 
 /// The length of a record in bytes.
 pub(crate) const LENGTH: usize = 12;

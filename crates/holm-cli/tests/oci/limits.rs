@@ -6,7 +6,7 @@ use super::text;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use testkit::is_root;
 
 const SLEEP: &str = "exec sleep 1000";
@@ -122,6 +122,23 @@ fn a_container_and_what_is_run_in_it_have_a_group_in_every_hierarchy() {
 }
 
 #[test]
+fn nobody_is_moved_into_a_group_of_version_2() {
+    let Some(container) = limited("born") else { return };
+    if !container.groups().iter().any(|group| group.join("cgroup.controllers").exists()) {
+        return;
+    }
+    container.change(|config| config["process"]["args"] = json!(["true"]));
+    let (trace, place) = (container.scratch.join("trace"), container.scratch.path());
+    let mut traced = Command::new("strace");
+    let run = container.command(&["run", "--bundle"]);
+    traced.args(["-f", "-e", "trace=clone3", "-o"]).arg(&trace).arg(run.get_program()).arg("oci").args(run.get_args());
+    assert!(traced.arg(place).arg(format!("{}-2", container.id)).status().expect("test.sh installs it").success());
+    let trace = std::fs::read_to_string(trace).expect("it is there");
+    let born = |line: &str| line.contains("CLONE_INTO_CGROUP") && !line.contains(" = -1 ");
+    assert!(trace.lines().any(born), "{trace}");
+}
+
+#[test]
 fn what_a_container_uses_is_told_until_it_ends() {
     let Some(container) = limited("events") else { return };
     let id = container.id.as_str();
@@ -228,7 +245,7 @@ fn groups_that_were_there_before_stay_and_none_is_everybodys() {
     make();
     container.succeeds(&["delete", "--force", &other]);
     assert!(found.0.iter().all(|group| group.exists()));
-    // Who is in such a group may be anybody's.
+    // All in it were killed at once, after which Linux 6.18 kills whoever is started in it by another group's process. Who is in such a group may be anybody's.
     container.change(|config| {
         without_pid_namespace(config);
         config["process"]["args"] = json!(["sh", "-c", "sleep 1001 & exec sleep 1000"]);

@@ -43,6 +43,16 @@ enum Change {
     Enabled { directory: PathBuf, controllers: Vec<&'static str> },
 }
 
+/// Files by which a process enters groups itself, with "0".
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    /// Of version 1. A thread that moves itself alone, which that lets it, takes no lock that has to wait until every CPU has
+    /// seen it.
+    pub(crate) first: Vec<OwnedFd>,
+    /// Of version 2, if it wasn't started there.
+    pub(crate) second: Option<OwnedFd>,
+}
+
 /// Held while a process moves itself or looks whether it can move back.
 static MOVING: Mutex<()> = Mutex::new(());
 
@@ -149,14 +159,22 @@ impl Groups {
         Ok(())
     }
 
-    /// The files by which a process enters them itself, with "0". A thread that moves itself alone, which version 1 lets it, takes no lock
-    /// that has to wait until every CPU has seen it.
-    pub(crate) fn entrances(&self) -> Result<Vec<OwnedFd>> {
-        let entrance = |made: &Made| {
-            let file = if made.version == Version::One { "tasks" } else { "cgroup.procs" };
-            open_to_write(&made.path.join(file))
-        };
-        self.made.iter().map(entrance).collect()
+    /// How a process enters them itself.
+    pub(crate) fn entrances(&self) -> Result<Entrances> {
+        let mut entrances = Entrances::default();
+        for made in &self.made {
+            match made.version {
+                Version::One => entrances.first.push(open_to_write(&made.path.join("tasks"))?),
+                Version::Two => entrances.second = Some(open_to_write(&made.path.join("cgroup.procs"))?),
+            }
+        }
+        Ok(entrances)
+    }
+
+    /// The directory of the one of version 2, in which a process may be started (`CLONE_INTO_CGROUP`).
+    pub(crate) fn unified(&self) -> Option<OwnedFd> {
+        let made = self.made.iter().find(|made| made.version == Version::Two)?;
+        open_directory(&made.path).ok()
     }
 
     /// How many processes the kernel has killed in them for want of memory; `None` if no group counts it.

@@ -3,6 +3,7 @@
 //!
 //! A step that fails is reported as {step, errno}, and the child ends; the caller knows the rest.
 
+use super::cgroup::Entrances;
 use super::overlay::overlay;
 use super::place::{Inside, Make, Place, mount_id, write_all, write_at};
 use super::program::{Op, Program, READ_ONLY};
@@ -24,7 +25,7 @@ use rustix::thread::set_thread_groups;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// What the child is given: the program and the init's lists.
 pub(crate) struct Context<'a> {
@@ -35,11 +36,17 @@ pub(crate) struct Context<'a> {
     pub(crate) owner: i32,
     /// The number of a descriptor of the process inside or of its user namespace, for the aide.
     pub(crate) inside: AtomicI32,
+    /// Whether the child was started in its control group of version 2.
+    pub(crate) in_group: AtomicBool,
 }
 
 /// Where the child starts.
 pub(crate) extern "C" fn run(context: &Context<'_>) -> ! {
     close_owner(context, &context.program.steps);
+    if context.in_group.load(Ordering::Relaxed) {
+        // Nobody to hear it is told by the next record.
+        let _ = send(control(context.program), &Record::new(wire::BORN, 0, 0).to_bytes(), SendFlags::NOSIGNAL);
+    }
     walk(context, 0)
 }
 
@@ -217,7 +224,10 @@ impl<'a> State<'a> {
                 let listener = crate::sys::notify::filter(filter)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
-            Op::EnterGroups(files) => files.iter().try_for_each(|file| write_all(file.as_fd(), b"0")),
+            Op::EnterGroups(Entrances { first, second }) => {
+                let second = second.iter().filter(|_| !self.context.in_group.load(Ordering::Relaxed));
+                first.iter().chain(second).try_for_each(|file| write_all(file.as_fd(), b"0"))
+            }
             Op::OwnGroups => crate::sys::namespace::unshare(libc::CLONE_NEWCGROUP as u64),
             Op::Personality(domain) => crate::sys::schedule::set_personality(*domain),
             Op::MemoryPolicy { mode, nodes } => crate::sys::schedule::set_memory_policy(*mode, nodes),

@@ -1,13 +1,14 @@
 //! Floor 5: all effects of a start. It takes no decision: every `if` on a wish is in `plan`.
 //!
 //! `compile` turns a plan into a `program` of C strings and descriptors before the clone, with what `outside` opens; `child`
-//! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, does
+//! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, by `birth`, does
 //! its own steps meanwhile and reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
 //! the parent sets on the child, and `device` what it gives to it.
 
 mod arguments;
 mod attach;
 mod beneath;
+mod birth;
 pub(crate) mod cgroup;
 mod child;
 mod compile;

@@ -3,6 +3,7 @@
 //! The child shares this memory until it has become the init or is gone. Whatever goes wrong, `Nursery` waits for the
 //! end of the socket, which each such process holds open, before anything the child reads is freed.
 
+use super::birth::start_child;
 use super::cgroup::Groups;
 use super::child::{self, Context};
 use super::keep::Kept;
@@ -27,7 +28,7 @@ use rustix::net::{
 use rustix::process::{Signal, WaitIdOptions, pidfd_send_signal, waitid};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// A running sandbox.
 #[derive(Debug)]
@@ -102,13 +103,16 @@ pub(crate) fn spawn(
         environment: StringList::new(program.environment.iter().map(|s| s.as_c_str()), program.home.as_ref()),
         owner: ours.as_raw_fd(),
         inside: AtomicI32::new(-1),
+        in_group: AtomicBool::new(false),
     };
     let dumpable = crate::sys::process::dumpable();
+    let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
+    // One that only starts another one would count there.
+    let group = if forks { None } else { groups.unified() };
     let child = {
         let _blocked = Blocked::new();
-        start(flags.unwrap_or(0), memory, &stack, child::run, &context).map_err(failed)?
+        start_child(&context, (flags.unwrap_or(0), memory), &stack, group, &ours).map_err(failed)?
     };
-    let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
     let goes_in = plan.steps.iter().any(|s| s.act == Act::ForkInit);
     let awaited = if forks || goes_in { 2 } else { 1 };
     let mut nursery = Nursery {

@@ -2,6 +2,7 @@
 //!
 //! `compile` makes it; here is only what it holds.
 
+use super::cgroup::Entrances;
 use super::outside::Three;
 use super::place::{Own, Place};
 use super::wall::Wall;
@@ -276,8 +277,7 @@ pub(crate) enum Op {
         watched: bool,
         raises: bool,
     },
-    /// By their files, which are open.
-    EnterGroups(Vec<OwnedFd>),
+    EnterGroups(Entrances),
     OwnGroups,
     Personality(u32),
     MemoryPolicy {

@@ -7,9 +7,9 @@ use super::{check, raw};
 use rustix::io::Result;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// The kernel's `struct clone_args`, first version that clears signal handlers (64 bytes).
+/// The kernel's `struct clone_args` up to the control group (88 bytes, Linux 5.7).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArgs {
@@ -21,6 +21,9 @@ struct CloneArgs {
     stack: u64,
     stack_size: u64,
     tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
 }
 
 const STACK: usize = 256 * 1024;
@@ -88,9 +91,26 @@ pub(crate) fn start<T: Sync>(
     run: extern "C" fn(&T) -> !,
     data: &T,
 ) -> Result<Cloned> {
+    start_within(None, flags, kind, stack, run, data)
+}
+
+/// The same in a control group of version 2, given by its directory (`CLONE_INTO_CGROUP`): the kernel needn't move the child
+/// there, for which it waits until every CPU has seen it.
+///
+/// # Errors
+/// Those of clone3(2); with a group also why nobody can be put there.
+pub(crate) fn start_within<T: Sync>(
+    group: Option<BorrowedFd<'_>>,
+    flags: u64,
+    kind: Kind,
+    stack: &Stack,
+    run: extern "C" fn(&T) -> !,
+    data: &T,
+) -> Result<Cloned> {
     let mut pidfd = -1i32;
-    // linux/sched.h; libc's constant of that name doesn't fit its type.
+    // linux/sched.h; libc's constants of those names don't fit their type.
     const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let base = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
     let sibling = kind == Kind::Sibling;
     let shared = match kind {
@@ -99,7 +119,8 @@ pub(crate) fn start<T: Sync>(
         Kind::Sibling => libc::CLONE_VM | libc::CLONE_PARENT,
     };
     let arguments = CloneArgs {
-        flags: flags | base | shared as u64,
+        flags: flags | base | shared as u64 | if group.is_some() { CLONE_INTO_CGROUP } else { 0 },
+        cgroup: group.map_or(0, |group| group.as_raw_fd() as u64),
         pidfd: (&raw mut pidfd) as u64,
         // With CLONE_PARENT the exit signal is the caller's own, and naming one is an error (clone(2)).
         exit_signal: if sibling { 0 } else { libc::SIGCHLD as u64 },
