@@ -10,7 +10,7 @@ step() { printf '\n== %s\n' "$*"; }
 step packages
 missing=()
 # Those from the second line on are what tests run inside, or beside.
-for package in gcc libc6-dev procps apparmor uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
+for package in gcc libc6-dev procps apparmor checkpolicy uidmap util-linux bubblewrap strace iproute2 cpio kmod mawk qemu-system-x86 \
     git make nodejs python3 libpython3.11-testsuite perl vim openssl curl ca-certificates tzdata debootstrap \
     mmdebstrap skopeo umoci buildah docker-registry btrfs-progs squashfs-tools erofs-utils graphviz fonts-dejavu-core chromium tmux \
     systemd criu podman conmon crun docker.io containerd slirp4netns passt fuse-overlayfs netavark catatonit iptables busybox-static \

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Boots Debian's cloud kernel in an emulated machine and runs holm in it: another kernel than this one's, cgroup v2 alone,
-# AppArmor, a real pid 1 and sysctls that may be switched. `run.sh PATTERN` runs the checks whose names match it only.
+# AppArmor, a real pid 1 and sysctls that may be switched; then once more with SELinux. `run.sh PATTERN` runs the checks whose names match it only.
 #
 # The order of things: the kernel, fetched once into target/machine; a directory with holm, its test programs and the few
 # programs they need (made by holm); that as the initramfs. In the machine: `init`, then `checks`. What they say comes out
@@ -74,6 +74,8 @@ ExecStart=/bin/bash -c "exec /machine/checks systemd > /dev/ttyS1 2>&1"
 end
     apparmor_parser --skip-cache --stdout --features-file /etc/apparmor.d/abi/kernel-5.4-vanilla "$here/profile" \
         > "$root/machine/profile" 2> "$place/parser" || die "apparmor_parser: $(cat "$place/parser")"
+    checkpolicy -M -U allow -c 33 -o "$root/machine/policy" "$here/policy.conf" > "$place/parser" 2>&1 ||
+        die "checkpolicy: $(cat "$place/parser")"
     version=$(ls "$place/kernel/lib/modules")
     mkdir -p "$root/usr/lib/modules"
     cp -r "$place/kernel/lib/modules/$version" "$root/usr/lib/modules/"
@@ -81,12 +83,13 @@ end
     (cd "$root" && find . -print0 | cpio --quiet -0 -o -H newc -R 0:0) > "$place/initramfs"
 }
 
+# boot [OPTION]...: with these options of the kernel, too; what is said is added.
 boot() {
-    rm -f "$place/console" "$place/said"
     timeout -k 10 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 1536 -nodefaults -display none -no-reboot \
         -kernel "$place"/kernel/boot/vmlinuz-* -initrd "$place/initramfs" \
-        -append "console=ttyS0 panic=-1 loglevel=4 mitigations=off rdinit=/init ${1:+only=$1}" \
-        -serial "file:$place/console" -serial "file:$place/said" || echo "machine: qemu ended with $?" >&2
+        -append "console=ttyS0 panic=-1 loglevel=4 mitigations=off rdinit=/init $*" \
+        -serial "file:$place/console" -serial "file:$place/line" || echo "machine: qemu ended with $?" >&2
+    cat "$place/line" >> "$place/said"
 }
 
 # Prints a line for each check and the output of those that failed. Fails unless all were run and all are well.
@@ -102,17 +105,19 @@ judge() {
         END {
             if (begun != "") { print "FAILED " begun ": did not end"; printf "%s", output }
             printf "%d checks, %d failed\n", ended, failed
-            exit !(ended > 0 && failed == 0 && parts == 3 && done == ended)
+            exit !(ended > 0 && failed == 0 && parts == 4 && done == ended)
         }' && return 0
     echo "-- the end of the console:" >&2
     tail -n 40 "$place/console" >&2
     die "the checks failed, or not all were run"
 }
 
-for program in qemu-system-x86_64 apparmor_parser cpio depmod strip; do
+for program in qemu-system-x86_64 apparmor_parser checkpolicy cpio depmod strip; do
     command -v "$program" >/dev/null || die "cannot find $program: test.sh installs it"
 done
 fetch_kernel
 build_root
-boot "${1:-}"
+rm -f "$place/said"
+boot ${1:+"only=$1"}
+boot security=selinux ${1:+"only=$1"}
 judge
