@@ -6,6 +6,7 @@ use super::site::Site;
 use super::{done, oci, text};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use testkit::is_root;
 
 /// What counts in its root, slowly, with only the host's network.
@@ -51,8 +52,17 @@ impl Container {
     }
 }
 
+/// Held by who uses criu: two of them at once take each other's sockets, in one network namespace.
+static CRIU: Mutex<()> = Mutex::new(());
+
+fn criu_knows_the_kernel() -> bool {
+    let knows = Command::new("criu").arg("check").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    knows.expect("criu is installed").success()
+}
+
 #[test]
 fn a_container_is_written_down_and_made_again_where_criu_knows_the_kernel() {
+    let _alone = CRIU.lock();
     let container = counter("criu");
     container.counts_on();
     let (images, work, id) = (container.place("images"), container.place("work"), container.id.clone());
@@ -61,8 +71,7 @@ fn a_container_is_written_down_and_made_again_where_criu_knows_the_kernel() {
         assert!(container.fails(1, &down).contains("criu needs to be root"));
         return container.counts_on();
     }
-    let knows = Command::new("criu").arg("check").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !knows.expect("criu is installed").success() {
+    if !criu_knows_the_kernel() {
         let said = container.fails(1, &down);
         assert!(said.contains(": criu: ") && said.contains("work/dump.log)"), "{said}");
         return container.counts_on();
@@ -87,6 +96,61 @@ fn a_container_is_written_down_and_made_again_where_criu_knows_the_kernel() {
     let own = std::fs::read_to_string("/proc/self/mountinfo").expect("it can be read");
     assert!(!own.contains(&container.place("state")), "{own}");
     container.succeeds(&["kill", &id, "KILL"]);
+    within(60, "it ends", || container.state()["status"] == "stopped");
+}
+
+/// Ended when it is dropped.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_containers_memory_is_written_down_before_or_elsewhere_where_criu_knows_the_kernel() {
+    if !is_root() || !criu_knows_the_kernel() {
+        return;
+    }
+    let _alone = CRIU.lock();
+    let container = counter("criu-pages");
+    container.counts_on();
+    let id = &container.id;
+    container.succeeds(&["checkpoint", "--pre-dump", "--image-path", &container.place("before"), id]);
+    container.counts_on();
+    let images = container.place("images");
+    container.succeeds(&["checkpoint", "--parent-path", "../before", "--image-path", &images, id]);
+    let pages = |at: &str| std::fs::metadata(container.scratch.join(at).join("pages-1.img")).map(|about| about.len());
+    let [before, after] = ["before", "images"].map(|at| pages(at).expect("it was written"));
+    assert!(after < before, "{after} bytes after {before}");
+    let (bundle, count) = (container.place("."), container.count());
+    let again = || {
+        let mut again = container.command(&["restore", "--detach", "--image-path", &images, "--bundle", &bundle, id]);
+        let done = again.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("holm starts");
+        let log = || std::fs::read_to_string(container.scratch.join("images/restore.log")).unwrap_or_default();
+        assert!(done.success(), "{}", log());
+    };
+    again();
+    within(60, "it counts on", || container.count() > count);
+    // The pages of the next one go by a server.
+    std::fs::remove_dir_all(&images).expect("it is ours");
+    std::fs::create_dir(&images).expect("scratch is ours");
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("there is one").port();
+    let mut server = Command::new("criu");
+    server.args(["page-server", "--images-dir", &images, "--address", "127.0.0.1", "--port", &port.to_string()]);
+    let server = Server(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("criu is installed"));
+    let listens = format!(":{port:04X} ");
+    within(60, "it listens", || std::fs::read_to_string("/proc/net/tcp").is_ok_and(|text| text.contains(&listens)));
+    container.succeeds(&["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path", &images, id]);
+    drop(server);
+    assert!(pages("images").is_err(), "what the server writes has another name");
+    let count = container.count();
+    again();
+    within(60, "it counts on", || container.count() > count);
+    container.succeeds(&["kill", id, "KILL"]);
     within(60, "it ends", || container.state()["status"] == "stopped");
 }
 
