@@ -14,6 +14,7 @@ use crate::bundle::Bundle;
 use crate::lower::{AllowList, origin};
 use crate::{Error, Result, shown};
 use bus::{Bus, Refused, Whose};
+use holm::host::groups;
 use holm::run::Keeper;
 use oci_spec::runtime::LinuxResources;
 use place::Place;
@@ -27,7 +28,8 @@ pub(crate) struct Wish {
     bus: Bus,
     /// Its unit's name.
     pub(crate) unit: String,
-    /// Its control group, from the top of a hierarchy.
+    /// The control group of systemd itself, and the scope's, from the top of a hierarchy.
+    base: PathBuf,
     pub(crate) group: PathBuf,
     properties: Vec<Property>,
 }
@@ -40,6 +42,16 @@ fn open(whose: Whose) -> Result<Bus> {
     let cause =
         "systemd is not running here, or not for this user; without --systemd-cgroup holm makes control groups itself";
     Bus::open(whose).map_err(|failure| failed("use systemd for control groups", format!("{failure} ({cause})")))
+}
+
+/// What to do where systemd, in the control group `base`, can't move this process: the kernel asks for a right above both.
+fn hint(base: &Path) -> String {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    if groups::lines(&own).any(|(_, path)| Path::new(path).starts_with(base)) {
+        return String::new();
+    }
+    let base = shown(base);
+    format!(" (hint: this process is not below the user's systemd, {base}; begin with systemd-run --user --scope)")
 }
 
 impl Wish {
@@ -78,7 +90,8 @@ impl Wish {
         all.extend(annotated);
         let mut bus = open(whose)?;
         let base = bus.base().map_err(|refused| failed("use systemd for control groups", refused))?;
-        Ok(Wish { bus, unit: place.unit, group: Path::new("/").join(base).join(below), properties: all })
+        let base = Path::new("/").join(base);
+        Ok(Wish { bus, unit: place.unit, group: base.join(below), base, properties: all })
     }
 
     /// Has systemd make it.
@@ -100,12 +113,12 @@ impl Wish {
         }
         let (job,) = begun.map_err(|refused| failed_to(refused.to_string()))?;
         // From here on there is something to be taken back.
-        let Wish { bus, unit, group, .. } = self;
+        let Wish { bus, unit, group, base, .. } = self;
         let mut scope = Scope { bus, unit, keeper: Some(keeper) };
         let failed_to = |cause: String| failed(format!("make unit {}", scope.unit), cause);
         match scope.bus.job(job.as_str()) {
             Ok(result) if result == "done" => {}
-            Ok(result) => return Err(failed_to(format!("its job has ended as {result}"))),
+            Ok(result) => return Err(failed_to(format!("its job has ended as {result}{}", hint(&base)))),
             Err(refused) => return Err(failed_to(refused.to_string())),
         }
         if !scope.keeper.as_ref().is_some_and(|keeper| is_in(keeper.id(), &group)) {

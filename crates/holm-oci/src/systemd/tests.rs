@@ -64,7 +64,7 @@ fn with(bus: Bus) -> Wish {
     // Where this process, and so its keeper, is already.
     let text = std::fs::read_to_string("/proc/self/cgroup").expect("/proc is there");
     let group = text.lines().find_map(|line| line.strip_prefix("0::")).expect("there is version 2").into();
-    Wish { bus, unit, group, properties: Vec::new() }
+    Wish { bus, unit, base: "/".into(), group, properties: Vec::new() }
 }
 
 fn answer(body: &(impl serde::Serialize + zbus::DynamicType)) -> Answer {
@@ -101,6 +101,8 @@ fn a_scope_that_does_not_begin_is_told_by_systemds_words() {
     ]);
     let error = with(bus).start().map(drop).expect_err("its job fails");
     assert_eq!(error.to_string(), "cannot make unit web.scope: its job has ended as failed");
+    let said = " (hint: this process is not below the user's systemd, /no/such; begin with systemd-run --user --scope)";
+    assert_eq!(super::hint(Path::new("/no/such")), said);
     assert_eq!(other.join().expect("it plays well").len(), 3);
 }
 
