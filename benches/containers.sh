@@ -9,6 +9,9 @@ rounds=${2:-50} crowd=${3:-500}
 [ "$(id -u)" = 0 ] || { echo "containers.sh: run it as root: runc needs it" >&2; exit 1; }
 place=$(mktemp -d /tmp/holm-containers-XXXXXX)
 name=holm-bench-$$
+# It is read from the disk anew, as the others once were: of a file that was just written Linux 6.18 maps larger pieces, up to a megabyte.
+sync "$holm"
+dd if="$holm" iflag=nocache count=0 status=none
 # Under its name for engines; the others by their own.
 ln -s "$holm" "$place/holm-oci"
 # one RUNTIME OPTION...: as a command line.
