@@ -13,6 +13,7 @@ mod lenient;
 mod listening;
 pub mod lower;
 mod notify;
+pub mod resctrl;
 pub mod seccomp;
 mod socket;
 pub mod state;

@@ -5,6 +5,7 @@
 //! process is the container's only if it began when that did.
 
 use crate::group::{Freezer, Group};
+use crate::resctrl::Resctrl;
 use crate::{Error, Result, shown};
 use oci_spec::runtime::{self as oci, Hooks};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, unlinkat};
@@ -61,6 +62,9 @@ pub struct Record {
     pub apart: bool,
     /// Its control groups.
     pub groups: Vec<Group>,
+    /// Its group of resctrl.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<Resctrl>,
     /// The unit of systemd's that they belong to.
     pub unit: Option<String>,
     /// Its first process, once there is one.
@@ -134,6 +138,9 @@ pub struct Holds {
     pub process: Option<Process>,
     /// Its control groups.
     pub groups: Vec<Group>,
+    /// Its group of resctrl.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<Resctrl>,
     /// The unit of systemd's that they belong to.
     pub unit: Option<String>,
 }
@@ -353,7 +360,8 @@ impl Place {
     /// # Errors
     /// The directory can't be written; the record before stays.
     pub fn write(&self, record: &Record) -> Result<()> {
-        let holds = Holds { process: record.process, groups: record.groups.clone(), unit: record.unit.clone() };
+        let Record { process, groups, resctrl, unit, .. } = record.clone();
+        let holds = Holds { process, groups, resctrl, unit };
         let noted = self.note(HOLDS, &holds).and_then(|()| self.note(RECORD, record));
         noted.map_err(|error| Error::io(format!("note the state of container {}", self.id), error))
     }
@@ -477,6 +485,7 @@ impl Record {
             personality: config.linux().as_ref().and_then(|linux| linux.personality().clone()),
             apart: false,
             groups: Vec::new(),
+            resctrl: None,
             unit: None,
             process: None,
             stage: Stage::Making,

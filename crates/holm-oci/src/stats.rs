@@ -3,6 +3,7 @@
 //! files of the other that have its names are of no use: every group of version 2 has a `cpu.stat`.
 
 use crate::group::Group;
+use crate::resctrl::Resctrl;
 use holm::model::group::Version;
 use holm::model::limit::CpuList;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 const TICK: u64 = 10_000_000;
 
 /// What the groups of a container have counted.
-pub(crate) fn stats(groups: &[Group]) -> Value {
+pub(crate) fn stats(groups: &[Group], resctrl: Option<&Resctrl>) -> Value {
     let of = |mark: &str| Files::of(groups, mark);
     json!({
         "cpu": of("cpu.shares").cpu(&of("cpuacct.usage")),
@@ -20,7 +21,7 @@ pub(crate) fn stats(groups: &[Group]) -> Value {
         "pids": of("pids.max").pids(),
         "blkio": of("blkio.reset_stats").disks(),
         "hugetlb": of("hugetlb.2MB.limit_in_bytes").huge_pages(),
-        "intel_rdt": {},
+        "intel_rdt": resctrl.map_or_else(|| json!({}), Resctrl::stats),
         "network_interfaces": null,
     })
 }
@@ -287,11 +288,11 @@ mod tests {
             group("cpu", false, &[("cpu.shares", "2\n"), ("cpu.stat", "nr_periods 3\nthrottled_time 4\n")]),
             group("times", false, &[("cpuacct.usage", "8\n"), ("cpuacct.stat", "user 1\n")]),
         ];
-        let told = stats(&groups);
+        let told = stats(&groups, None);
         assert_eq!(told["cpu"]["usage"], json!({ "total": 8, "user": TICK }));
         assert_eq!(told["cpu"]["throttling"], json!({ "periods": 3, "throttledTime": 4 }));
         assert_eq!((&told["memory"]["usage"]["usage"], &told["cpuset"]["cpus"]), (&json!(7), &json!([0, 1, 2, 7])));
-        let told = stats(&groups[..1]);
+        let told = stats(&groups[..1], None);
         assert_eq!(
             (&told["cpu"]["usage"], &told["cpu"]["throttling"]),
             (&json!({ "total": 5000 }), &json!({ "periods": 9 }))

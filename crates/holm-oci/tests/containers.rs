@@ -1,6 +1,8 @@
 //! Containers from their making to their end, as root and as an ordinary user (then in a user namespace of one id).
 
-use holm_oci::verbs::{Create, Force, Waits, Whom, create, delete, kill, list, start, state};
+use holm_oci::resctrl::Schemas;
+use holm_oci::verbs::{Changes, Console, Create, Exec, Force, Mounted, Paused, Waits, Watch, What, Whom};
+use holm_oci::verbs::{create, delete, exec, explain, kill, list, start, state, update};
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -114,6 +116,7 @@ fn containers_are_as_their_configuration_says_and_leave_nothing() {
     hooks_are_told_and_can_refuse();
     what_is_the_hosts_is_not_set_by_joining_it();
     a_link_in_the_root_leads_nowhere_else();
+    a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was();
     assert_eq!(Traces::now(), before);
 }
 
@@ -452,6 +455,93 @@ fn hooks_are_told_and_can_refuse() {
 }
 
 /// As of CVE-2019-19921, CVE-2021-30465, CVE-2023-27561: a root that was made to lead a mount elsewhere.
+/// No machine is sure to have resctrl: a directory that looks like it stands for it, with groups that the kernel would fill.
+fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
+    let mut site = Site::new("oci-resctrl", "exec sleep 1000");
+    let top = site.scratch.join("resctrl");
+    let group = top.join("gold");
+    std::fs::create_dir_all(group.join("mon_groups")).expect("scratch is ours");
+    std::fs::create_dir_all(top.join("info")).expect("scratch is ours");
+    let write = |path: &Path, text: &str| std::fs::write(path, text).expect("scratch is ours");
+    let text = |path: &Path| std::fs::read_to_string(path).expect("it is there");
+    let (schemata, tasks) = (group.join("schemata"), group.join("tasks"));
+    write(&schemata, "    MB:0= 100\n    L3:0=7ff\n");
+    write(&tasks, "");
+    let wish = |site: &Site| Create { resctrl: Mounted::At(top.clone()), ..site.wish("c5") };
+    site.config["linux"]["intelRdt"] = json!({ "closID": "gold" });
+    if holm::host::resctrl::mounted().is_none() {
+        assert!(site.refused().ends_with("no resctrl file system is mounted here"));
+    }
+    // Where it is already, what is said differently or can't be entered is told, and nothing is left.
+    for (rdt, expected) in [
+        (json!({ "closID": "gold", "l3CacheSchema": "L3:0=1" }), "have its schemata be L3:0=1"),
+        (json!({ "closID": "none" }), "use resctrl group none"),
+        (json!({ "closID": "none", "schemata": ["L2:0=1"] }), "set its schemata to L2:0=1"),
+    ] {
+        site.config["linux"]["intelRdt"] = rdt;
+        let error = create(&wish(&site)).map(drop).expect_err("it can't be").to_string();
+        assert!(error.starts_with(&format!("cannot {expected}: ")), "{error}");
+        assert!(!top.join("none").exists() && !site.state().join("c5").exists());
+    }
+    std::fs::rename(&tasks, group.join("away")).expect("scratch is ours");
+    site.config["linux"]["intelRdt"] = json!({ "closID": "gold", "l3CacheSchema": "L3:0=7ff" });
+    let error = create(&wish(&site)).map(drop).expect_err("it can't be entered").to_string();
+    assert!(error.starts_with("cannot put the process inside into its resctrl group: "), "{error}");
+    std::fs::rename(group.join("away"), &tasks).expect("scratch is ours");
+    let plan = explain(&wish(&site)).map(|(plan, _)| plan).unwrap_or_else(|error| panic!("{error}"));
+    let steps: Vec<String> = plan.steps().iter().map(|step| step.act.to_string()).collect();
+    let place = |text: &str| steps.iter().position(|step| step == text).unwrap_or_else(|| panic!("{text}: {steps:?}"));
+    let entered = place("put the process inside into its resctrl group");
+    assert!(place("use resctrl group gold, made if it is missing") < place("have its schemata be L3:0=7ff"));
+    assert!(place("have its schemata be L3:0=7ff") < entered && entered + 1 < steps.len());
+    assert_eq!(text(&tasks), "");
+
+    let made = create(&wish(&site)).unwrap_or_else(|error| panic!("{error}"));
+    let record: Value = serde_json::from_str(&text(&site.state().join("c5/state.json"))).expect("it is JSON");
+    let noted = json!({ "mounted": top, "name": "gold", "origin": "found", "monitored": null });
+    assert_eq!(record["resctrl"], noted);
+    assert_eq!(text(&tasks), record["process"]["pid"].to_string());
+    start(&site.state(), "c5", Waits::Caller).unwrap_or_else(|error| panic!("{error}"));
+    // Another process gets there, too.
+    write(&tasks, "");
+    let what = What::Changed(Changes { arguments: vec!["true".into()], ..Changes::default() });
+    let more = exec(&Exec {
+        root: site.state(),
+        id: "c5".to_owned(),
+        what,
+        terminal: holm::spec::life::Terminal::None,
+        pid_file: None,
+        console: Console::Nobody,
+        pidfd_socket: None,
+        preserved: 0,
+        paused: Paused::Refused,
+        groups: Vec::new(),
+    });
+    let more = more.unwrap_or_else(|error| panic!("{error}"));
+    assert!(text(&tasks).parse::<u32>().is_ok_and(|pid| pid > 0 && json!(pid) != record["process"]["pid"]));
+    end(&more.process);
+    // Its share is changed as a whole, or not.
+    let schemas = |l3: &str, bandwidth: &str| Schemas { l3: Some(l3.into()), bandwidth: Some(bandwidth.into()) };
+    let nothing = serde_json::from_value(json!({})).expect("there may be none");
+    update(&site.state(), "c5", &nothing, &schemas("L3:0=f", "MB:0=20")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(text(&schemata).lines().take(2).collect::<Vec<_>>(), ["L3:0=f", "MB:0=20"]);
+    let told = update(&site.state(), "c5", &nothing, &schemas("", "20")).map(drop).expect_err("it is none").to_string();
+    assert_eq!(told, "cannot update container c5: memBwSchema: it does not begin with MB:");
+    write(&top.join("info/last_cmd_status"), "Mask out of range\n");
+    std::fs::rename(&schemata, group.join("away")).expect("scratch is ours");
+    std::fs::create_dir(&schemata).expect("scratch is ours");
+    let told = update(&site.state(), "c5", &nothing, &schemas("L3:0=fff", "")).map(drop).expect_err("it is gone");
+    assert!(told.to_string().ends_with("gold: Mask out of range"), "{told}");
+    std::fs::remove_dir(&schemata).expect("it is empty");
+    std::fs::rename(group.join("away"), &schemata).expect("scratch is ours");
+    let stats = Watch::new(&site.state(), "c5").unwrap_or_else(|error| panic!("{error}")).stats();
+    let stats = serde_json::to_value(stats).expect("it is JSON");
+    assert_eq!(stats["data"]["intel_rdt"], json!({ "l3_cache_schema": "L3:0=f", "mem_bw_schema": "MB:0=20" }));
+    delete(&site.state(), "c5", Force::Yes).unwrap_or_else(|error| panic!("{error}"));
+    end(&made.process);
+    assert!(tasks.exists() && schemata.exists());
+}
+
 fn a_link_in_the_root_leads_nowhere_else() {
     let site = Site::new("oci-links", "true");
     let outside = site.scratch.join("outside");

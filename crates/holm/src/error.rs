@@ -5,6 +5,7 @@
 
 use crate::exec::Stop;
 use crate::plan::hint::{self, Causes};
+use crate::plan::limits::Limit;
 use crate::plan::step::Act;
 use crate::plan::{Blame, Plan, Refusal};
 use rustix::io::Errno;
@@ -74,7 +75,8 @@ impl Error {
             Some(step) => (step.act.clone(), step.origin.clone()),
             None => (Act::Init, String::new()),
         };
-        let hint = hint::hint(&act, failed.errno, &causes());
+        let causes = Causes { resctrl: resctrl(&act, failed.errno), ..causes() };
+        let hint = hint::hint(&act, failed.errno, &causes);
         Error::Failed(Failure {
             step: failed.step,
             of: plan.steps.len(),
@@ -99,7 +101,21 @@ pub(crate) fn causes() -> Causes {
         memfd_noexec: number("vm/memfd_noexec"),
         chroot: matches!((id("/"), id("/proc/1/root")), (Some(own), Some(first)) if own != first),
         initramfs: std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| text.lines().any(is_first_mount)),
+        resctrl: None,
     }
+}
+
+/// What resctrl says about what it has refused. It says nothing about what was refused before it was asked.
+fn resctrl(act: &Act, errno: Errno) -> Option<String> {
+    let Act::Limit(Limit::Resctrl { mounted, .. }) = act else { return None };
+    if matches!(errno, Errno::NOENT | Errno::EXIST | Errno::ACCESS | Errno::ROFS) {
+        return None;
+    }
+    let words = std::fs::read_to_string(mounted.join("info/last_cmd_status")).ok()?;
+    let words = words.trim().lines().next().filter(|words| *words != "ok")?;
+    let mut shown = String::new();
+    crate::model::text::escape(words.as_ref(), &mut shown).ok()?;
+    Some(shown)
 }
 
 /// Whether a line of /proc/self/mountinfo is for a root directory that is mounted on nothing but itself.

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod labels;
 pub mod limits;
 pub(crate) mod ranges;
+pub mod resctrl;
 
 use crate::model::label::Module;
 use crate::model::namespace::Namespace;

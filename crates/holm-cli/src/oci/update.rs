@@ -4,6 +4,7 @@ use super::{failed, path};
 use clap::ArgMatches;
 use holm_oci::Result;
 use holm_oci::bundle::bounded;
+use holm_oci::resctrl::Schemas;
 use holm_oci::verbs;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -34,19 +35,29 @@ const PLACES: [(&str, &str, &str, Form); 15] = [
     ("kernel-memory", "memory", "kernel", Form::Size),
     ("pids-limit", "pids", "limit", Form::Number),
 ];
+/// The options for shares of caches and of memory bandwidth, which are no `linux.resources`.
+const L3: &str = "l3-cache-schema";
+const BANDWIDTH: &str = "mem-bw-schema";
 
 /// Names of options that set a limit.
 pub(super) fn options() -> impl Iterator<Item = &'static str> {
-    PLACES.iter().map(|(option, ..)| *option)
+    PLACES.iter().map(|(option, ..)| *option).chain([L3, BANDWIDTH])
 }
 
 pub(super) fn update(options: &ArgMatches, root: &Path, id: &str) -> Result<Vec<String>> {
+    let text = |name: &str| options.get_one::<String>(name).cloned();
+    let schemas = Schemas { l3: text(L3), bandwidth: text(BANDWIDTH) };
     let resources = match path(options, "resources") {
         Some(file) => read(&file)?,
-        None => said(options)?,
+        None => match said(options)? {
+            none if none.is_empty() && schemas == Schemas::default() => {
+                return Err(failed("cannot update nothing: no option says a limit"));
+            }
+            limits => limits.into(),
+        },
     };
     let wrong = |error: serde_json::Error| failed(&format!("cannot use these resources: {error}"));
-    verbs::update(root, id, &serde_json::from_value(resources).map_err(wrong)?)
+    verbs::update(root, id, &serde_json::from_value(resources).map_err(wrong)?, &schemas)
 }
 
 fn read(file: &Path) -> Result<Value> {
@@ -59,7 +70,7 @@ fn read(file: &Path) -> Result<Value> {
     serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))
 }
 
-fn said(options: &ArgMatches) -> Result<Value> {
+fn said(options: &ArgMatches) -> Result<Map<String, Value>> {
     let mut all: Map<String, Value> = Map::new();
     for (option, chapter, field, form) in PLACES {
         let Some(word) = options.get_one::<String>(option) else { continue };
@@ -72,8 +83,5 @@ fn said(options: &ArgMatches) -> Result<Value> {
         };
         all.entry(chapter).or_insert_with(|| json!({}))[field] = value;
     }
-    if all.is_empty() {
-        return Err(failed("cannot update nothing: no option says a limit"));
-    }
-    Ok(all.into())
+    Ok(all)
 }

@@ -87,6 +87,12 @@ fn limits_are_changed_while_it_runs_or_stay_as_they_were() {
         let said = container.fails(1, &arguments);
         assert!(said.starts_with(&format!("error: {expected}")), "{said}");
     }
+    for option in ["--l3-cache-schema=L3:0=f", "--mem-bw-schema=MB:0=20"] {
+        let said = container.fails(1, &["update", option, "--pids-limit", "61", id]);
+        let cause = "it has no resctrl group: it was made without linux.intelRdt";
+        assert_eq!(said, format!("error: cannot update container {id}: {cause}\n"));
+        assert_eq!(container.limit(PIDS), "60");
+    }
     if let Some(cpu) = container.group_file(["cpu.cfs_quota_us", "cpu.max"]) {
         container.succeeds(&["update", "--cpu-quota", "20000", "--cpu-period", "50000", id]);
         container.succeeds(&["update", "--cpu-quota", "30000", id]);

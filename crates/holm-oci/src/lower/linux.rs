@@ -21,6 +21,7 @@ impl Lowering<'_> {
         self.clocks(linux);
         self.network_devices(linux);
         self.machine(linux);
+        linux.intel_rdt().iter().for_each(|wished| self.resctrl(wished));
         self.policy();
     }
 

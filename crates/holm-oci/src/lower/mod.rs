@@ -8,6 +8,7 @@ mod linux;
 mod mounts;
 mod process;
 mod refuse;
+mod resctrl;
 pub mod resources;
 mod schedule;
 
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub scope: Option<PathBuf>,
     /// The control group of a configuration that names none: relative to the caller's; none where it can't make one.
     pub group: Option<PathBuf>,
+    /// Where resctrl is mounted, and the group of a configuration that names none.
+    pub resctrl: Option<(PathBuf, String)>,
     /// Capabilities that can be granted here, as bits.
     pub grantable: u64,
     /// Whether device nodes can be made, and their use be limited: by root in the first user namespace alone.

@@ -12,9 +12,6 @@ impl Lowering<'_> {
         look(config.windows().is_some(), "windows");
         look(config.solaris().is_some(), "solaris");
         look(config.zos().is_some(), "zos");
-        if let Some(linux) = config.linux() {
-            look(linux.intel_rdt().is_some(), "linux.intelRdt");
-        }
         for field in found {
             self.refuse(field, format!("cannot do {field}: holm does not know how yet"));
         }

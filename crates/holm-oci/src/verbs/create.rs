@@ -9,6 +9,7 @@ use crate::criu::{images::links, mounts};
 use crate::group::{Group, Origin};
 use crate::lower::{Listening, Lowered, Surroundings, lower};
 use crate::notify::{self, Host};
+use crate::resctrl::Resctrl;
 use crate::state::{DOOR, Outside, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Error as Start;
@@ -51,6 +52,18 @@ pub struct Create {
     pub preserved: i32,
     /// Who makes its control groups.
     pub groups: GroupMaker,
+    /// Where resctrl is, if it is asked for.
+    pub resctrl: Mounted,
+}
+
+/// Where a file system is that the machine may have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Mounted {
+    /// Where it is mounted, which is looked for.
+    #[default]
+    Somewhere,
+    /// There.
+    At(PathBuf),
 }
 
 /// Who makes the control groups of a container.
@@ -89,6 +102,7 @@ pub fn create(wish: &Create) -> Result<Created> {
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let mut record = Record::new(&wish.id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
+    record.resctrl = spec.limits.resctrl.as_ref().map(Resctrl::of);
     record.apart = spec.root_stands_apart();
     record.unit = scope.as_ref().map(|scope| scope.unit.clone());
     record.outside = outside(&spec);
@@ -111,7 +125,7 @@ pub fn create(wish: &Create) -> Result<Created> {
             Some(error) => return Err(error),
             None => held.map_err(|error| unstarted(error, record.program()))?,
         };
-        alone(&record, held.groups_found())?;
+        alone(&mut record, || held.groups_found())?;
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
         let terminal = listeners.tell(&mut held, record.own.console_size(), &record)?;
@@ -146,7 +160,7 @@ pub(super) fn ended(error: Error, record: &Record) -> Error {
 /// Runs the hooks whose time has come before the container's root is taken, without its lock.
 fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::result::Result<(), (Error, GivenUp)> {
     let whole = |error| (error, GivenUp::Whole);
-    alone(record, visited.groups_found()).map_err(whole)?;
+    alone(record, || visited.groups_found()).map_err(whole)?;
     record.process = Process::of(visited.pid);
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
@@ -173,13 +187,18 @@ pub(super) fn usable(record: &Record) -> Result<()> {
     record.groups.iter().find(|group| group.is_frozen()).map_or(Ok(()), |group| refused("unexpectedly frozen", group))
 }
 
-/// A group that was noted as one to be made, and was there by then, is another one's; a scope's are there before, and its own.
-pub(super) fn alone<'a>(record: &Record, mut found: impl Iterator<Item = &'a Path>) -> Result<()> {
+/// A group that was noted as one to be made, and was there by then, is another one's; a scope's are there before, and its own. One of
+/// resctrl may be shared.
+pub(super) fn alone<'a, Found: Iterator<Item = &'a Path>>(
+    record: &mut Record,
+    found: impl Fn() -> Found,
+) -> Result<()> {
+    record.resctrl.iter_mut().for_each(|group| group.note(found()));
     if record.unit.is_some() {
         return Ok(());
     }
     let noted = |path: &&Path| record.groups.iter().any(|one| one.origin == Origin::Made && one.directory == *path);
-    let Some(group) = found.find(noted) else { return Ok(()) };
+    let Some(group) = found().find(noted) else { return Ok(()) };
     let cause = format!("somebody else has made control group {} meanwhile", shown(group));
     Err(Error::Failed(format!("cannot make container {}: {cause}", record.id)))
 }
@@ -260,6 +279,13 @@ pub(super) fn lowered(
     around.group = around.makes_nodes.then(|| PathBuf::from(&wish.id));
     if wish.groups != GroupMaker::Nobody {
         around.hierarchies = holm::host::groups::hierarchies();
+    }
+    if bundle.config.linux().as_ref().is_some_and(|linux| linux.intel_rdt().is_some()) {
+        let mounted = match &wish.resctrl {
+            Mounted::Somewhere => holm::host::resctrl::mounted(),
+            Mounted::At(path) => Some(path.clone()),
+        };
+        around.resctrl = mounted.map(|mounted| (mounted, wish.id.clone()));
     }
     let mut scope = None;
     if wish.groups == GroupMaker::Systemd {

@@ -2,6 +2,7 @@
 
 use super::{ends_within, found, hooks};
 use crate::group::{self, Freezer, Group};
+use crate::resctrl::Resctrl;
 use crate::state::{Place, Process, Status};
 use crate::{Error, Result, systemd};
 use rustix::process::Signal;
@@ -135,7 +136,8 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
         let holds = place.holds()?;
         end(id, holds.process, &holds.groups)?;
         group::clear(id, &holds.groups)?;
-        let warnings = stop(holds.unit.as_deref());
+        let mut warnings = stop(holds.unit.as_deref());
+        warnings.extend(leave(holds.resctrl.as_ref())?);
         return place.remove().map(|()| warnings);
     };
     match (record.status(), force) {
@@ -148,6 +150,7 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
     }
     group::clear(id, &record.groups)?;
     let mut warnings = stop(record.unit.as_deref());
+    warnings.extend(leave(record.resctrl.as_ref())?);
     place.remove()?;
     // The specification has their failures logged, and the container gone.
     warnings.extend(hooks::run_last(&record));
@@ -157,6 +160,10 @@ pub fn delete(root: &Path, id: &str, force: Force) -> Result<Vec<String>> {
 /// Stops a unit in which nobody is any more. systemd that is gone keeps none.
 fn stop(unit: Option<&str>) -> Vec<String> {
     unit.and_then(|unit| systemd::stop(unit).err()).map(|error| error.to_string()).into_iter().collect()
+}
+
+fn leave(group: Option<&Resctrl>) -> Result<Option<String>> {
+    group.map_or(Ok(None), Resctrl::clear)
 }
 
 /// Kills a container's first process and waits until it has ended.

@@ -1,6 +1,7 @@
 //! `events`: what a container uses, and when it runs out of memory.
 
 use crate::group::Group;
+use crate::resctrl::Resctrl;
 use crate::state::{Place, Process};
 use crate::stats::stats;
 use crate::{Error, Result};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub struct Watch {
     id: String,
     groups: Vec<Group>,
+    resctrl: Option<Resctrl>,
     /// Its first process.
     process: OwnedFd,
     alarm: Option<Alarm>,
@@ -52,12 +54,12 @@ impl Watch {
         let record = Place::look(root, id)?.ok_or_else(refused)?;
         let process = record.process.filter(|_| record.status().lives()).and_then(Process::open).ok_or_else(refused)?;
         let alarm = record.groups.iter().find_map(alarm);
-        Ok(Watch { id: id.to_owned(), groups: record.groups, process, alarm })
+        Ok(Watch { id: id.to_owned(), groups: record.groups, resctrl: record.resctrl, process, alarm })
     }
 
     /// What it uses now.
     pub fn stats(&self) -> Event {
-        Event { kind: "stats", id: self.id.clone(), data: Some(stats(&self.groups)) }
+        Event { kind: "stats", id: self.id.clone(), data: Some(stats(&self.groups, self.resctrl.as_ref())) }
     }
 
     /// Waits for what comes first: it runs out of memory, or so much time is over, and then what it uses; `None` once it has

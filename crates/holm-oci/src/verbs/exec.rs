@@ -90,7 +90,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     if wish.terminal == holm::spec::life::Terminal::Own {
         spec.terminal = wish.terminal;
     }
-    let groups = groups(&record.groups, &wish.groups, init.pid)?;
+    let groups = groups(&record, &wish.groups, init.pid)?;
     put_into(&mut spec, &groups);
     spec.personality = record.personality.as_ref().map(lower::personality);
     let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
@@ -146,8 +146,9 @@ fn running(wish: &Exec) -> Result<Record> {
     }
 }
 
-/// The lists of processes of the groups that the process is put into, open to be written, and where they are.
-pub(super) fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
+/// The lists of processes of the groups that the process is put into, open to be written, and where they are; that of resctrl with them.
+pub(super) fn groups(record: &Record, wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
+    let groups = &record.groups[..];
     let wrong =
         |one: &String, cause: &str| Error::Failed(format!("cannot use control group {one:?} (--cgroup): {cause}"));
     let hierarchies = if wished.is_empty() { Vec::new() } else { holm::host::groups::hierarchies() };
@@ -181,5 +182,9 @@ pub(super) fn groups(groups: &[Group], wished: &[String], init: i32) -> Result<V
             Ok((place, file))
         }
     };
-    groups.iter().zip(below).map(open).collect()
+    let mut all = groups.iter().zip(below).map(open).collect::<Result<Vec<_>>>()?;
+    if let Some(group) = &record.resctrl {
+        all.extend(group.entrances()?);
+    }
+    Ok(all)
 }

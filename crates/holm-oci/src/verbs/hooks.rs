@@ -132,7 +132,7 @@ fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
     if let Some(zeroth) = hook.args().iter().flatten().next() {
         spec.program.zeroth = Some(zeroth.into());
     }
-    let groups = groups(&record.groups, &[], init.pid)?;
+    let groups = groups(record, &[], init.pid)?;
     put_into(&mut spec, &groups);
     let input = input(state).map_err(|error| failed(&error))?;
     // There is none but this one, which was opened here.

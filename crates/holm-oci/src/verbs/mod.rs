@@ -21,7 +21,7 @@ mod terminal;
 mod update;
 
 pub use checkpoint::{Checkpoint, Then, checkpoint};
-pub use create::{Create, Created, GroupMaker, create, explain};
+pub use create::{Create, Created, GroupMaker, Mounted, create, explain};
 pub use criu::{Also, Groups, How};
 pub use end::{Force, Whom, delete, kill, signal};
 pub use events::{Event, Watch};

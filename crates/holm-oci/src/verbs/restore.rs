@@ -14,6 +14,7 @@ use crate::criu::{Come, Kind, Way, find, mounts, points};
 use crate::group::{self, Group};
 use crate::lower::Lowered;
 use crate::notify;
+use crate::resctrl::Resctrl;
 use crate::state::{Outside, Place, Process, Record, Stage};
 use crate::{Error, Result, shown, systemd};
 use holm::Spec;
@@ -63,6 +64,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
     let taker = terminal::connect(spec.terminal, &wish.container.console)?;
     let mut record = Record::new(id, &bundle);
     record.groups = spec.limits.groups.iter().map(Group::of).collect();
+    record.resctrl = spec.limits.resctrl.as_ref().map(Resctrl::of);
     record.unit = scope.as_ref().map(|scope| scope.unit.clone());
     record.outside = outside(&spec);
     if let Some(cause) = &record.outside.lasting {
@@ -86,7 +88,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         let maker = maker(&spec, &program, mounts, descriptors);
         let plan = maker.plan().map_err(|refusal| Error::Start(refusal.into()))?;
         let held = plan.hold(None).map_err(Error::Start)?;
-        alone(&record, held.groups_found())?;
+        alone(&mut record, || held.groups_found())?;
         note_devices(&mut record, held.device_programs());
         place.write(&record)?;
         let seen = root(held.id())?;
@@ -136,6 +138,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         if theirs == Theirs::Groups {
             let _ = super::end::end(id, record.process, &record.groups);
             let _ = group::clear(id, &record.groups);
+            let _ = record.resctrl.as_ref().map(Resctrl::clear);
             let _ = record.unit.as_deref().map(systemd::stop);
         }
         let _ = place.remove();
@@ -147,7 +150,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Theirs {
     Nothing,
-    /// Its control groups, and the unit that they belong to.
+    /// Its control groups, the unit that they belong to, and its group of resctrl.
     Groups,
 }
 
@@ -221,6 +224,7 @@ fn maker(spec: &Spec, program: &Path, mounts: Vec<Entry>, descriptors: Vec<i32>)
     maker.directory = Some("/".into());
     maker.descriptors = descriptors;
     maker.limits.groups = spec.limits.groups.clone();
+    maker.limits.resctrl = spec.limits.resctrl.clone();
     maker.origins = spec.origins.clone();
     let all = grantable();
     maker.policy.sets =

@@ -3,19 +3,26 @@
 use super::found;
 use crate::group::Group;
 use crate::lower;
+use crate::resctrl::Schemas;
 use crate::{Error, Result};
 use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
 use std::path::Path;
 
-/// Writes other limits into a container's groups. Where one is refused the others are as they were. What is not done is returned.
+/// Writes other limits into a container's groups, and other shares into its group of resctrl. Where one is refused the others are as they
+/// were. What is not done is returned.
 ///
 /// # Errors
 /// There is no such container, or it has ended; a limit is refused.
-pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<String>> {
+pub fn update(root: &Path, id: &str, wished: &LinuxResources, schemas: &Schemas) -> Result<Vec<String>> {
     let (_place, record) = found(root, id)?;
     let refused = |cause: &str| Error::Failed(format!("cannot update container {id}: {cause}"));
     let record = record.filter(|record| record.status().lives()).ok_or_else(|| refused("container not running"))?;
-    if record.groups.is_empty() {
+    let lines = schemas.lines().map_err(|(field, cause)| refused(&format!("{field}: {cause}")))?;
+    let shares = record.resctrl.as_ref().filter(|_| !lines.is_empty());
+    if shares.is_none() && !lines.is_empty() {
+        return Err(refused("it has no resctrl group: it was made without linux.intelRdt"));
+    }
+    if record.groups.is_empty() && shares.is_none() {
         return Err(refused("it has no control groups"));
     }
     let wished = completed(wished.clone(), &record.groups);
@@ -30,6 +37,8 @@ pub fn update(root: &Path, id: &str, wished: &LinuxResources) -> Result<Vec<Stri
         crate::systemd::update(unit, &wished).inspect_err(|_| restore(&writes, &before))?;
         write(&writes, &before)?;
     }
+    // Last: the kernel takes all of them or none.
+    shares.map_or(Ok(()), |group| group.write(&lines)).inspect_err(|_| restore(&writes, &before))?;
     let devices = wished.devices().iter().flatten().next();
     Ok(devices.map(|_| "which devices it may use stays as it is".to_owned()).into_iter().collect())
 }

@@ -4,9 +4,10 @@
 //! A group can't outlive its last process, but its directory can: who is killed can't remove it. So its name tells its
 //! owner, and whoever makes a group removes those beside it whose owner is gone.
 
+use super::resctrl::Resctrl;
 use crate::host::groups::{left_behind, this_process};
 use crate::model::device::{DeviceRule, program};
-use crate::plan::limits::{Limit, Version};
+use crate::plan::limits::{Limit, Resctrl as Act, Version};
 use rustix::io::{Errno, Result};
 use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,6 +22,7 @@ pub(crate) struct Groups {
     made: Vec<Made>,
     /// What was changed above, in the order in which it was.
     changed: Vec<Change>,
+    resctrl: Option<Resctrl>,
 }
 
 #[derive(Debug)]
@@ -81,8 +83,18 @@ impl Groups {
             Limit::MakeNamed { directory, version, controllers } => self.make_named(directory, *version, controllers),
             Limit::Write { group, files, .. } => self.limit(*group, files),
             Limit::Devices { group, rules } => self.restrict_devices(*group, rules),
+            Limit::Resctrl { mounted, act: Act::Make { name, presence } } => {
+                self.resctrl = Some(Resctrl::new(mounted, name.as_deref(), *presence)?);
+                Ok(())
+            }
+            Limit::Resctrl { act, .. } => self.resctrl.as_mut().ok_or(Errno::NOENT)?.prepare(act),
             _ => Err(Errno::NOSYS),
         }
+    }
+
+    /// Puts a process into the group of resctrl.
+    pub(crate) fn enter_resctrl(&self, pid: i32) -> Result<()> {
+        self.resctrl.as_ref().ok_or(Errno::NOENT)?.enter(pid)
     }
 
     fn stand_aside(&mut self, directory: &Path) -> Result<()> {
@@ -217,15 +229,17 @@ impl Groups {
         self.made.iter().filter_map(move |made| Some((made.path.as_path(), program(made)?)))
     }
 
-    /// Those that were there before.
+    /// Those that were there before, that of resctrl with them.
     pub(crate) fn found(&self) -> impl Iterator<Item = &Path> {
-        self.made.iter().filter(|made| made.stays).map(|made| made.path.as_path())
+        let named = self.made.iter().filter(|made| made.stays).map(|made| made.path.as_path());
+        named.chain(self.resctrl.as_ref().and_then(Resctrl::found))
     }
 
     /// Leaves them to others, who will remove them.
     pub(crate) fn keep(mut self) {
         self.made.clear();
         self.changed.clear();
+        self.resctrl.take().into_iter().for_each(Resctrl::keep);
     }
 
     /// Goes back to where the caller was, if nobody else depends on the change by now.

@@ -2,7 +2,7 @@
 //!
 //! `compile` turns a plan into a `program` of C strings and descriptors before the clone, with what `outside` opens; `child`
 //! walks it without allocating, with `place` for paths inside and `mounts` for file systems; `parent` starts the child, by `birth`, does
-//! its own steps meanwhile and reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case; `schedule` is what
+//! its own steps meanwhile and reads the records; `keep` undoes what the parent made if a later step fails, and `cgroup` in any case, with `resctrl`; `schedule` is what
 //! the parent sets on the child, and `device` what it gives to it.
 
 mod arguments;
@@ -25,6 +25,7 @@ pub(crate) mod parent;
 mod place;
 mod privileges;
 pub(crate) mod program;
+mod resctrl;
 mod schedule;
 mod wall;
 pub(crate) mod watch;

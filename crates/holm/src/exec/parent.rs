@@ -304,6 +304,7 @@ impl Nursery<'_> {
                 Act::Visit => self.visit(pid).map_err(failed)?,
                 Act::EnterGroup { descriptor, .. } => super::cgroup::enter(*descriptor, pid).map_err(failed)?,
                 Act::Limit(Limit::Write { group, files, .. }) => self.groups.limit(*group, files).map_err(failed)?,
+                Act::Limit(Limit::Resctrl { .. }) => self.groups.enter_resctrl(pid).map_err(failed)?,
                 Act::Limit(limit) => schedule::apply(limit, self.program.proc.as_ref(), pid).map_err(failed)?,
                 _ => {}
             }

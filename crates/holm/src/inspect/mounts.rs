@@ -9,6 +9,7 @@ use super::machine::{Holder, Place};
 use super::process::DIRECTORY;
 use super::read::Proc;
 use crate::model::namespace::Namespace;
+use crate::model::text::unescape;
 use crate::sys::mount_list::{self, Facts};
 use crate::sys::namespace::{Direction, beside};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
@@ -132,18 +133,6 @@ pub(super) fn root(text: &[u8]) -> Option<RootMount> {
     text.split(|&byte| byte == b'\n').filter_map(of_line).next_back()
 }
 
-/// A path with spaces, tabs, lines and backslashes as three octal digits, as it is.
-fn unescape(text: &[u8]) -> OsString {
-    let (mut plain, mut rest) = (Vec::new(), text);
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.filter(|_| first == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        plain.push(byte.unwrap_or(first));
-        rest = if byte.is_some() { &after[3..] } else { after };
-    }
-    OsString::from_vec(plain)
-}
-
 /// The numbers of all mount namespaces but the caller's own.
 pub(super) fn numbers(proc: &Proc) -> Result<Vec<u64>> {
     let mut numbers = Vec::new();
@@ -210,10 +199,5 @@ mod tests {
         assert_eq!((found.system.as_bytes(), found.source.as_bytes()), (&b"ext4"[..], &b"/dev/root"[..]));
         assert_eq!((found.directory, found.read_only), (PathBuf::from("/srv/a b"), true));
         assert_eq!(root(b"- - -\n / / / / / / /\n1 2 3 4 / -"), None);
-    }
-
-    #[test]
-    fn escapes_are_three_octal_digits_and_nothing_else() {
-        assert_eq!(unescape(b"a\\134\\12\\777b\\"), OsString::from_vec(b"a\\\\12\\777b\\".to_vec()));
     }
 }

@@ -13,6 +13,7 @@ pub mod mount;
 pub mod namespace;
 pub(crate) mod proc;
 pub mod remedy;
+pub mod resctrl;
 pub mod schedule;
 pub mod seccomp;
 pub mod text;

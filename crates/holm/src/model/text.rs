@@ -62,6 +62,19 @@ pub fn quote(text: &OsStr) -> std::ffi::OsString {
     std::ffi::OsString::from_vec(quoted)
 }
 
+/// A path with spaces, tabs, lines and backslashes as three octal digits (proc_pid_mountinfo(5)), as it is.
+pub(crate) fn unescape(text: &[u8]) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt;
+    let (mut plain, mut rest) = (Vec::new(), text);
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.filter(|_| first == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        plain.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[3..] } else { after };
+    }
+    std::ffi::OsString::from_vec(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +94,10 @@ mod tests {
         assert_eq!(quote(OsStr::new("it's")), "'it'\\''s'");
         assert_eq!(quote(OsStr::new("/usr/bin")), "/usr/bin");
         assert_eq!(quote(OsStr::new("")), "''");
+    }
+
+    #[test]
+    fn escapes_are_three_octal_digits_and_nothing_else() {
+        assert_eq!(unescape(b"a\\134\\12\\777b\\"), OsStr::new(r"a\\12\777b\"));
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Causes {
     pub(crate) chroot: bool,
     /// Whether the root directory is the file system that the kernel itself began with: the initramfs.
     pub(crate) initramfs: bool,
+    /// What resctrl itself says about what it has refused (`info/last_cmd_status`).
+    pub(crate) resctrl: Option<String>,
 }
 
 /// What would help, and whose doing it is.
@@ -38,7 +40,11 @@ pub(crate) struct Hint {
 pub(crate) fn hint(act: &Act, errno: Errno, causes: &Causes) -> Hint {
     match machine(act, errno, causes) {
         Some((cause, remedy)) => Hint { text: format!("{cause}{remedy}"), blame: Blame::Machine },
-        None => Hint { text: wish(act, errno).to_owned(), blame: Blame::Wish },
+        None => {
+            let said = causes.resctrl.iter().map(|words| format!("resctrl says: {words}"));
+            let helps = Some(wish(act, errno)).filter(|text| !text.is_empty()).map(str::to_owned);
+            Hint { text: said.chain(helps).collect::<Vec<_>>().join("; "), blame: Blame::Wish }
+        }
     }
 }
 
@@ -238,7 +244,9 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
 mod tests {
     use super::*;
     use crate::model::namespace::NamespaceSet;
+    use crate::plan::limits::Resctrl;
     use crate::spec::filesystem::Access;
+    use crate::spec::limits::Presence;
     use crate::spec::policy::ProcView;
 
     fn clone() -> Act {
@@ -292,6 +300,18 @@ mod tests {
         expect(&act, Errno::PERM, &Causes::default(), "mount too revealing");
         let sealed = Causes { memfd_noexec: Some(2), ..Causes::default() };
         expect(&Act::Init, Errno::ACCESS, &sealed, "vm.memfd_noexec is 2");
+    }
+
+    #[test]
+    fn what_resctrl_says_stands_before_what_helps() {
+        let step = |act| Act::Limit(Limit::Resctrl { mounted: "/sys/fs/resctrl".into(), act });
+        let said = |words: &str| Causes { resctrl: Some(words.to_owned()), ..Causes::default() };
+        let make = Resctrl::Make { name: Some("web".to_owned()), presence: Presence::Refused };
+        let text = hint(&step(make), Errno::NOSPC, &said("Out of CLOSIDs")).text;
+        assert!(text.starts_with("resctrl says: Out of CLOSIDs; the processor has no more"), "{text}");
+        let write = step(Resctrl::Write(vec!["L3:0=5".to_owned()]));
+        let text = hint(&write, Errno::INVAL, &said("Mask has non-consecutive 1-bits")).text;
+        assert_eq!(text, "resctrl says: Mask has non-consecutive 1-bits");
     }
 
     #[test]

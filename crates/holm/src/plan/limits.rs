@@ -9,10 +9,12 @@
 mod act;
 mod check;
 mod groups;
+mod resctrl;
 
 pub(super) use act::hint;
 pub use act::{Limit, Version};
 pub(super) use check::check;
+pub use resctrl::Resctrl;
 
 use super::step::{Act, Actor, Step};
 use super::{entry, push};
@@ -63,6 +65,7 @@ pub(super) fn prepare(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
         let why = "version 2 has no file for it: the kernel asks a small program";
         push(steps, Actor::Parent, Act::Limit(act), why, spec.origins.of(Wish::NamedGroups));
     }
+    resctrl::prepare(spec, steps);
 }
 
 /// The controller that a file of version 2 belongs to.
@@ -110,6 +113,7 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     } else {
         Actor::ParentAtOnce
     };
+    resctrl::enter(spec, actor, steps);
     let mut add = |limit, why, origin: &str| push(steps, actor, Act::Limit(limit), why, origin);
     if let Some(nice) = limits.nice {
         add(Limit::Nice(nice), "all that it starts inherits it", spec.origins.of(Wish::Nice));

@@ -45,6 +45,8 @@ pub struct Limits {
     pub affinity: Option<CpuList>,
     /// Control groups with places of their own, which stay when the sandbox has ended.
     pub groups: Vec<NamedGroup>,
+    /// Its group of resctrl.
+    pub resctrl: Option<ResctrlGroup>,
     /// How the CPU is given to it, instead of a niceness.
     pub scheduler: Option<Scheduler>,
     /// Its priority at the disk.
@@ -66,6 +68,42 @@ pub struct NamedGroup {
     pub files: Vec<(String, String)>,
     /// Which devices may be used in a group of version 2, which has no file for it; empty is as above it.
     pub devices: Vec<DeviceRule>,
+}
+
+/// A group of the file system resctrl, which shares out caches and memory bandwidth and counts their use
+/// (Documentation/filesystems/resctrl.rst).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResctrlGroup {
+    /// Where the file system is mounted.
+    pub mounted: PathBuf,
+    /// The group's name ([`unfit`](crate::model::resctrl::unfit)); `None` is the default group, in which everybody is at first.
+    pub name: Option<String>,
+    /// Whether it is there before.
+    pub presence: Presence,
+    /// Lines that are written into `schemata` of a group that is made; one that was there must say the same.
+    pub agreed: Vec<String>,
+    /// Lines that are written there in any case, after those.
+    pub written: Vec<String>,
+    /// The name of a group below it that is made to count what the sandbox uses by itself.
+    pub monitored: Option<String>,
+}
+
+/// Whether a group is there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must be.
+    Needed,
+    /// It is made if not.
+    Allowed,
+    /// It must not be.
+    Refused,
+}
+
+impl ResctrlGroup {
+    /// Its directory.
+    pub fn directory(&self) -> PathBuf {
+        self.name.as_ref().map_or_else(|| self.mounted.clone(), |name| self.mounted.join(name))
+    }
 }
 
 /// Rates of one disk.

@@ -71,6 +71,8 @@ pub enum Wish {
     Propagation,
     /// [`Limits::groups`](super::limits::Limits::groups).
     NamedGroups,
+    /// [`Limits::resctrl`](super::limits::Limits::resctrl).
+    Resctrl,
     /// [`Limits::timeout`](super::limits::Limits::timeout).
     Timeout,
     /// [`Limits::nice`](super::limits::Limits::nice).
@@ -100,7 +102,7 @@ impl Wish {
             Wish::Devices | Wish::Visit => "",
             Wish::User => "--user",
             Wish::Hostname => "--hostname",
-            Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Propagation => "",
+            Wish::Domain | Wish::Settings | Wish::Groups | Wish::NamedGroups | Wish::Resctrl | Wish::Propagation => "",
             Wish::Scheduler | Wish::IoPriority | Wish::MemoryPolicy | Wish::Personality => "",
             Wish::Label(_) => "",
             Wish::Directory => "--chdir",

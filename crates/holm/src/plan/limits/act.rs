@@ -1,5 +1,6 @@
 //! What a step does about limits, in words; and what would help if the kernel refuses.
 
+use super::resctrl::{self, Resctrl};
 use crate::model::device::{DeviceRule, Verdict};
 pub use crate::model::group::Version;
 use crate::model::limit::{CpuList, ResourceLimit};
@@ -59,6 +60,13 @@ pub enum Limit {
     },
     /// Puts the process inside into all groups made.
     Enter,
+    /// Does something about a group of resctrl.
+    Resctrl {
+        /// Where that is mounted.
+        mounted: PathBuf,
+        /// What.
+        act: Resctrl,
+    },
     /// Makes a cgroup namespace.
     View,
     /// Lets nobody inside make one.
@@ -108,6 +116,7 @@ impl fmt::Display for Limit {
                 })
             }
             Limit::Enter => f.write_str("put the process inside into its control group"),
+            Limit::Resctrl { act, .. } => write!(f, "{act}"),
             Limit::View => f.write_str("make a new cgroup namespace"),
             Limit::Lock => f.write_str("refuse further cgroup namespaces inside"),
             Limit::Nice(nice) => write!(f, "set the niceness to {nice}"),
@@ -153,6 +162,7 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
             "a user moves a process only below a group of the user's own that it is in already: systemd-run --user --scope -p Delegate=yes"
         }
         (Limit::Make { .. }, Errno::AGAIN) => "an outer group's cgroup.max.descendants or cgroup.max.depth is reached",
+        (Limit::Resctrl { act, .. }, errno) => resctrl::hint(act, errno),
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
         }

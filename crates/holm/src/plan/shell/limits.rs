@@ -8,7 +8,7 @@ pub(super) fn difference(limit: &Limit) -> &'static str {
     match limit {
         Limit::Make { .. } => "it stays; remove it afterwards by rmdir",
         Limit::StandAside { .. } => "that stays, too",
-        Limit::AllCpus | Limit::Scheduler(_) | Limit::IoPriority(_) => {
+        Limit::AllCpus | Limit::Scheduler(_) | Limit::IoPriority(_) | Limit::Resctrl { .. } => {
             "it is not done: this script is for what holm run can be asked for"
         }
         Limit::Devices { .. } => "no tool of the base system does it; the devices of the group above can be used",
@@ -49,7 +49,7 @@ pub(super) fn commands(limit: &Limit, made: &mut usize, text: &mut Text) {
         Limit::Enter => (0..*made).for_each(|group| text.line(&format!("echo $$ >\"$group{group}/cgroup.procs\""))),
         Limit::Nice(nice) => text.line(&format!("renice -n {nice} -p $$ >/dev/null")),
         Limit::Affinity(cpus) => text.line(&format!("taskset -pc {cpus} $$ >/dev/null")),
-        Limit::AllCpus | Limit::Scheduler(_) | Limit::IoPriority(_) => {}
+        Limit::AllCpus | Limit::Scheduler(_) | Limit::IoPriority(_) | Limit::Resctrl { .. } => {}
         Limit::OomScore(score) => text.line(&format!("echo {score} >/proc/$$/oom_score_adj")),
         Limit::Allow(limit) => text.line(&prlimit(limit.resource, "", limit.hard)),
         Limit::Resource(limit) => text.line(&prlimit(limit.resource, &amount(limit.soft), limit.hard)),
