@@ -104,7 +104,9 @@ pub(crate) fn attached(pid: i32, root: BorrowedFd<'_>, places: &[(PathBuf, PathB
 /// The number of the mount at `of` if it shows what `source` is.
 fn number(root: BorrowedFd<'_>, of: &Path, source: &Path) -> Option<u64> {
     let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = openat2(root, of, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within).ok()?;
+    let look = || openat2(root, of, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within);
+    // Any rename on the machine spoils one that climbs meanwhile.
+    let file = std::iter::repeat_with(look).take(1000).find(|found| !matches!(found, Err(Errno::AGAIN)))?.ok()?;
     let (found, wished) = (fstat(&file).ok()?, stat(source).ok()?);
     let is_same = (found.st_dev, found.st_ino) == (wished.st_dev, wished.st_ino);
     let about = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;

@@ -121,10 +121,6 @@ impl Groups {
     /// Makes a group where its maker wants it; one that is there stays if this start fails.
     fn make_named(&mut self, directory: &Path, version: Version, controllers: &[String]) -> Result<()> {
         let above: Vec<&Path> = directory.ancestors().skip(1).filter(|path| is_group(path)).collect();
-        if version == Version::One {
-            // One that is there has perhaps never had anybody in it.
-            above.iter().rev().try_for_each(|path| inherit_cpus(path))?;
-        }
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         let mut within = above.into_iter().rev().collect::<Vec<_>>();
         within.extend(missing.iter().rev().take(missing.len().saturating_sub(1)));
@@ -142,18 +138,19 @@ impl Groups {
                 }
                 Ok(()) => {}
             }
-            inherit_cpus(path)?;
         }
-        if stays {
-            inherit_cpus(directory)?;
-        }
-        if version == Version::Two {
-            for (path, controller) in within.iter().flat_map(|path| controllers.iter().map(move |one| (path, one))) {
-                // Where it can't be enabled its files are missing, and writing there tells.
-                let _ = write(&path.join("cgroup.subtree_control"), &format!("+{controller}"));
+        match version {
+            // One that is there has perhaps never had anybody in it.
+            Version::One => within.iter().chain([&directory]).try_for_each(|path| inherit_cpus(path)),
+            Version::Two => {
+                for (path, controller) in within.iter().flat_map(|path| controllers.iter().map(move |one| (path, one)))
+                {
+                    // Where it can't be enabled its files are missing, and writing there tells.
+                    let _ = write(&path.join("cgroup.subtree_control"), &format!("+{controller}"));
+                }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Writes limits into files of one of them.
@@ -306,10 +303,11 @@ fn is_group(path: &Path) -> bool {
 /// one above (cpuset(7)).
 fn inherit_cpus(path: &Path) -> Result<()> {
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        let above = path.parent().and_then(|above| read(&above.join(name)));
-        if let (Some(own), Some(above)) = (read(&path.join(name)), above)
-            && own.trim().is_empty()
+        // Without that controller there is no such file.
+        let Some(own) = read(&path.join(name)) else { break };
+        if own.trim().is_empty()
             && path.join("cgroup.clone_children").exists()
+            && let Some(above) = path.parent().and_then(|above| read(&above.join(name)))
         {
             write(&path.join(name), above.trim())?;
         }
