@@ -29,7 +29,13 @@ struct Sandbox(Running);
 
 impl Sandbox {
     fn new(options: &[&str]) -> Sandbox {
-        Sandbox::of(run().args(options).args(["sh", "-c", "echo ready; exec sleep 80"]))
+        let sandbox = Sandbox::of(run().args(options).args(["sh", "-c", "echo ready; exec sleep 80"]));
+        // While it becomes that program it has no environment (execve(2)).
+        let init = init_of(sandbox.owner()).parse().expect("a number");
+        let stat = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let sleeps = || children_of(init).iter().any(|pid| stat(pid).contains("(sleep) S "));
+        within(10, "its program sleeps", sleeps);
+        sandbox
     }
 
     fn of(command: &mut Command) -> Sandbox {
@@ -54,7 +60,7 @@ fn unshared(options: &[&str], script: &str) -> (Sandbox, String) {
         "--kill-child",
         "bash",
         "-c",
-        &format!("{script}; echo ready; sleep 80 & wait"),
+        &format!("{script}; echo ready; exec sleep 80"),
     ]);
     let place = Sandbox::of(&mut command);
     let child = children_of(place.owner())[0].to_string();
@@ -239,12 +245,25 @@ fn a_forged_keeper_names_no_container() {
     std::io::BufRead::read_line(&mut told, &mut line).expect("it tells a pid");
     std::fs::write(group.join("cgroup.procs"), line.trim()).expect("it runs");
     let (text, errors, code) = entered(&[&name, "hostname"]);
+    // A group as lxc makes one, by root or by who may make some.
+    let web = own_name("web");
+    let outer = group.join("lxc");
+    let inner = outer.join(&web);
+    std::fs::create_dir_all(&inner).expect("this is root");
+    std::fs::write(inner.join("cgroup.procs"), line.trim()).expect("it runs");
+    let by_root = entered(&[&web, "true"]);
+    std::os::unix::fs::chown(&inner, Some(12345), None).expect("this is root");
+    let by_another = entered(&[&web, "true"]);
     let _ = std::fs::write(groups.join("cgroup.procs"), line.trim());
+    std::fs::remove_dir(&inner).and_then(|()| std::fs::remove_dir(&outer)).expect("nobody is in it");
     let pid = rustix::process::Pid::from_raw(line.trim().parse().expect("a number")).expect("it is none");
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     let _ = keeper.wait();
     std::fs::remove_dir(&group).expect("nobody is in it");
     assert!(errors.contains("there is no sandbox or container of this name") && code != Some(0), "{text}{errors}");
+    assert_eq!(by_root.2, Some(0), "{}", by_root.1);
+    let said = format!("only somebody else calls that so: process {} of user 0", line.trim());
+    assert!(by_another.2 == Some(125) && by_another.1.contains(&said), "{}", by_another.1);
 }
 
 #[test]
@@ -296,12 +315,12 @@ fn the_end_of_the_place_or_of_the_enterer_ends_what_is_entered() {
     let ready = "echo ready; exec sleep 70.25";
     let mut first = Sandbox::of(&mut enter(&[&name, "sh", "-c", ready]));
     let count = || entered(&[&name, "sh", "-c", "grep -l ^sleep /proc/[0-9]*/comm | wc -l"]).0;
-    assert_eq!(count(), "2\n");
+    within(10, "both sleep", || count() == "2\n");
     first.0.child.kill().expect("it runs");
     within(10, "what was entered ends with holm enter", || count() == "1\n");
     let mut second = Sandbox::of(&mut enter(&[&name, "sh", "-c", ready]));
     // By then it isn't only started, it is known to be.
-    assert_eq!(count(), "2\n");
+    within(10, "both sleep", || count() == "2\n");
     drop(sandbox);
     assert_eq!(second.0.code(), Some(137));
 }

@@ -7,7 +7,7 @@ use crate::see::containers::{Names, is_container};
 use crate::see::sandboxes::{Known, known};
 use crate::see::target::PIDS;
 use crate::see::{self, fault};
-use holm::host::groups::lines;
+use holm::host::groups::{self, lines};
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
 use holm::inspect::machine::{Found, Machine, Place, Process};
@@ -92,11 +92,11 @@ fn several(text: &str, pids: impl Iterator<Item = u32>) -> Vec<Fault> {
 }
 
 /// The container, unit or application whose name this is, or whose id begins with it. The name of a container is what the files
-/// of its engine say, which nobody inside can write.
+/// of its engine say, which nobody inside can write; its control group is root's or the caller's.
 fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fault>> {
     let names = Names::default();
     let ids: Vec<&str> = (text.len() >= LEAST).then_some(text).into_iter().chain(names.ids(text)).collect();
-    let mut found: Vec<(String, &'a Process)> = Vec::new();
+    let mut found: Vec<(String, bool, &'a Process)> = Vec::new();
     for process in &machine.processes {
         let Ok(mut clues) = Open::new(process).map(|open| open.clues()) else { continue };
         let kept = believed(machine, process);
@@ -110,13 +110,14 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
         };
         let Some(part) = part else { continue };
         let one = one_of(&clues.groups, part, kept.is_some().then_some(maker.name.as_str()));
-        found.extend(one.map(|one| (one, process)));
+        found.extend(one.map(|one| (one, kept.is_some(), process)));
     }
     // The oldest process of each place.
-    found
-        .sort_by(|(one, first), (other, second)| (one, first.start, first.pid).cmp(&(other, second.start, second.pid)));
-    found.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    found.sort_by_key(|(one, kept, process)| (one.clone(), !kept, process.start, process.pid));
+    found.dedup_by(|(later, ..), (earlier, ..)| later == earlier);
+    let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|(one, kept, _)| *kept || is_believed(one));
     match found[..] {
+        [] if !others.is_empty() => Err(anothers(text, others.iter().map(|(.., process)| *process))),
         [] => {
             let message =
                 format!("cannot enter {}: there is no sandbox or container of this name", name(text.as_ref()));
@@ -125,9 +126,23 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
                 "holm ps lists sandboxes, holm ls who made what; a pid, a path or an id does, too",
             )])
         }
-        [(_, process)] => Ok(process),
-        _ => Err(several(text, found.iter().map(|(_, process)| process.pid))),
+        [(.., process)] => Ok(process),
+        _ => Err(several(text, found.iter().map(|(.., process)| process.pid))),
     }
+}
+
+/// Whether a control group, as the kernel tells it, was made by root or the caller. Anybody who may make some has them named as they like.
+fn is_believed(group: &str) -> bool {
+    let (own, users) = (rustix::process::geteuid().as_raw(), groups::users(Path::new(group)));
+    !users.is_empty() && users.iter().all(|user| [0, own].contains(user))
+}
+
+/// What is called so, but by somebody else than root or the caller.
+fn anothers<'a>(text: &str, processes: impl Iterator<Item = &'a Process>) -> Vec<Fault> {
+    let those: Vec<String> = processes.map(|one| format!("process {} of user {}", one.pid, one.uid)).collect();
+    let message =
+        format!("cannot enter {}: only somebody else calls that so: {}", name(text.as_ref()), those.join(", "));
+    vec![fault(message, "if that is meant, name it by its pid")]
 }
 
 /// So much of a container's id is needed.

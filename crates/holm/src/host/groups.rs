@@ -137,6 +137,14 @@ pub(crate) fn seen(groups: &str) -> Vec<Seen> {
     own(groups).into_iter().map(place).collect()
 }
 
+/// The users whose a group is, in each hierarchy where this process sees one there: who owns it chose its name, or had root choose it.
+pub fn users(group: &Path) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let mounts = mounts(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+    let directories = mounts.iter().filter_map(|mount| locate(mount, group));
+    directories.filter_map(|directory| Some(std::fs::metadata(directory).ok()?.uid())).collect()
+}
+
 /// This process, as an owner of groups; `None` without a /proc.
 pub(crate) fn this_process() -> Option<Owner> {
     use std::os::unix::fs::MetadataExt;
