@@ -62,6 +62,7 @@ pub fn parse(text: &str, directory: PathBuf) -> std::result::Result<Bundle, Stri
     }
     let seccomp = whole.pointer("/linux/seccomp").filter(|value| !value.is_null()).cloned();
     let warnings = whole.get_mut("process").map(crate::lenient::complete).unwrap_or_default();
+    crate::lenient::monitor(&mut whole);
     let config = crate::field::read(&whole, text.len())?;
     Ok(Bundle { directory, config, seccomp, warnings })
 }

@@ -1,4 +1,5 @@
-//! What engines leave out of a process's description though the specification wants it, and names that this program doesn't know.
+//! What engines leave out of a process's description though the specification wants it, names that this program doesn't know, and older
+//! ones.
 //! Pure.
 
 use holm::model::capability::Capability;
@@ -29,6 +30,14 @@ pub(crate) fn complete(process: &mut Value) -> Vec<String> {
     unknown.into_iter().map(ignored).collect()
 }
 
+/// What versions before 1.3 of the specification call monitoring of resctrl: each has a monitoring group made, as `enableMonitoring` does.
+pub(crate) fn monitor(config: &mut Value) {
+    let Some(resctrl) = config.pointer_mut("/linux/intelRdt").and_then(Value::as_object_mut) else { return };
+    if ["enableCMT", "enableMBM"].iter().any(|name| resctrl.get(*name) == Some(&json!(true))) {
+        resctrl.insert("enableMonitoring".to_owned(), json!(true));
+    }
+}
+
 /// The warning about a capability that has no such name, as it is written.
 pub(crate) fn ignored(name: String) -> String {
     format!("unknown capability {name} is ignored")
@@ -48,5 +57,16 @@ mod tests {
         assert_eq!(complete(&mut process), [""; 0]);
         assert_eq!(process["user"], json!({ "uid": 5, "gid": 0, "umask": 7 }));
         complete(&mut json!([]));
+    }
+
+    #[test]
+    fn older_names_of_monitoring_are_the_same() {
+        for (older, monitored) in [("enableCMT", true), ("enableMBM", true), ("enableCMT", false)] {
+            let mut config = json!({ "linux": { "intelRdt": { older: monitored } } });
+            monitor(&mut config);
+            let expected = monitored.then_some(&Value::Bool(true));
+            assert_eq!(config["linux"]["intelRdt"].get("enableMonitoring"), expected, "{older}");
+        }
+        monitor(&mut json!({ "linux": { "intelRdt": 7 } }));
     }
 }
