@@ -8,6 +8,7 @@
 //! | child          | `MOVED`    | the step    | 0, carries a pidfd    | the process to wait for is another one         |
 //! | pid 1          | `WENT_IN`  | 0           | pid for the parent    | the same, of the init itself                   |
 //! | child          | `TERMINAL` | the step    | 0, carries a terminal | the controlling side of the new terminal       |
+//! | child          | `TREE`     | the step    | 0, carries a tree     | it waits for other owners of a detached tree   |
 //! | child          | `LISTENER` | the step    | 0, carries a listener | where the filter's notifications come from     |
 //! | child, pid 1   | `FAILED`   | the step    | errno                 | the step failed; nothing more comes            |
 //! | pid 1          | `STARTED`  | 0           | 0                     | the program runs (execve succeeded)            |
@@ -43,6 +44,7 @@ pub(crate) const LISTENER: u32 = 11;
 pub(crate) const HELD: u32 = 12;
 pub(crate) const WENT_IN: u32 = 13;
 pub(crate) const BORN: u32 = 14;
+pub(crate) const TREE: u32 = 15;
 
 /// The length of a record in bytes.
 pub(crate) const LENGTH: usize = 12;

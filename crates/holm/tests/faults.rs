@@ -10,7 +10,7 @@ use holm::plan::Plan;
 use holm::run::Door;
 use holm::spec::Unsaid;
 use holm::spec::filesystem::{
-    Access, Beneath, Content, Entry, Missing, NodeKind, Operation, Owners, Root, Source, Upper, Writes,
+    Access, Beneath, BindSource, Content, Entry, Missing, NodeKind, Operation, Owners, Root, Source, Upper, Writes,
 };
 use holm::spec::identity::{Groups, Maps, User};
 use holm::spec::life::{Lifetime, Stdio, Terminal};
@@ -74,7 +74,7 @@ fn says_all(root: &std::path::Path) -> Spec {
     spec.propagation = Propagation::Shared;
     let (attributes, below) = (Attributes::default(), Attributes::READ_ONLY);
     let bind = |source: &str, at: &str| Operation::Attach {
-        source: source.into(),
+        source: BindSource::Outside(source.into()),
         at: at.into(),
         reach: Reach::Tree,
         attributes,
@@ -90,7 +90,11 @@ fn says_all(root: &std::path::Path) -> Spec {
     let mut operations: Vec<Operation> = ["bin", "lib", "lib64"]
         .map(|name| Operation::Symlink { target: format!("usr/{name}").into(), at: format!("/{name}").into() })
         .into();
-    operations.extend([bind("/usr", "/usr"), tmpfs("/m"), Operation::Protect { at: "/m".into() }]);
+    let mut again = bind("", "/again");
+    if let Operation::Attach { source, .. } = &mut again {
+        *source = BindSource::Inside("/usr/share".into());
+    }
+    operations.extend([bind("/usr", "/usr"), again, tmpfs("/m"), Operation::Protect { at: "/m".into() }]);
     let kind = if testkit::is_root() { NodeKind::Character(1, 3) } else { NodeKind::Pipe };
     operations.push(Operation::Node { at: "/n".into(), kind, mode: 0o600, owner: (0, 0) });
     spec.filesystem = operations.into_iter().map(|operation| Entry { operation, origin: "a test".into() }).collect();

@@ -7,7 +7,7 @@ use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
 use holm::spec::Unsaid;
-use holm::spec::filesystem::{Access, Entry, Missing, Operation, Owners, Root, Source, Upper, Writes};
+use holm::spec::filesystem::{Access, BindSource, Entry, Missing, Operation, Owners, Root, Source, Upper, Writes};
 use holm::spec::identity::{Maps, User};
 use holm::spec::namespaces::{Choice, Keep, Target};
 use holm::spec::origins::Wish;
@@ -214,8 +214,8 @@ fn what_a_root_that_stands_apart_cannot_have_is_refused_by_name() {
     }
     let bind = |at: &str, propagation: Propagation, owners: Owners| {
         let (reach, attributes, below) = (Reach::Tree, Attributes::default(), Attributes::default());
-        let operation =
-            Operation::Attach { source: "/usr".into(), at: at.into(), reach, attributes, below, propagation, owners };
+        let source = BindSource::Outside("/usr".into());
+        let operation = Operation::Attach { source, at: at.into(), reach, attributes, below, propagation, owners };
         Entry { operation, origin: String::new() }
     };
     spec.filesystem = vec![

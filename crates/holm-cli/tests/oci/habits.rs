@@ -250,3 +250,60 @@ fn nothing_is_made_in_a_control_group_that_stands_still() {
     assert_eq!(code, Some(1));
     assert!(said.contains("container's cgroup unexpectedly frozen"), "{said}");
 }
+
+#[test]
+fn a_source_inside_of_the_root_is_what_is_mounted_there_by_then() {
+    let bind = |source: String, at: String| json!({ "source": source, "destination": at, "options": ["rbind"] });
+    let (said, _) = run("inside", "read -r line </seen/file; echo $line", |config, scratch| {
+        let root = scratch.join("rootfs").to_str().expect("it is text").to_owned();
+        std::fs::create_dir(scratch.join("source")).expect("scratch is ours");
+        std::fs::write(scratch.join("source/file"), "of the mount\n").expect("scratch is ours");
+        let source = scratch.join("source").to_str().expect("it is text").to_owned();
+        let mounts = config["mounts"].as_array_mut().expect("they are there");
+        // A destination may be written in the same way.
+        mounts.extend([bind(source, format!("{root}/first")), bind(format!("{root}/first"), "/seen".into())]);
+    });
+    assert_eq!(said, "of the mount\n");
+    let mut site = Site::new("inside-link", "true");
+    let root = site.scratch.join("rootfs").to_str().expect("it is text").to_owned();
+    symlink("/", format!("{root}/away")).expect("scratch is ours");
+    let mounts = site.config["mounts"].as_array_mut().expect("they are there");
+    mounts.push(bind(format!("{root}/away"), "/seen".into()));
+    let output = done(oci(&site.scratch), &["run", "-b", &site.written(), &site.id]);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("a symbolic link of the root is in its path"), "{said}");
+}
+
+#[test]
+fn a_source_inside_of_the_root_is_shown_with_other_owners() {
+    if !is_root() {
+        return;
+    }
+    for users in [false, true] {
+        let (said, _) = run("inside-owners", "ls -ln /seen", |config, scratch| {
+            let root = scratch.join("rootfs").to_str().expect("it is text").to_owned();
+            std::fs::create_dir(scratch.join("source")).expect("scratch is ours");
+            std::fs::write(scratch.join("source/file"), "").expect("scratch is ours");
+            let to = if users { 5000 } else { 7 };
+            let maps = json!([{ "containerID": 0, "hostID": to, "size": 1 }]);
+            if users {
+                let all = json!([{ "containerID": 0, "hostID": 4993, "size": 100 }]);
+                (config["linux"]["uidMappings"], config["linux"]["gidMappings"]) = (all.clone(), all);
+                config["linux"]["namespaces"].as_array_mut().expect("they are there").push(json!({ "type": "user" }));
+                for path in [".", "rootfs", "source"] {
+                    std::fs::set_permissions(scratch.join(path), PermissionsExt::from_mode(0o755)).expect("ours");
+                }
+                std::os::unix::fs::chown(scratch.join("rootfs"), Some(4993), Some(4993)).expect("root may");
+            }
+            let first = format!("{root}/first");
+            let source = scratch.join("source");
+            config["mounts"].as_array_mut().expect("they are there").extend([
+                json!({ "source": source, "destination": first, "options": ["bind"] }),
+                json!({ "source": first, "destination": "/seen", "options": ["bind"],
+                    "uidMappings": maps, "gidMappings": maps }),
+            ]);
+        });
+        let owner = said.lines().last().and_then(|line| line.split_whitespace().nth(2));
+        assert_eq!(owner, Some("7"), "{users}: {said}");
+    }
+}

@@ -4,12 +4,12 @@ use super::{Lowering, origin};
 use holm::model::group::Version;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
-use holm::spec::filesystem::{Beneath, Content, Entry, NodeKind, Operation, Owners, Root, Writes};
+use holm::spec::filesystem::{Beneath, BindSource, Content, Entry, NodeKind, Operation, Owners, Root, Writes};
 use holm::spec::life::Terminal;
 use holm::spec::namespaces::Choice;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The devices that every container has: name and minor number; the major number is 1, but for the terminal's.
 const DEVICES: [(&str, u32, u32); 6] =
@@ -80,7 +80,7 @@ impl Lowering<'_> {
         for (place, mount) in config.mounts().iter().flatten().enumerate() {
             self.mount(place, mount, &mut sealed);
         }
-        if let Some(source) = self.around.notified.clone() {
+        if let Some(source) = self.around.notified.clone().map(BindSource::Outside) {
             let mut attributes = Attributes::READ_ONLY;
             ["nosuid", "noexec", "nodev"].iter().for_each(|word| _ = attributes.add(word));
             let (reach, (below, propagation, owners)) = (Reach::One, Default::default());
@@ -127,6 +127,14 @@ impl Lowering<'_> {
         }
     }
 
+    /// What a path of the host's is inside, if it is written as one below the root directory, which isn't the host's own.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let root = self.bundle.path(self.bundle.config.root().as_ref()?.path());
+        let below = path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?;
+        let climbs = below.components().any(|part| part == Component::ParentDir);
+        (!climbs).then(|| Path::new("/").join(below))
+    }
+
     fn add(&mut self, field: &str, operation: Operation) {
         self.spec.filesystem.push(Entry { operation, origin: origin(field) });
     }
@@ -135,6 +143,7 @@ impl Lowering<'_> {
         let field = format!("mounts[{place}]");
         // Relative ones were once allowed, and count from the root.
         let at = Path::new("/").join(mount.destination());
+        let at = self.inside(&at).unwrap_or(at);
         let Some(mut options) = self.options(&field, mount) else { return };
         let kind = mount.typ().as_deref().unwrap_or("");
         if options.remount {
@@ -152,6 +161,7 @@ impl Lowering<'_> {
                     .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
             };
             let source = self.bundle.path(source);
+            let source = self.inside(&source).map_or(BindSource::Outside(source), BindSource::Inside);
             let owners = owners(mount, options.maps);
             let Options { first: attributes, below, .. } = options;
             let propagation = options.propagation.unwrap_or_default();
@@ -264,6 +274,7 @@ impl Lowering<'_> {
             }
             let Some((.., source)) = groups.into_iter().next() else { return };
             let (reach, below, owners) = (Reach::One, Attributes::default(), Owners::Outside);
+            let source = BindSource::Outside(source);
             let bind = Operation::Attach { source, at, reach, attributes, below, propagation, owners };
             return self.add(field, bind);
         }
@@ -277,7 +288,7 @@ impl Lowering<'_> {
             let Some(name) = mounted.file_name() else { continue };
             let (reach, below) = (Reach::One, Attributes::default());
             let inside = at.join(name);
-            let (source, owners) = (group, Owners::Outside);
+            let (source, owners) = (BindSource::Outside(group), Owners::Outside);
             self.add(field, Operation::Attach { source, at: inside, reach, attributes, below, propagation, owners });
             let controllers: Vec<&str> = name.to_str().unwrap_or("").split(',').collect();
             for alias in controllers.iter().filter(|_| controllers.len() > 1) {
@@ -338,7 +349,7 @@ impl Lowering<'_> {
             return self.add(field, Operation::Node { at, kind, mode, owner });
         }
         let (attributes, below, propagation, owners) = Default::default();
-        let (source, reach) = (at.clone(), Reach::One);
+        let (source, reach) = (BindSource::Outside(at.clone()), Reach::One);
         self.add(field, Operation::Attach { source, at, reach, attributes, below, propagation, owners });
     }
 }
@@ -388,11 +399,29 @@ mod tests {
     }
 
     #[test]
+    fn paths_below_the_root_directory_are_inside() {
+        let inside = |path: &str| BindSource::Inside(path.into());
+        let outside = |path: &str| BindSource::Outside(path.into());
+        for (source, destination, wanted, at) in [
+            ("/bundle/rootfs/a", "/bundle/rootfs/b", inside("/a"), "/b"),
+            ("rootfs/a/", "/b", inside("/a"), "/b"),
+            ("/bundle/rootfs/../a", "/bundle/rootfs2", outside("/bundle/rootfs/../a"), "/bundle/rootfs2"),
+            ("/a", "b", outside("/a"), "/b"),
+        ] {
+            let mount = json!({ "source": source, "destination": destination, "options": ["bind"] });
+            let lowered = lowered(&[], mount, "", false).expect("it can be done");
+            let first = lowered.spec.filesystem.into_iter().next().map(|entry| entry.operation);
+            let Some(Operation::Attach { source, at: found, .. }) = first else { panic!("{first:?}") };
+            assert_eq!((source, found), (wanted, at.into()));
+        }
+    }
+
+    #[test]
     fn the_hosts_groups_are_never_shown() {
         let options = json!(["rro", "nosuid", "shared"]);
         let shared = mounts(&[], options.clone()).expect("it can be done");
         let [Operation::Attach { source, attributes, propagation, .. }] = &shared[..] else { panic!("{shared:?}") };
-        assert_eq!(source, Path::new("/cg/one"));
+        assert_eq!(*source, BindSource::Outside("/cg/one".into()));
         assert!(attributes.read_only() && *propagation == Propagation::Shared, "{shared:?}");
         let own = mounts(&["cgroup"], options).expect("it can be done");
         let [Operation::Mount { kind, attributes, propagation, .. }] = &own[..] else { panic!("{own:?}") };

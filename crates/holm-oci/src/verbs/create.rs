@@ -21,7 +21,7 @@ use holm::model::label::Module;
 use holm::model::namespace::Namespace;
 use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
-use holm::spec::filesystem::{Operation, Owners};
+use holm::spec::filesystem::{BindSource, Operation, Owners};
 use holm::spec::namespaces::Choice;
 use holm::spec::policy::{Denials, Keyring};
 use rustix::fs::{Mode, OFlags};
@@ -241,7 +241,7 @@ fn note_outside(outside: &mut Outside, spec: &Spec, pid: i32) {
     }
     outside.streams = links(pid);
     let places = spec.filesystem.iter().filter_map(|entry| match &entry.operation {
-        Operation::Attach { at, source, .. } => Some((at.clone(), source.clone())),
+        Operation::Attach { at, source: BindSource::Outside(source), .. } => Some((at.clone(), source.clone())),
         _ => None,
     });
     let places: Vec<_> = places.collect();

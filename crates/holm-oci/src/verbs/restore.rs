@@ -22,7 +22,7 @@ use holm::inspect::read::open_namespace;
 use holm::model::mount::{Attributes, Propagation, Reach};
 use holm::model::namespace::Namespace;
 use holm::spec::Unsaid;
-use holm::spec::filesystem::{Entry, Operation, Root, Writes};
+use holm::spec::filesystem::{BindSource, Entry, Operation, Root, Writes};
 use holm::spec::life::{Base, Environment, Lifetime};
 use holm::spec::namespaces::{Choice, Target};
 use holm::spec::policy::{Calls, CapabilitySets, Nesting, NewPrivileges, ProcView};
@@ -336,14 +336,16 @@ fn sources(spec: &Spec, notes: &Notes, rootfs: &Path, at: &Path) -> Result<(Vec<
 
 fn attach(source: PathBuf, at: PathBuf, reach: Reach, attributes: Attributes, propagation: Propagation) -> Operation {
     let (below, owners) = Default::default();
-    Operation::Attach { source, at, reach, attributes, below, propagation, owners }
+    Operation::Attach { source: BindSource::Outside(source), at, reach, attributes, below, propagation, owners }
 }
 
 /// What a mount comes from, or is below of, as the configuration says it now.
 fn source(spec: &Spec, outer: &mounts::Outer) -> Result<(PathBuf, Attributes, Propagation)> {
     let Some(of) = &outer.of else { return Ok(("/dev/null".into(), Attributes::default(), Propagation::Private)) };
     let attached = spec.filesystem.iter().find_map(|entry| match &entry.operation {
-        Operation::Attach { source, at, attributes, below, propagation, .. } if at == of => {
+        Operation::Attach { source: BindSource::Outside(source), at, attributes, below, propagation, .. }
+            if at == of =>
+        {
             Some((source, *attributes, *below, *propagation))
         }
         _ => None,

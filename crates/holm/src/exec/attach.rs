@@ -20,7 +20,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Clones what is mounted at a path of the caller's, as it is wished.
 pub(crate) fn clone(path: &CStr, manner: &Manner) -> Result<OwnedFd> {
-    let tree = clone_at(CWD, path, manner.reach)?;
+    clone_in(CWD, path, manner)
+}
+
+/// Clones what is mounted by now at a place inside, as it is wished. Links are refused (ELOOP).
+pub(crate) fn clone_inside(inside: Inside<'_>, place: &Place, manner: &Manner) -> Result<OwnedFd> {
+    clone_in(inside.open_without_links(place)?.as_fd(), c"", manner)
+}
+
+fn clone_in(from: BorrowedFd<'_>, path: &CStr, manner: &Manner) -> Result<OwnedFd> {
+    let tree = clone_at(from, path, manner.reach)?;
     let [every, first] = manner.attributes;
     change(tree.as_fd(), Reach::Tree, every)?;
     change(tree.as_fd(), Reach::One, first)?;

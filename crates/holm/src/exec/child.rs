@@ -265,7 +265,7 @@ impl<'a> State<'a> {
             }
             other => {
                 self.last_in = None;
-                self.file_system(other)
+                self.file_system(step, other)
             }
         }
     }
@@ -283,7 +283,7 @@ impl<'a> State<'a> {
     }
 
     /// Steps on mounts and files.
-    fn file_system(&mut self, op: &Op) -> Result<()> {
+    fn file_system(&mut self, step: u32, op: &Op) -> Result<()> {
         match op {
             Op::Private => {
                 let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -325,6 +325,16 @@ impl<'a> State<'a> {
                 let tree = again.as_ref().map_or(tree.as_fd(), |again| again.as_fd());
                 attach::put(tree, self.inside()?, at, c"")?;
                 self.context.program.own.add(tree)
+            }
+            Op::AttachInside { from, manner, maps, at } => {
+                let tree = attach::clone_inside(self.inside()?, from, manner)?;
+                if maps.is_some() {
+                    let record = Record::new(wire::TREE, step, 0);
+                    send_descriptor(control(self.context.program), record, tree.as_fd())?;
+                    self.wait_for_parent()?;
+                }
+                attach::put(tree.as_fd(), self.inside()?, at, c"")?;
+                self.context.program.own.add(tree.as_fd())
             }
             Op::Node { at, kind, device, mode, owner } => {
                 attach::node(self.inside()?, at, (*kind, *device), *mode, *owner)

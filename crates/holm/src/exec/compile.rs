@@ -7,8 +7,8 @@ use super::cgroup::Groups;
 use super::outside::{Three, is_callers, open_namespace, proc_handle, read};
 use super::place::{Own, Place};
 use super::program::{
-    Attached, FileSystem, Inherited, Layers, Manner, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree, UpperLayer,
-    text,
+    Attached, FileSystem, Inherited, Layers, Manner, Maps, Op, Owners, Program, READ_ONLY, TmpfsOptions, Tree,
+    UpperLayer, text,
 };
 use super::wall::Wall;
 use super::within::Mounted;
@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::plan::limits::Limit;
 use crate::plan::options::LONGEST;
 use crate::plan::step::{Act, Actor, CallFilter, Layer, MapWriter, Opener, Stand, Whose};
-use crate::spec::filesystem::{self, Access, NodeKind, Operation, Source, Upper};
+use crate::spec::filesystem::{self, Access, BindSource, NodeKind, Operation, Source, Upper};
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::TimeOffsets;
 use crate::spec::policy::{Denials, NewPrivileges, ProcView};
@@ -398,6 +398,13 @@ impl<'a> Compiler<'a> {
                 self.own += 1;
                 let propagation = self.propagation(*propagation);
                 let manner = Manner { reach: *reach, attributes: [*below, *attributes], propagation };
+                let source = match source {
+                    BindSource::Outside(source) => source,
+                    BindSource::Inside(from) => {
+                        let (from, maps) = (Place::new(from), self.maps(owners)?);
+                        return Ok(Op::AttachInside { from, manner, maps, at });
+                    }
+                };
                 let mut attached = attached(source, opener, manner)?;
                 if let Tree::Opened(tree, shown) = &mut attached.tree {
                     match owners {
@@ -408,7 +415,8 @@ impl<'a> Compiler<'a> {
                             None => *shown = Owners::OnDiskOf(*reach),
                         },
                         filesystem::Owners::Mapped { uid, gid, reach } => {
-                            super::owners::map_by(self.proc()?, tree.as_fd(), *reach, uid, gid)?;
+                            let maps = super::owners::maps_of(self.proc()?, uid, gid)?;
+                            map_owners(tree.as_fd(), *reach, maps.as_fd())?;
                         }
                     }
                 }
@@ -429,6 +437,20 @@ impl<'a> Compiler<'a> {
                 Op::Node { at, kind, device, mode: *mode, owner: *owner }
             }
             Operation::Protect { at } => Op::Protect { at: self.mounted.place(at) },
+        })
+    }
+
+    /// Whose maps show the files of a tree that is cloned later.
+    fn maps(&mut self, owners: &filesystem::Owners) -> Result<Option<(Maps, Reach)>> {
+        Ok(match owners {
+            filesystem::Owners::Outside => None,
+            filesystem::Owners::Inside(reach) => {
+                let joined = self.joined_user().map(|user| rustix::io::fcntl_dupfd_cloexec(user, 3)).transpose()?;
+                Some((joined.map_or(Maps::Own, Maps::Of), *reach))
+            }
+            filesystem::Owners::Mapped { uid, gid, reach } => {
+                Some((Maps::Of(super::owners::maps_of(self.proc()?, uid, gid)?), *reach))
+            }
         })
     }
 

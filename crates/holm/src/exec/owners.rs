@@ -1,7 +1,7 @@
 //! Owners of files, where ids inside are others outside: the parent's part, while the child waits.
 
 use super::maps;
-use super::program::{Owners, Program};
+use super::program::{Maps, Op, Owners, Program};
 use crate::model::id::IdMap;
 use crate::plan::step::MapWriter;
 use crate::sys::clone::{Kind, Stack, start};
@@ -32,8 +32,19 @@ pub(crate) fn map(program: &Program, user: Option<&OwnedFd>) -> Result<()> {
     Ok(())
 }
 
-/// Shows files of a mount by maps of its own, which a user namespace has to hold for a moment. `proc` is the caller's /proc.
-pub(crate) fn map_by(proc: &OwnedFd, tree: BorrowedFd<'_>, reach: Reach, uid: &[IdMap], gid: &[IdMap]) -> Result<()> {
+/// Shows files of a tree that `step` has cloned by the maps it names, `user` being the sandbox's own user namespace.
+pub(crate) fn show(program: &Program, step: u32, tree: BorrowedFd<'_>, user: Option<&OwnedFd>) -> Result<()> {
+    let op = program.steps.iter().find(|(number, _)| *number == step).map(|(_, op)| op);
+    let Some(Op::AttachInside { maps: Some((maps, reach)), .. }) = op else { return Err(Errno::BADF) };
+    let maps = match maps {
+        Maps::Of(namespace) => namespace,
+        Maps::Own => user.ok_or(Errno::BADF)?,
+    };
+    map_owners(tree, *reach, maps.as_fd())
+}
+
+/// A user namespace with these maps, which nobody is in. `proc` is the caller's /proc.
+pub(crate) fn maps_of(proc: &OwnedFd, uid: &[IdMap], gid: &[IdMap]) -> Result<OwnedFd> {
     extern "C" fn wait(_: &()) -> ! {
         loop {
             rustix::event::pause();
@@ -50,8 +61,7 @@ pub(crate) fn map_by(proc: &OwnedFd, tree: BorrowedFd<'_>, reach: Reach, uid: &[
     });
     // It is not reaped yet, and runs on the stack until then.
     let ended = pidfd_send_signal(&holder.pidfd, Signal::KILL).and_then(|()| super::parent::reap(&holder.pidfd));
-    let done = made.and_then(|namespace| map_owners(tree, reach, namespace.as_fd()));
-    ended.and(done)
+    ended.and(made)
 }
 
 /// Gives pipes among the program's descriptors to the program's ids, so that it can open them again by /dev/stdout: a pipe

@@ -197,9 +197,10 @@ impl Nursery<'_> {
                 }
                 (wire::WENT_IN, _) => self.went_in(record.value).map_err(&failed)?,
                 (wire::TERMINAL, Some(terminal)) => self.terminal = Some(terminal),
+                (wire::TREE, Some(tree)) => self.show_owners(record.step, &tree).map_err(Stop::Failed)?,
                 (wire::LISTENER, Some(listener)) => self.watch(record.step as usize, listener)?,
                 // There was no number for it (unix(7), "MSG_CTRUNC").
-                (wire::MOVED | wire::TERMINAL | wire::LISTENER, None) => return Err(failed(Errno::MFILE)),
+                (wire::MOVED | wire::TERMINAL | wire::LISTENER | wire::TREE, None) => return Err(failed(Errno::MFILE)),
                 _ => {}
             }
             // The process inside may be heard before the one that started it tells who it is.
@@ -277,6 +278,23 @@ impl Nursery<'_> {
         Ok(())
     }
 
+    /// Shows the files of a tree that the child has cloned, and waits with, by the maps of its step.
+    fn show_owners(&self, step: u32, tree: &OwnedFd) -> std::result::Result<(), Failed> {
+        owners::show(self.program, step, tree.as_fd(), self.user.as_ref())
+            .and_then(|()| self.let_go())
+            .map_err(|errno| Failed { step: step as usize, errno })
+    }
+
+    /// Tells the child that what it waits for is done.
+    fn let_go(&self) -> Result<()> {
+        let go = Record::new(wire::GO, 0, 0).to_bytes();
+        match rustix::io::retry_on_intr(|| send(self.control, &go, SendFlags::NOSIGNAL)) {
+            // The child is gone: its record or its end comes next.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// The steps of `actor`, which is the parent, in a row from `place` on; then tells the child.
     fn parent_steps(&mut self, place: usize, actor: Actor) -> std::result::Result<(), Failed> {
         let pid = self.children.last().map_or(0, |child| child.pid);
@@ -309,12 +327,7 @@ impl Nursery<'_> {
                 _ => {}
             }
         }
-        let go = Record::new(wire::GO, 0, 0).to_bytes();
-        match rustix::io::retry_on_intr(|| send(self.control, &go, SendFlags::NOSIGNAL)) {
-            // The child is gone: its record or its end comes next.
-            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-            Err(errno) => Err(Failed { step: place + 1, errno }),
-        }
+        self.let_go().map_err(|errno| Failed { step: place + 1, errno })
     }
 
     /// Has the maker do what it wishes. The process inside may have changed its ids by now, which hides what shares memory with

@@ -100,6 +100,11 @@ impl Inside<'_> {
         self.open_by(place, make, OFlags::empty())
     }
 
+    /// Opens what is at `place` (`O_PATH`), and refuses symbolic links anywhere in it (ELOOP).
+    pub(crate) fn open_without_links(&self, place: &Place) -> Result<OwnedFd> {
+        crate::sys::inside::look_without_links(self.root, place.whole.as_c_str())
+    }
+
     fn open_by(&self, place: &Place, make: Make, links: OFlags) -> Result<OwnedFd> {
         let found = match (self.look(&place.whole, links), make) {
             // A link as the last part may lead to what is missing.

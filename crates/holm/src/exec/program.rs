@@ -63,6 +63,13 @@ pub(crate) enum Owners {
     Unknown,
 }
 
+/// The user namespace by whose maps files are shown.
+pub(crate) enum Maps {
+    Of(OwnedFd),
+    /// The sandbox's own.
+    Own,
+}
+
 /// Layers of an overlay.
 pub(crate) struct Layers {
     /// Directories of the caller's, below what was made so far if that is a layer.
@@ -232,6 +239,13 @@ pub(crate) enum Op {
         attached: Attached,
         at: Place,
         again: bool,
+    },
+    /// What is at `from` by then, perhaps shown with other owners.
+    AttachInside {
+        from: Place,
+        manner: Manner,
+        maps: Option<(Maps, Reach)>,
+        at: Place,
     },
     Node {
         at: Place,

@@ -3,7 +3,7 @@
 //! looked up in two parts, and the first must lead to that file system. Looking up allocates nothing.
 
 use super::place::{Inside, Make, Place, no_link};
-use crate::spec::filesystem::{Operation, Source};
+use crate::spec::filesystem::{BindSource, Operation, Source};
 use rustix::fs::{OFlags, fstatfs, statfs};
 use rustix::io::{Errno, Result};
 use std::ffi::CString;
@@ -29,7 +29,11 @@ impl Mounted {
         let kind = match operation {
             Operation::Mount { kind, .. } if kind == "proc" => Some(PROC),
             Operation::Mount { kind, .. } if kind == "sysfs" => Some(SYS),
-            Operation::Attach { source, .. } | Operation::Bind { source: Source::Path(source), .. } => of_host(source),
+            Operation::Attach { source: BindSource::Outside(source), .. }
+            | Operation::Bind { source: Source::Path(source), .. } => of_host(source),
+            Operation::Attach { source: BindSource::Inside(source), .. } => {
+                self.0.iter().rev().find(|(at, _)| at == source).map(|(_, kind)| *kind)
+            }
             _ => None,
         };
         self.0.extend(kind.filter(|kind| [PROC, SYS].contains(kind)).map(|kind| (operation.at().to_owned(), kind)));
@@ -83,6 +87,7 @@ impl Within {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mount::{Attributes, Reach};
 
     #[test]
     fn what_is_below_a_proc_is_looked_up_from_there() {
@@ -93,5 +98,16 @@ mod tests {
         assert_eq!(of(&mounted, "/proc/sys"), Some((PROC, c"sys".to_owned())));
         assert_eq!(of(&mounted, "/proc"), None);
         assert_eq!(of(&mounted, "/process"), None);
+        let (reach, attributes) = (Reach::Tree, Attributes::default());
+        mounted.note(&Operation::Attach {
+            source: BindSource::Inside("/proc".into()),
+            at: "/other".into(),
+            reach,
+            attributes,
+            below: attributes,
+            propagation: Default::default(),
+            owners: Default::default(),
+        });
+        assert_eq!(of(&mounted, "/other/sys"), Some((PROC, c"sys".to_owned())));
     }
 }

@@ -7,7 +7,9 @@ use crate::model::id::{IdMap, lines};
 use crate::model::namespace::Namespace;
 use crate::model::remedy;
 use crate::model::text::{cause, name};
-use crate::spec::filesystem::{Access, Entry, LAYERS, Missing, Operation, Owners, Root, Source, Upper, Writes};
+use crate::spec::filesystem::{
+    Access, BindSource, Entry, LAYERS, Missing, Operation, Owners, Root, Source, Upper, Writes,
+};
 use crate::spec::identity::{Groups, Maps};
 use crate::spec::life::{Change, Lifetime, Stdio, Terminal};
 use crate::spec::namespaces::{Choice, Device, Target};
@@ -505,10 +507,15 @@ fn operations(spec: &Spec, host: &Host, found: &mut Found) {
             Operation::Symlink { target, .. } if target.as_os_str().is_empty() || has_nul(target.as_os_str()) => {
                 found.add(origin, "cannot make a link: its target is empty or holds a NUL byte", "");
             }
-            Operation::Attach { source, .. } if has_nul(source.as_os_str()) => {
+            Operation::Attach { source: BindSource::Outside(source), .. } if has_nul(source.as_os_str()) => {
                 found.add(origin, "cannot bind: the source holds a NUL byte", "");
             }
-            Operation::Attach { owners, .. } => shown_owners(owners, spec, host, origin, found),
+            Operation::Attach { source, owners, .. } => {
+                if let BindSource::Inside(source) = source {
+                    inside(source, origin, found);
+                }
+                shown_owners(owners, spec, host, origin, found);
+            }
             Operation::Mount { kind, source, options, .. }
                 if [kind, source].into_iter().any(|text| has_nul(text)) || odd(options) =>
             {

@@ -6,7 +6,7 @@ use super::step::{Act, MapWriter};
 use crate::model::label::{Label, Module};
 use crate::model::namespace::Namespace;
 use crate::model::remedy;
-use crate::spec::filesystem::Operation;
+use crate::spec::filesystem::{BindSource, Operation};
 use rustix::io::Errno;
 
 /// Facts about why a machine refuses, read only once something was refused.
@@ -164,6 +164,9 @@ fn wish(act: &Act, errno: Errno) -> &'static str {
             if kind == "proc" || kind == "sysfs" =>
         {
             "a symbolic link stands there; processes and devices must be mounted on ordinary directory"
+        }
+        (Act::Operate { operation: Operation::Attach { source: BindSource::Inside(_), .. }, .. }, Errno::LOOP) => {
+            "a symbolic link of the root is in its path, which may lead anywhere in it: name what it leads to"
         }
         (Act::Operate { .. } | Act::MountProc { .. }, Errno::LOOP) => {
             "a symbolic link stands there; mounting over one is refused"

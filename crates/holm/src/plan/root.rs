@@ -10,7 +10,9 @@ use super::{identity, life, push};
 use crate::host::{Host, Kind, RootFacts, Top};
 use crate::model::mount::Propagation;
 use crate::model::namespace::Namespace;
-use crate::spec::filesystem::{self, Access, Content, Entry, Missing, Operation, Root, Source, Upper, Writes};
+use crate::spec::filesystem::{
+    self, Access, BindSource, Content, Entry, Missing, Operation, Root, Source, Upper, Writes,
+};
 use crate::spec::life::Visit;
 use crate::spec::namespaces::Choice;
 use crate::spec::origins::Wish;
@@ -340,6 +342,7 @@ impl Build<'_> {
 
     fn operate(&self, operation: Operation, why: &'static str, origin: &str, steps: &mut Vec<Step>) {
         let opener = match &operation {
+            Operation::Attach { source: BindSource::Inside(_), .. } => Opener::Child,
             // Checked to be the caller's right; the plan's own maps are not what was wished.
             Operation::Attach { owners, .. } if *owners != filesystem::Owners::Outside => Opener::Parent,
             Operation::Attach { propagation, .. } => self.opener_of(*propagation),

@@ -11,7 +11,7 @@ use crate::model::schedule::{MemoryPolicy, Personality};
 use crate::model::seccomp::Instruction;
 use crate::model::seccomp::policy::Policy;
 use crate::plan::limits::Limit;
-use crate::spec::filesystem::{Access, Beneath, NodeKind, Operation, Owners, Upper};
+use crate::spec::filesystem::{Access, Beneath, BindSource, NodeKind, Operation, Owners, Upper};
 use crate::spec::namespaces::{Device, Target, TimeOffsets};
 use crate::spec::policy::{CapabilitySets, Denials, NewPrivileges, ProcView};
 use std::ffi::OsString;
@@ -619,7 +619,10 @@ impl fmt::Display for Operation {
                 })
             }
             Operation::Attach { source, reach, attributes, propagation, owners, .. } => {
-                write!(f, "bind {} on {at}", Shown(source))?;
+                match source {
+                    BindSource::Outside(source) => write!(f, "bind {} on {at}", Shown(source))?,
+                    BindSource::Inside(source) => write!(f, "bind {} of the root itself on {at}", Shown(source))?,
+                }
                 f.write_str(if *reach == Reach::One { ", without what is below it" } else { "" })?;
                 f.write_str(if attributes.read_only() { ", read-only" } else { "" })?;
                 f.write_str(propagation_word(*propagation))?;

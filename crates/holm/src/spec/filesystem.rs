@@ -1,7 +1,7 @@
 //! Wishes about the file system: a root, where writes go, and an ordered list of operations on it.
 //!
 //! Every path named `at` is inside the new root and is resolved there (openat2(2), `RESOLVE_IN_ROOT`): a symbolic link
-//! in the root never leads out of it. Every path named `source`, `lower` or `upper` is the caller's.
+//! in the root never leads out of it. Every path named `source`, `lower` or `upper` is the caller's, unless its type says otherwise.
 
 use super::policy::SysView;
 use super::{Origin, Spec};
@@ -54,6 +54,16 @@ pub enum Source {
     Path(PathBuf),
     /// What a descriptor of the caller is open on.
     Descriptor(i32),
+}
+
+/// What is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindSource {
+    /// A path of the caller's.
+    Outside(PathBuf),
+    /// A path inside, with what is mounted there by then. A symbolic link anywhere in it is refused: whoever made the root chose
+    /// where it leads.
+    Inside(PathBuf),
 }
 
 /// What may be done through a bind mount.
@@ -271,8 +281,8 @@ pub enum Operation {
     },
     /// As `Bind`, with any attributes. Mount points may be made on it.
     Attach {
-        /// A path of the caller's.
-        source: PathBuf,
+        /// What.
+        source: BindSource,
         /// Where; a symbolic link is followed inside the root.
         at: PathBuf,
         /// With what is mounted below the source or not.
