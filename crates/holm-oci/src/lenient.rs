@@ -9,13 +9,18 @@ use serde_json::{Value, json};
 const SETS: [&str; 5] = ["bounding", "effective", "inheritable", "permitted", "ambient"];
 
 /// Makes a process's description whole: its user and group are 0 where it doesn't say them, and capabilities that have no
-/// such name are taken out, as the specification has it. Warnings about these are returned.
+/// such name are taken out, as the specification has it. Warnings about these are returned. A flag that the types of
+/// `oci_spec` spell otherwise than the specification (config.md, "scheduler") gets their name.
 pub(crate) fn complete(process: &mut Value) -> Vec<String> {
     let Some(fields) = process.as_object_mut() else { return Vec::new() };
     if let Some(user) = fields.entry("user").or_insert_with(|| json!({})).as_object_mut() {
         for id in ["uid", "gid"] {
             user.entry(id).or_insert_with(|| json!(0));
         }
+    }
+    let flags = fields.get_mut("scheduler").and_then(|scheduler| scheduler.get_mut("flags")?.as_array_mut());
+    for flag in flags.into_iter().flatten().filter(|flag| *flag == "SCHED_FLAG_RESET_ON_FORK") {
+        *flag = json!("SCHED_RESET_ON_FORK");
     }
     let mut unknown: Vec<String> = Vec::new();
     let is_known = |name: &Value| name.as_str().is_none_or(|name| Capability::parse(name).is_some());
@@ -57,6 +62,10 @@ mod tests {
         assert_eq!(complete(&mut process), [""; 0]);
         assert_eq!(process["user"], json!({ "uid": 5, "gid": 0, "umask": 7 }));
         complete(&mut json!([]));
+        let mut process = json!({ "scheduler": { "policy": "SCHED_FIFO", "flags": ["SCHED_FLAG_RESET_ON_FORK"] } });
+        complete(&mut process);
+        let read: oci_spec::runtime::Scheduler = crate::field::read(&process["scheduler"], 0).expect("it is right");
+        assert_eq!(*read.flags(), Some(vec![oci_spec::runtime::LinuxSchedulerFlag::SchedResetOnFork]));
     }
 
     #[test]

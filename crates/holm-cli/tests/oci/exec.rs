@@ -268,3 +268,14 @@ fn the_containers_own_process_says_which_cpus_it_has() {
     let said = container.fails(255, &["exec", "--process", &process.to_string_lossy(), &container.id]);
     assert!(said.contains("CPU") && said.contains("1023"), "{said}");
 }
+
+#[test]
+fn how_it_is_scheduled_survives_the_forks_of_set_up() {
+    let container = Container::new("exec-scheduler", "exec sleep 1000");
+    let process = container.scratch.join("process.json");
+    let wish = serde_json::json!({ "cwd": "/", "args": ["sh", "-c", "chrt -p $$"], "env": ["PATH=/usr/bin"],
+        "scheduler": { "policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_RESET_ON_FORK"] } });
+    std::fs::write(&process, wish.to_string()).expect("scratch is ours");
+    let said = container.succeeds(&["exec", "--process", &process.to_string_lossy(), &container.id]);
+    assert!(said.contains("SCHED_BATCH|SCHED_RESET_ON_FORK"), "{said}");
+}

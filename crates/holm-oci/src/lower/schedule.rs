@@ -11,6 +11,10 @@ use oci_spec::runtime::{
 impl Lowering<'_> {
     pub(super) fn schedule(&mut self, process: &Process) {
         if let Some(wished) = process.scheduler() {
+            if wished.nice().is_some_and(|nice| nice != 0) && !has_nice(*wished.policy()) {
+                // As sched_setattr(2) has it.
+                self.warnings.push(format!("process.scheduler.nice means nothing for {}", wished.policy()));
+            }
             match scheduler(wished) {
                 Ok(scheduler) => self.spec.limits.scheduler = Some(scheduler),
                 Err(cause) => self.refuse("process.scheduler", format!("cannot schedule the program: {cause}")),
@@ -60,6 +64,11 @@ pub fn personality(wished: &LinuxPersonality) -> Personality {
     }
 }
 
+/// Whether the niceness counts where this policy is.
+fn has_nice(policy: LinuxSchedulerPolicy) -> bool {
+    matches!(policy, LinuxSchedulerPolicy::SchedOther | LinuxSchedulerPolicy::SchedBatch)
+}
+
 fn scheduler(wished: &oci_spec::runtime::Scheduler) -> Result<Scheduler, &'static str> {
     let policy = match wished.policy() {
         LinuxSchedulerPolicy::SchedOther => SchedulerPolicy::Other,
@@ -83,10 +92,9 @@ fn scheduler(wished: &oci_spec::runtime::Scheduler) -> Result<Scheduler, &'stati
             }
         };
     }
-    let nice = wished.nice().unwrap_or(0);
-    let fits = matches!(policy, SchedulerPolicy::Other | SchedulerPolicy::Batch);
-    if !(-20..=19).contains(&nice) || nice != 0 && !fits {
-        return Err("the niceness goes from -20 to 19, and is of SCHED_OTHER and SCHED_BATCH");
+    let nice = wished.nice().filter(|_| has_nice(*wished.policy())).unwrap_or(0);
+    if !(-20..=19).contains(&nice) {
+        return Err("the niceness goes from -20 to 19");
     }
     let priority = wished.priority().unwrap_or(0);
     let real_time = matches!(policy, SchedulerPolicy::Fifo | SchedulerPolicy::RoundRobin);

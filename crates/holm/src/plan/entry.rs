@@ -74,4 +74,9 @@ pub(super) fn take_groups(spec: &Spec, steps: &mut Vec<Step>) {
         }
         None => {}
     }
+    if let Some(scheduler) = spec.limits.scheduler {
+        let act = Act::Limit(Limit::Scheduler(scheduler));
+        let why = "a fork may undo it, or not be allowed with it, and the init was the last one";
+        push(steps, Actor::ParentMeanwhile, act, why, spec.origins.of(Wish::Scheduler));
+    }
 }

@@ -128,7 +128,8 @@ pub(super) fn apply(spec: &Spec, host: &Host, steps: &mut Vec<Step>) {
     if (&limits.affinity, &spec.entry, spec.unsaid) == (&None, &None, Unsaid::Nothing) {
         add(Limit::AllCpus, ANY_CPU, "");
     }
-    if let Some(scheduler) = limits.scheduler {
+    // Who enters forks once more.
+    if let (Some(scheduler), None) = (limits.scheduler, &spec.entry) {
         add(Limit::Scheduler(scheduler), "all that it starts inherits it", spec.origins.of(Wish::Scheduler));
     }
     if let Some(priority) = limits.io_priority {

@@ -4,7 +4,7 @@ use super::resctrl::{self, Resctrl};
 use crate::model::device::{DeviceRule, Verdict};
 pub use crate::model::group::Version;
 use crate::model::limit::{CpuList, ResourceLimit};
-use crate::model::schedule::{IoPriority, Scheduler};
+use crate::model::schedule::{IoPriority, Scheduler, SchedulerPolicy};
 use rustix::io::Errno;
 use std::borrow::Cow;
 use std::fmt;
@@ -165,6 +165,9 @@ pub(in crate::plan) fn hint(limit: &Limit, errno: Errno) -> &'static str {
         (Limit::Resctrl { act, .. }, errno) => resctrl::hint(act, errno),
         (Limit::Lock, _) => {
             "/proc/sys must be writable here, or a program inside could raise its limits; an outer container may forbid it"
+        }
+        (Limit::Scheduler(Scheduler { policy: SchedulerPolicy::Deadline, .. }), Errno::PERM) => {
+            "it takes CAP_SYS_NICE, and SCHED_DEADLINE all CPUs: process scheduler can't be used together with AllowedCPUs"
         }
         (Limit::Scheduler(_) | Limit::IoPriority(_), Errno::PERM) => "it takes CAP_SYS_NICE",
         (Limit::OomScore(_), Errno::ACCESS | Errno::PERM) => {
