@@ -32,6 +32,7 @@ pub(crate) const PIDFD_SEND_SIGNAL: usize = 424;
 pub(crate) const CLOSE_RANGE: usize = 436;
 pub(crate) const OPENAT2: usize = 437;
 
+pub(crate) const SIGINT: usize = 2;
 pub(crate) const SIGKILL: usize = 9;
 pub(crate) const SIGTERM: usize = 15;
 pub(crate) const SIGCHLD: usize = 17;

@@ -55,7 +55,10 @@ pub(crate) fn wait_to_become(mut task: Task) -> ! {
         exit(125);
     }
     if task.door != 0 {
+        end_at_signals(&task);
         task.control = answer(task.door, task.control);
+        // Whoever knocked is told that it runs, and it does.
+        must(&task, SIGPROCMASK, [0, &raw const ENDING_SET as usize, 0, 8, 0, 0]); // SIG_BLOCK
     }
     send(&task, Record::new(wire::STARTED, 0, 0));
     if let Some([errno, step]) = program::plain_signals(&task, 0).or_else(|| program::limit(task.limits)) {
@@ -63,6 +66,27 @@ pub(crate) fn wait_to_become(mut task: Task) -> ! {
     }
     let errno = program::execute(&task);
     fail(&task, task.step, errno)
+}
+
+/// Signals at which who waits at a door ends, and what sigprocmask(2) takes for them.
+const ENDING: [usize; 2] = [SIGINT, SIGTERM];
+static ENDING_SET: u64 = 1 << (SIGINT - 1) | 1 << (SIGTERM - 1);
+
+/// Has this process end at signals that ask it to. For the first one of a pid namespace the kernel drops what has no handler
+/// (pid_namespaces(7)); execve(2) takes it away again.
+fn end_at_signals(task: &Task) {
+    // The kernel wants a restorer to be named, which would follow the handler's return.
+    const RESTORER: usize = 0x0400_0000;
+    let handler = ended as *const () as usize;
+    let action = [handler, RESTORER, handler, 0];
+    for signal in ENDING {
+        must(task, SIGACTION, [signal, action.as_ptr() as usize, 0, 8, 0, 0]);
+    }
+    must(task, SIGPROCMASK, [1, &raw const ENDING_SET as usize, 0, 8, 0, 0]); // SIG_UNBLOCK
+}
+
+extern "C" fn ended(signal: i32) -> ! {
+    exit(128 + signal as usize)
 }
 
 /// Leaves the parent; the socket of who knocks at the door.

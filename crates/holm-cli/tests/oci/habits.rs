@@ -307,3 +307,18 @@ fn a_source_inside_of_the_root_is_shown_with_other_owners() {
         assert_eq!(owner, Some("7"), "{users}: {said}");
     }
 }
+
+#[test]
+fn a_container_that_waits_ends_at_a_signal_that_asks_for_it() {
+    let mut site = Site::new("asked", "exec sleep 1000");
+    for signal in ["TERM", "INT"] {
+        let place = site.written();
+        site.id.push_str(signal);
+        let mut make = oci(&site.scratch);
+        make.args(["create", "-b", &place, &site.id]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(make.status().expect("holm starts").success());
+        assert!(done(oci(&site.scratch), &["kill", &site.id, signal]).status.success());
+        let state = || text(&done(oci(&site.scratch), &["state", &site.id]).stdout);
+        super::patience::within(20, signal, || state().contains("\"status\": \"stopped\""));
+    }
+}
