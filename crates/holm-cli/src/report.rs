@@ -94,9 +94,9 @@ pub(crate) fn like(near: &[impl AsRef<str>], other: &str) -> String {
     if names.is_empty() { other.to_owned() } else { format!("did you mean {}?", names.join(", ")) }
 }
 
-/// Something for whoever looks for what went on.
-pub(crate) fn detail(text: &str) {
-    print(&format!("debug: {}\n", short(text)));
+/// A line of a log, for whoever looks for what went on.
+pub(crate) fn logged(line: &str) {
+    print(&format!("{}\n", short(line)));
 }
 
 /// Something that was done otherwise than asked.

@@ -8,9 +8,14 @@ use std::time::Duration;
 
 /// The command, under its own name or an engine's.
 pub(crate) fn command(name: &'static str) -> Command {
-    // Engines look for the word.
-    let version = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+    // Engines look for the words; of what a release was made its number tells.
+    let version =
+        concat!("version ", env!("CARGO_PKG_VERSION"), "\ncommit: v", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+    let page = |name: &str, about: &str| {
+        format!("NAME:\n   {name} - {about}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}")
+    };
     Command::new(name)
+        .help_template(page(name, "Open Container Initiative runtime, holm"))
         .about("Makes containers of the OCI runtime specification, for engines")
         .version(version)
         .disable_version_flag(true)
@@ -108,6 +113,10 @@ pub(crate) fn command(name: &'static str) -> Command {
         )
         .subcommand(Command::new("spec").about("Writes a config.json to begin with").arg(bundle()))
         .subcommand(Command::new("features").about("Prints what is done of the specification"))
+        .mut_subcommands(|verb| {
+            let page = page(&format!("{name} {}", verb.get_name()), "{about}");
+            verb.help_template(page)
+        })
 }
 
 /// Options that stand before the verb or behind it.
@@ -116,7 +125,7 @@ fn global() -> [Arg; 7] {
         file("root", "DIR", "State directory [default: /run/holm-oci, or below $XDG_RUNTIME_DIR]"),
         file("log", "FILE", "Errors and warnings go there, too"),
         word("log-format", &["text", "json"], "Their form").default_value("text"),
-        flag("debug", "Tells a little more: the CPUs of an exec's set-up"),
+        flag("debug", "Tells how far set-up has come, and the CPUs of that of an exec"),
         flag("systemd-cgroup", "As --cgroup-manager systemd"),
         word(
             "cgroup-manager",

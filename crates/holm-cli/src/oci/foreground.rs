@@ -46,6 +46,7 @@ fn beside(
     let front = Front::new(detach)?;
     let made = make(if detach { Console::Nobody } else { Console::Caller })?;
     log.warn(&made.warnings);
+    log.detail(&made.details);
     let started = start(root, id);
     let done = match (&started, front) {
         (Ok(()), Some(front)) => front.stay(&made.process, made.terminal).map(|exit| ExitCode::from(exit.code())),

@@ -62,7 +62,10 @@ fn run_verb(matches: &ArgMatches, root: PathBuf, log: &print::Log) -> ExitCode {
     let (verb, options) = matches.subcommand().unwrap_or(("", matches));
     let id = || options.get_one::<String>("ID").cloned().unwrap_or_default();
     let done = match verb {
-        "create" => create(options, root, Console::Nobody).map(|made| made.warnings),
+        "create" => create(options, root, Console::Nobody).map(|made| {
+            log.detail(&made.details);
+            made.warnings
+        }),
         "start" => verbs::start(&root, &id(), Waits::Caller).map(|()| Vec::new()),
         "state" => verbs::state(&root, &id()).and_then(|state| print::json(&state)),
         "kill" => {

@@ -27,24 +27,28 @@ impl Log {
     }
 
     /// One line for engines.
-    fn add(&self, level: &str, message: &str) {
-        let Some(file) = &self.file else { return };
+    fn line(&self, level: &str, message: &str) -> String {
         let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
-        let line = match self.json {
+        match self.json {
             true => serde_json::json!({ "level": level, "msg": message, "time": time.to_string() }).to_string(),
             false => format!("time=\"{time}\" level={level} msg={message:?}"),
-        };
+        }
+    }
+
+    fn add(&self, level: &str, message: &str) {
+        let Some(file) = &self.file else { return };
+        let line = self.line(level, message);
         let opened = std::fs::File::options().append(true).create(true).open(file);
         // Standard error tells it in any case.
         let _ = opened.and_then(|mut log| log.write_all((line + "\n").as_bytes()));
     }
 
-    /// With `--debug`.
+    /// With `--debug`; without a log, on standard error in the same form.
     pub(super) fn detail(&self, details: &[String]) {
         for detail in details.iter().filter(|_| self.details) {
             match self.file {
                 Some(_) => self.add("debug", detail),
-                None => report::detail(detail),
+                None => report::logged(&self.line("debug", detail)),
             }
         }
     }

@@ -322,3 +322,20 @@ fn a_container_that_waits_ends_at_a_signal_that_asks_for_it() {
         super::patience::within(20, signal, || state().contains("\"status\": \"stopped\""));
     }
 }
+
+#[test]
+fn the_log_tells_in_runcs_words_how_far_set_up_has_come() {
+    let site = Site::new("debug", "true");
+    let place = site.written();
+    let log = site.scratch.join("log");
+    let log = log.to_str().expect("it is text");
+    for (options, to_log) in [(&["--debug"][..], false), (&["--debug", "--log", log], true)] {
+        let output = done(oci(&site.scratch), &[options, &["run", "-b", &place, &site.id]].concat());
+        let error = text(&output.stderr);
+        let said = if to_log { std::fs::read_to_string(log).expect("it was written") } else { error.clone() };
+        for words in ["level=debug", "nsexec container setup", "init: closing the pipe to signal completion"] {
+            assert!(output.status.success() && said.contains(words), "{words}: {said}");
+        }
+        assert!(!to_log || error.is_empty(), "{error}");
+    }
+}

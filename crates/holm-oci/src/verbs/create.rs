@@ -87,7 +87,13 @@ pub struct Created {
     pub terminal: Option<OwnedFd>,
     /// What is done otherwise than asked.
     pub warnings: Vec<String>,
+    /// What else helps to find out what went on.
+    pub details: Vec<String>,
 }
+
+/// What is so of every container that waits, in runc's words: its log is searched for them.
+const WAITS: [&str; 3] =
+    ["nsexec container setup", "child process in init()", "init: closing the pipe to signal completion"];
 
 /// Makes a container.
 ///
@@ -138,7 +144,7 @@ pub fn create(wish: &Create) -> Result<Created> {
         let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
         scope.into_iter().for_each(systemd::Scope::keep);
         plan.give_descriptors_away();
-        Ok(Created { process, terminal, warnings })
+        Ok(Created { process, terminal, warnings, details: WAITS.map(str::to_owned).into() })
     })();
     let Err(error) = made else { return made };
     if place.take_back().is_ok() {

@@ -94,7 +94,10 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
     put_into(&mut spec, &groups);
     spec.personality = record.personality.as_ref().map(lower::personality);
     let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
-    let details = first.map(|cpus| format!("set-up runs with CPU affinity: {}", cpus.mask())).into_iter().collect();
+    // In runc's words: its log is searched for them.
+    let mut details = vec!["nsexec container setup".to_owned()];
+    details.extend(first.map(|cpus| format!("nsexec: affinity: {}", cpus.mask())));
+    details.extend(["child process in init()", "setns_init: about to exec"].map(str::to_owned));
     let listeners = Listeners::connect(agent, wish.pidfd_socket.as_deref(), spec.terminal, &wish.console)?;
     let plan = spec.plan().map_err(|refusal| Error::Start(refusal.into()))?;
     let program = process.args().iter().flatten().next().map_or("", String::as_str);

@@ -130,7 +130,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         if let Some(file) = &wish.container.pid_file {
             write_pid(file, pid.unwrap_or_default())?;
         }
-        Ok(Created { process, terminal, warnings })
+        Ok(Created { process, terminal, warnings, details: Vec::new() })
     })();
     let Err(error) = made else { return made };
     if place.take_back().is_ok() {
