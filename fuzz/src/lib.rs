@@ -82,7 +82,7 @@ pub fn compiler(bytes: &[u8]) {
         let rules = (0..bytes.byte() % 4).map(|_| rule(&mut bytes)).collect();
         calls.insert(number, rules);
     }
-    check(&Filter { calls, otherwise, unknown_from }, &mut bytes);
+    check(&Filter { calls, otherwise, unknown_from, flags: 0 }, &mut bytes);
 }
 
 fn check(filter: &Filter, bytes: &mut Bytes<'_>) {

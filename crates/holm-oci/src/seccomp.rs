@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use syscalls::{arm, mips, powerpc64, s390x, x86, x86_64};
 
-/// Flags that can be given.
+/// Flags that can be given. TSYNC is done for one thread before there are others, WAIT_KILLABLE_RECV always.
 pub(crate) const FLAGS: [&str; 4] =
     ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", WAITS_KILLABLE];
 const WAITS_KILLABLE: &str = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
@@ -103,7 +103,6 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
     if !(document.architectures.is_empty() || document.architectures.iter().any(|name| name == "SCMP_ARCH_X86_64")) {
         return Err("its architectures are without SCMP_ARCH_X86_64".to_owned());
     }
-    // What these flags ask for is done for one thread before there are others, only logs more, or is always done.
     if let Some(flag) = document.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
         return Err(format!("flag {flag} is not supported"));
     }
@@ -139,7 +138,13 @@ fn filter(document: &Document) -> Parsed<(Filter, Option<Agent>)> {
             Some(Agent { path: path.into(), metadata: document.listener_metadata.clone(), waits_killable })
         }
     };
-    Ok((Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next } }, agent))
+    let bit = |flag: &String| match flag.as_str() {
+        "SECCOMP_FILTER_FLAG_LOG" => 1 << 1,
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 1 << 2,
+        _ => 0,
+    };
+    let flags = document.flags.iter().map(bit).fold(0, std::ops::BitOr::bitor);
+    Ok((Filter { calls, otherwise, unknown_from: if allows { u32::MAX } else { next }, flags }, agent))
 }
 
 /// The conditions of each rule of an entry. All have to hold; but where two are on one argument, each is enough: so profiles that

@@ -48,6 +48,7 @@ fn random_filter(random: &mut Random, calls: u64) -> Filter {
         calls: BTreeMap::new(),
         otherwise: random.one_of(&actions),
         unknown_from: 300 + random.below(200) as u32,
+        flags: 0,
     };
     for _ in 0..random.below(calls) {
         let condition = |random: &mut Random| Condition {
@@ -92,7 +93,8 @@ fn a_compiled_filter_answers_as_its_rules_say() {
 fn a_filter_that_is_too_long_is_refused() {
     let condition = |value| Condition { argument: 0, mask: u64::MAX, comparison: Comparison::Equal, value };
     let rules = (0..2000).map(|n| Rule { conditions: vec![condition(n << 33)], action: Action::Allow }).collect();
-    let filter = Filter { calls: BTreeMap::from([(1, rules)]), otherwise: Action::Errno(1), unknown_from: 400 };
+    let filter =
+        Filter { calls: BTreeMap::from([(1, rules)]), otherwise: Action::Errno(1), unknown_from: 400, flags: 0 };
     let error = filter.compile().expect_err("it has 8,000 instructions").to_string();
     assert!(error.contains("4096"), "{error}");
 }

@@ -325,7 +325,9 @@ fn a_container_that_waits_ends_at_a_signal_that_asks_for_it() {
 
 #[test]
 fn the_log_tells_in_runcs_words_how_far_set_up_has_come() {
-    let site = Site::new("debug", "true");
+    let mut site = Site::new("debug", "true");
+    site.config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW",
+        "flags": ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"] });
     let place = site.written();
     let log = site.scratch.join("log");
     let log = log.to_str().expect("it is text");
@@ -333,9 +335,12 @@ fn the_log_tells_in_runcs_words_how_far_set_up_has_come() {
         let output = done(oci(&site.scratch), &[options, &["run", "-b", &place, &site.id]].concat());
         let error = text(&output.stderr);
         let said = if to_log { std::fs::read_to_string(log).expect("it was written") } else { error.clone() };
-        for words in ["level=debug", "nsexec container setup", "init: closing the pipe to signal completion"] {
+        let filter = "seccomp filter flags: 6";
+        for words in ["level=debug", "nsexec container setup", "init: closing the pipe to signal completion", filter] {
             assert!(output.status.success() && said.contains(words), "{words}: {said}");
         }
         assert!(!to_log || error.is_empty(), "{error}");
     }
+    let output = done(oci(&site.scratch), &["explain", &place]);
+    assert!(text(&output.stdout).contains("instructions, flags 6"), "{}", text(&output.stdout));
 }

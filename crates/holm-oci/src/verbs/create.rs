@@ -23,7 +23,7 @@ use holm::plan::Plan;
 use holm::run::{Door, GivenUp, Visited};
 use holm::spec::filesystem::{BindSource, Operation, Owners};
 use holm::spec::namespaces::Choice;
-use holm::spec::policy::{Denials, Keyring};
+use holm::spec::policy::{Calls, Denials, Keyring};
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -144,7 +144,11 @@ pub fn create(wish: &Create) -> Result<Created> {
         let process = held.let_go().map_err(|error| Error::io("let the container go", error))?;
         scope.into_iter().for_each(systemd::Scope::keep);
         plan.give_descriptors_away();
-        Ok(Created { process, terminal, warnings, details: WAITS.map(str::to_owned).into() })
+        let mut details: Vec<String> = WAITS.map(str::to_owned).into();
+        if let Calls::Filter(filter) = &spec.policy.calls {
+            details.push(format!("seccomp filter flags: {}", filter.flags));
+        }
+        Ok(Created { process, terminal, warnings, details })
     })();
     let Err(error) = made else { return made };
     if place.take_back().is_ok() {

@@ -220,7 +220,7 @@ fn notify() -> Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     // One instruction: allow everything.
     let allow = [crate::sys::policy::Instruction { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }];
-    crate::sys::notify::filter(&allow).map(drop)
+    crate::sys::notify::filter(&allow, 0).map(drop)
 }
 
 fn interface(name: &str) -> Result<()> {

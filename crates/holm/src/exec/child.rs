@@ -214,14 +214,14 @@ impl<'a> State<'a> {
             Op::DropPrivileges { kept, new } => privileges::reduce(*kept, *new),
             Op::AdmitQueues => self.writable(mounts::plain(c"mqueue", None, MountAttrFlags::empty())?.as_fd()),
             Op::Confine => self.confine(),
-            Op::FilterCalls { filter, watched, raises } => {
+            Op::FilterCalls { filter, flags, watched, raises } => {
                 if *raises {
                     privileges::raise_administration()?;
                 }
                 if !watched {
-                    return crate::sys::policy::filter(filter);
+                    return crate::sys::policy::filter(filter, *flags);
                 }
-                let listener = crate::sys::notify::filter(filter)?;
+                let listener = crate::sys::notify::filter(filter, *flags)?;
                 send_descriptor(control(self.context.program), Record::new(wire::LISTENER, step, 0), listener.as_fd())
             }
             Op::EnterGroups(Entrances { first, second }) => {

@@ -574,7 +574,7 @@ fn filter_calls(filter: &CallFilter, denials: Denials, raises: bool) -> Op {
         jf: i.if_false,
         k: i.value,
     };
-    Op::FilterCalls { filter: words.map(word).collect(), watched, raises }
+    Op::FilterCalls { filter: words.map(word).collect(), flags: filter.flags(), watched, raises }
 }
 
 /// Options in the form of mount(2), if a value is longer than fsconfig(2) takes. Of that form the kernel reads no more than a page. Planning

@@ -288,6 +288,7 @@ pub(crate) enum Op {
     /// `raises` if CAP_SYS_ADMIN was kept for it.
     FilterCalls {
         filter: Vec<policy::Instruction>,
+        flags: u32,
         watched: bool,
         raises: bool,
     },

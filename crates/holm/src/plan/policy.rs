@@ -14,7 +14,7 @@ use crate::model::landlock::{ABSTRACT_SOCKETS, Rules, SIGNAL, Writes as Files};
 use crate::model::limit::Resource;
 use crate::model::namespace::Namespace;
 use crate::model::seccomp::policy::{Opening, Policy};
-use crate::model::seccomp::{ARCHITECTURE, Action, Call, Instruction, TooLong, answer};
+use crate::model::seccomp::{ARCHITECTURE, Action, Call, Filter, Instruction, TooLong, answer};
 use crate::spec::filesystem::Writes;
 use crate::spec::life::Lifetime;
 use crate::spec::namespaces::Choice;
@@ -141,15 +141,18 @@ pub(super) fn may_mount(spec: &Spec) -> bool {
 
 /// The filter, if there is to be one.
 pub(super) fn filter(spec: &Spec) -> Result<Option<CallFilter>, TooLong> {
+    let compiled = |filter: &Filter| {
+        filter.compile().map(|instructions| Some(CallFilter::Compiled { instructions, flags: filter.flags }))
+    };
     let built_in = |policy: Policy| match openings(spec) {
         none if none.is_empty() => Ok(Some(CallFilter::BuiltIn(policy))),
-        some => policy.filter(&some).compile().map(|made| Some(CallFilter::Compiled(made))),
+        some => compiled(&policy.filter(&some)),
     };
     match &spec.policy.calls {
         Calls::Default => built_in(Policy::Default),
         Calls::Strict => built_in(Policy::Strict),
         Calls::All => Ok(None),
-        Calls::Filter(filter) => filter.compile().map(|made| Some(CallFilter::Compiled(made))),
+        Calls::Filter(filter) => compiled(filter),
     }
 }
 

@@ -94,7 +94,12 @@ pub enum CallFilter {
     /// A built-in one, compiled with the library.
     BuiltIn(Policy),
     /// This one.
-    Compiled(Vec<Instruction>),
+    Compiled {
+        /// What seccomp(2) takes.
+        instructions: Vec<Instruction>,
+        /// Its flags.
+        flags: u32,
+    },
 }
 
 impl CallFilter {
@@ -102,7 +107,15 @@ impl CallFilter {
     pub fn instructions(&self) -> &[Instruction] {
         match self {
             CallFilter::BuiltIn(policy) => compiled(*policy),
-            CallFilter::Compiled(instructions) => instructions,
+            CallFilter::Compiled { instructions, .. } => instructions,
+        }
+    }
+
+    /// Its flags, for seccomp(2).
+    pub fn flags(&self) -> u32 {
+        match self {
+            CallFilter::BuiltIn(_) => 0,
+            CallFilter::Compiled { flags, .. } => *flags,
         }
     }
 }
@@ -488,7 +501,13 @@ impl fmt::Display for Act {
                 match filter {
                     CallFilter::BuiltIn(Policy::Default) => f.write_str("filter system calls")?,
                     CallFilter::BuiltIn(Policy::Strict) => f.write_str("filter system calls strictly")?,
-                    CallFilter::Compiled(made) => write!(f, "filter system calls by {} instructions", made.len())?,
+                    CallFilter::Compiled { instructions, .. } => {
+                        write!(f, "filter system calls by {} instructions", instructions.len())?;
+                    }
+                }
+                match filter.flags() {
+                    0 => {}
+                    flags => write!(f, ", flags {flags}")?,
                 }
                 f.write_str(match denials {
                     Denials::Untold => "",

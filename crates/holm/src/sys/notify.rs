@@ -36,14 +36,14 @@ pub(crate) enum Answer {
 }
 
 /// As `policy::filter`; the filter's notifications come from the descriptor that is returned.
-pub(crate) fn filter(filter: &[super::policy::Instruction]) -> Result<OwnedFd> {
+pub(crate) fn filter(filter: &[super::policy::Instruction], flags: u32) -> Result<OwnedFd> {
     const SET_MODE_FILTER: usize = 1;
     const NEW_LISTENER: usize = 1 << 3;
     // Without it signals would interrupt calls that never are (Linux 5.19).
     const WAIT_KILLABLE: usize = 1 << 5;
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    let set = |flags: usize| {
-        let arguments = [SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0];
+    let set = |more: usize| {
+        let arguments = [SET_MODE_FILTER, flags as usize | more, &raw const program as usize, 0, 0, 0];
         // SAFETY: a struct sock_fprog that names `len` instructions; the kernel only reads them, during the call.
         check(unsafe { raw::syscall(libc::SYS_seccomp as usize, arguments) })
     };

@@ -7,10 +7,11 @@ use rustix::io::Result;
 pub(crate) use libc::sock_filter as Instruction;
 
 /// Refuses what `filter` refuses, for this process and all it starts. It needs no_new_privs or CAP_SYS_ADMIN.
-pub(crate) fn filter(filter: &[Instruction]) -> Result<()> {
+/// `flags` are seccomp(2)'s.
+pub(crate) fn filter(filter: &[Instruction], flags: u32) -> Result<()> {
     const SET_MODE_FILTER: usize = 1;
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    let arguments = [SET_MODE_FILTER, 0, &raw const program as usize, 0, 0, 0];
+    let arguments = [SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0];
     // SAFETY: a struct sock_fprog that names `len` instructions; the kernel only reads them, during the call.
     check(unsafe { raw::syscall(libc::SYS_seccomp as usize, arguments) })?;
     Ok(())

@@ -120,6 +120,8 @@ pub struct Filter {
     pub otherwise: Action,
     /// From this number on a call fails with ENOSYS: whoever wrote the filter didn't know it.
     pub unknown_from: u32,
+    /// How it is installed: `SECCOMP_FILTER_FLAG_LOG` and `_SPEC_ALLOW` of seccomp(2), or 0.
+    pub flags: u32,
 }
 
 /// One instruction of a filter, `struct sock_filter` (linux/filter.h).

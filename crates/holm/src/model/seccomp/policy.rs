@@ -92,7 +92,7 @@ impl Policy {
                 set(name, vec![allow()]);
             }
         }
-        Filter { calls, otherwise: Action::Errno(ENOSYS), unknown_from }
+        Filter { calls, otherwise: Action::Errno(ENOSYS), unknown_from, flags: 0 }
     }
 }
 
