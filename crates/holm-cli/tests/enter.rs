@@ -262,7 +262,7 @@ fn a_forged_keeper_names_no_container() {
     std::fs::remove_dir(&group).expect("nobody is in it");
     assert!(errors.contains("there is no sandbox or container of this name") && code != Some(0), "{text}{errors}");
     assert_eq!(by_root.2, Some(0), "{}", by_root.1);
-    let said = format!("only somebody else calls that so: process {} of user 0", line.trim());
+    let said = format!("only what others may have named is called so: process {} of user 0", line.trim());
     assert!(by_another.2 == Some(125) && by_another.1.contains(&said), "{}", by_another.1);
 }
 

@@ -11,7 +11,7 @@ use holm::host::groups::{self, lines};
 use holm::inspect::detail::Open;
 use holm::inspect::enter::{Error, Opened};
 use holm::inspect::machine::{Found, Machine, Place, Process};
-use holm::inspect::maker::{Tool, keeper, maker};
+use holm::inspect::maker::{Clues, Tool, keeper, maker};
 use holm::inspect::read::open_namespace;
 use holm::inspect::reopen::reopen;
 use holm::model::namespace::Namespace;
@@ -109,13 +109,15 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
             _ => Some(text).filter(|text| maker.name == *text),
         };
         let Some(part) = part else { continue };
-        let one = one_of(&clues.groups, part, kept.is_some().then_some(maker.name.as_str()));
-        found.extend(one.map(|one| (one, kept.is_some(), process)));
+        let is_kept = says(clues.keeper, &maker.name);
+        let one = one_of(&clues.groups, part, is_kept.then_some(maker.name.as_str()));
+        found.extend(one.map(|one| (one, is_kept, process)));
     }
     // The oldest process of each place.
-    found.sort_by_key(|(one, kept, process)| (one.clone(), !kept, process.start, process.pid));
+    found.sort_by_key(|(one, is_kept, process)| (one.clone(), !is_kept, process.start, process.pid));
     found.dedup_by(|(later, ..), (earlier, ..)| later == earlier);
-    let (found, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|(one, kept, _)| *kept || is_believed(one));
+    let (found, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(one, is_kept, _)| *is_kept || is_believed(one));
     match found[..] {
         [] if !others.is_empty() => Err(anothers(text, others.iter().map(|(.., process)| *process))),
         [] => {
@@ -131,17 +133,28 @@ fn container<'a>(machine: &'a Machine, text: &str) -> Result<&'a Process, Vec<Fa
     }
 }
 
-/// Whether a control group, as the kernel tells it, was made by root or the caller. Anybody who may make some has them named as they like.
+/// Whether a control group, as the kernel tells it, was named by root or the caller, out here: it is theirs, and in no container's.
 fn is_believed(group: &str) -> bool {
     let (own, users) = (rustix::process::geteuid().as_raw(), groups::users(Path::new(group)));
-    !users.is_empty() && users.iter().all(|user| [0, own].contains(user))
+    !users.is_empty() && users.iter().all(|user| [0, own].contains(user)) && !is_within_another(group)
 }
 
-/// What is called so, but by somebody else than root or the caller.
+/// Whether one of the groups above is a container's, in which somebody may make groups of any name.
+fn is_within_another(group: &str) -> bool {
+    let groups = format!("0::{}\n", group.rsplit_once('/').map_or("", |(above, _)| above));
+    let above = maker(&Clues { groups: groups.clone(), ..Clues::default() }).map(|above| above.tool);
+    has_container(&groups, "")
+        || above.is_some_and(|tool| is_container(tool) || matches!(tool, Tool::Lxc | Tool::Nspawn))
+}
+
+/// What is called so, but perhaps by somebody who is neither root nor the caller.
 fn anothers<'a>(text: &str, processes: impl Iterator<Item = &'a Process>) -> Vec<Fault> {
     let those: Vec<String> = processes.map(|one| format!("process {} of user {}", one.pid, one.uid)).collect();
-    let message =
-        format!("cannot enter {}: only somebody else calls that so: {}", name(text.as_ref()), those.join(", "));
+    let message = format!(
+        "cannot enter {}: only what others may have named is called so: {}",
+        name(text.as_ref()),
+        those.join(", ")
+    );
     vec![fault(message, "if that is meant, name it by its pid")]
 }
 
@@ -182,6 +195,11 @@ fn believed(machine: &Machine, process: &Process) -> Option<Open> {
     let is_out_here = here(keeper).is_some() && here(keeper) == here(own) && [0, own.uid].contains(&keeper.uid);
     let open = if is_out_here { Open::new(keeper).ok()? } else { return None };
     PROGRAMS.iter().any(|program| open.runs(Path::new(program))).then_some(open)
+}
+
+/// Whether it is the keeper who says this name: a group in the container may say another one.
+fn says(keeper: Vec<String>, name: &str) -> bool {
+    maker(&Clues { keeper, ..Clues::default() }).is_some_and(|kept| kept.name == name)
 }
 
 /// What tells a container from others whose names begin with `text`: its control group, or the whole name that its keeper says.
@@ -248,6 +266,20 @@ mod tests {
         assert_eq!(one_of("0::/\n", "4f5e", None), None);
         let pod = format!("0::/kubepods/pod0d5f4a3e/cri-containerd-{ID}.scope/below\n");
         assert!(has_container(&pod, "4f5e") && has_container(&honest, ID) && !has_container(&pod, "5e0c"));
+        let keeper: Vec<String> = ["conmon", "-c", ID].map(str::to_owned).into();
+        assert!(says(keeper.clone(), &ID[..12]) && !says(keeper, "web") && !says(Vec::new(), "web"));
+        for (group, within) in [
+            (format!("/docker/{ID}"), false),
+            (format!("/docker/{ID}/lxc/web"), true),
+            (format!("/kubepods/pod0d5f4a3e/cri-containerd-{ID}.scope"), false),
+            (format!("/kubepods/pod0d5f4a3e/cri-containerd-{ID}.scope/docker/{ID}"), true),
+            ("/lxc.payload.web/lxc/db".to_owned(), true),
+            ("/machine.slice/systemd-nspawn@web.service".to_owned(), false),
+            ("/machine.slice/systemd-nspawn@web.service/payload/lxc/db".to_owned(), true),
+            ("/lxc/web".to_owned(), false),
+        ] {
+            assert_eq!(is_within_another(&group), within, "{group}");
+        }
         assert!(is_start("4f5e", &ID[..12]) && is_start(ID, &ID[..12]) && !is_start("5e", &ID[..12]));
     }
 }
