@@ -142,8 +142,8 @@ fn a_containers_memory_is_written_down_before_or_elsewhere_where_criu_knows_the_
     let mut server = Command::new("criu");
     server.args(["page-server", "--images-dir", &images, "--address", "127.0.0.1", "--port", &port.to_string()]);
     let server = Server(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("criu is installed"));
-    let listens = format!(":{port:04X} ");
-    within(60, "it listens", || std::fs::read_to_string("/proc/net/tcp").is_ok_and(|text| text.contains(&listens)));
+    let listens = |text: &str| text.lines().any(|line| line.contains(&format!(":{port:04X} 00000000:0000 0A ")));
+    within(60, "it listens", || std::fs::read_to_string("/proc/net/tcp").is_ok_and(|text| listens(&text)));
     container.succeeds(&["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path", &images, id]);
     drop(server);
     assert!(pages("images").is_err(), "what the server writes has another name");

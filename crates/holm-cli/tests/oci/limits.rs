@@ -137,11 +137,20 @@ fn nobody_is_moved_into_a_group_of_version_2() {
     let (trace, place) = (container.scratch.join("trace"), container.scratch.path());
     let mut traced = Command::new("strace");
     let run = container.command(&["run", "--bundle"]);
-    traced.args(["-f", "-e", "trace=clone3", "-o"]).arg(&trace).arg(run.get_program()).arg("oci").args(run.get_args());
+    traced
+        .args(["-f", "-y", "-e", "trace=clone3,write", "-o"])
+        .arg(&trace)
+        .arg(run.get_program())
+        .arg("oci")
+        .args(run.get_args());
     assert!(traced.arg(place).arg(format!("{}-2", container.id)).status().expect("test.sh installs it").success());
     let trace = std::fs::read_to_string(trace).expect("it is there");
     let born = |line: &str| line.contains("CLONE_INTO_CGROUP") && !line.contains(" = -1 ");
     assert!(trace.lines().any(born), "{trace}");
+    let unified = container.groups().into_iter().find(|group| group.join("cgroup.controllers").exists());
+    let unified = unified.and_then(|group| Some(group.parent()?.to_owned())).expect("it has one");
+    let moved = |line: &str| line.contains(&*unified.to_string_lossy()) && line.contains("/cgroup.procs>");
+    assert!(!trace.lines().any(moved), "{trace}");
 }
 
 #[test]

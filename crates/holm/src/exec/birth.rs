@@ -3,10 +3,11 @@
 
 use super::child::{self, Context};
 use super::parent::reap;
-use crate::sys::clone::{Cloned, Kind, Stack, start, start_within};
+use crate::sys::clone::{Cloned, Kind, Stack, start_within};
+use crate::sys::signal::Blocked;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Result;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 /// Starts the child in the namespaces of `flags`, and in `group`, if somebody can be started there; else the child enters it, or
@@ -21,16 +22,20 @@ pub(super) fn start_child(
     group: Option<OwnedFd>,
     control: &OwnedFd,
 ) -> Result<Cloned> {
+    let born = |group: Option<BorrowedFd<'_>>| {
+        let _blocked = Blocked::new();
+        start_within(group, flags, kind, stack, child::run, context)
+    };
     if let Some(group) = group {
         context.in_group.store(true, Ordering::Relaxed);
-        match start_within(Some(group.as_fd()), flags, kind, stack, child::run, context) {
+        match born(Some(group.as_fd())) {
             Ok(child) if lives(&child, control) => return Ok(child),
             Ok(dead) => drop(reap(&dead.pidfd)),
             Err(_) => {}
         }
         context.in_group.store(false, Ordering::Relaxed);
     }
-    start(flags, kind, stack, child::run, context)
+    born(None)
 }
 
 /// Whether a child that was started in a group begins to run. Linux takes one for killed with its group (`cgroup.kill`) if

@@ -182,7 +182,8 @@ impl Groups {
 
     /// The directory of the one of version 2, in which a process may be started (`CLONE_INTO_CGROUP`).
     pub(crate) fn unified(&self) -> Option<OwnedFd> {
-        let made = self.made.iter().find(|made| made.version == Version::Two)?;
+        // Of several the last one holds, as for who enters them in their order.
+        let made = self.made.iter().rfind(|made| made.version == Version::Two)?;
         open_directory(&made.path).ok()
     }
 

@@ -109,10 +109,7 @@ pub(crate) fn spawn(
     let forks = plan.steps.iter().any(|s| matches!(s.act, Act::Fork(_)));
     // One that only starts another one would count there.
     let group = if forks { None } else { groups.unified() };
-    let child = {
-        let _blocked = Blocked::new();
-        start_child(&context, (flags.unwrap_or(0), memory), &stack, group, &ours).map_err(failed)?
-    };
+    let child = start_child(&context, (flags.unwrap_or(0), memory), &stack, group, &ours).map_err(failed)?;
     let goes_in = plan.steps.iter().any(|s| s.act == Act::ForkInit);
     let awaited = if forks || goes_in { 2 } else { 1 };
     let mut nursery = Nursery {

@@ -31,12 +31,20 @@ impl Mounted {
             Operation::Mount { kind, .. } if kind == "sysfs" => Some(SYS),
             Operation::Attach { source: BindSource::Outside(source), .. }
             | Operation::Bind { source: Source::Path(source), .. } => of_host(source),
-            Operation::Attach { source: BindSource::Inside(source), .. } => {
-                self.0.iter().rev().find(|(at, _)| at == source).map(|(_, kind)| *kind)
-            }
+            Operation::Attach { source: BindSource::Inside(source), at, .. } => return self.note_again(source, at),
             _ => None,
         };
         self.0.extend(kind.filter(|kind| [PROC, SYS].contains(kind)).map(|kind| (operation.at().to_owned(), kind)));
+    }
+
+    /// Notes that what is at `source` is at `at`, too: what it is in, and what it holds.
+    fn note_again(&mut self, source: &Path, at: &Path) {
+        let again = |(mounted, kind): &(PathBuf, i64)| match mounted.strip_prefix(source) {
+            Ok(below) => Some((at.join(below), *kind)),
+            Err(_) => source.starts_with(mounted).then(|| (at.to_owned(), *kind)),
+        };
+        let again: Vec<_> = self.0.iter().filter_map(again).collect();
+        self.0.extend(again);
     }
 
     /// Notes a /proc of the sandbox's own.
@@ -98,16 +106,20 @@ mod tests {
         assert_eq!(of(&mounted, "/proc/sys"), Some((PROC, c"sys".to_owned())));
         assert_eq!(of(&mounted, "/proc"), None);
         assert_eq!(of(&mounted, "/process"), None);
-        let (reach, attributes) = (Reach::Tree, Attributes::default());
-        mounted.note(&Operation::Attach {
-            source: BindSource::Inside("/proc".into()),
-            at: "/other".into(),
-            reach,
-            attributes,
-            below: attributes,
-            propagation: Default::default(),
-            owners: Default::default(),
-        });
-        assert_eq!(of(&mounted, "/other/sys"), Some((PROC, c"sys".to_owned())));
+        for (source, at) in [("/proc", "/other"), ("/proc/sys", "/deep"), ("/", "/all")] {
+            let attributes = Attributes::default();
+            mounted.note(&Operation::Attach {
+                source: BindSource::Inside(source.into()),
+                at: at.into(),
+                reach: Reach::Tree,
+                attributes,
+                below: attributes,
+                propagation: Default::default(),
+                owners: Default::default(),
+            });
+        }
+        for path in ["/other/sys", "/deep/sys", "/all/proc/sys", "/all/other/sys"] {
+            assert_eq!(of(&mounted, path), Some((PROC, c"sys".to_owned())), "{path}");
+        }
     }
 }

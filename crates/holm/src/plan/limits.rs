@@ -1,7 +1,7 @@
 //! Steps for limits: a control group for the sandbox as a whole, and what holds for each process.
 //!
-//! The group is made and limited before there is a child; the process inside enters it by a file that is open, before it
-//! runs anything; and only then it gets a cgroup namespace, whose root is therefore its own group (cgroup_namespaces(7)).
+//! The group is made and limited before there is a child; the process inside enters it by a file that is open, or is started in it, before
+//! it runs anything; and only then it gets a cgroup namespace, whose root is therefore its own group (cgroup_namespaces(7)).
 //! Memory is limited last, when the init waits to start the program: until then the process inside shares the caller's
 //! memory, and the kernel, out of memory in the group, would kill whoever shares it. Resource limits and the time limit
 //! are the init's to set on the program alone: it must not be stopped by them itself.
