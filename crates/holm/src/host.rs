@@ -120,9 +120,11 @@ pub struct Account {
     pub shell: PathBuf,
 }
 
-/// The first two numbers of the kernel's version (uname(2)).
+/// The first two numbers of the kernel's version (uname(2)). To a process with the personality `UNAME26` that says 2.6 (personality(2)).
 pub fn kernel() -> Option<(u32, u32)> {
-    version(rustix::system::uname().release().to_str().ok()?)
+    let told = rustix::system::uname().release().to_str().ok().and_then(version);
+    let written = || version(&std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?);
+    told.filter(|(major, _)| *major > 2).or_else(written)
 }
 
 /// The first two numbers of a release of the kernel.

@@ -125,7 +125,7 @@ fn global() -> [Arg; 7] {
         file("root", "DIR", "State directory [default: /run/holm-oci, or below $XDG_RUNTIME_DIR]"),
         file("log", "FILE", "Errors and warnings go there, too"),
         word("log-format", &["text", "json"], "Their form").default_value("text"),
-        flag("debug", "Tells how far set-up has come, and the CPUs of that of an exec"),
+        flag("debug", "Tells what was set up, in runc's words, and the CPUs of an exec"),
         flag("systemd-cgroup", "As --cgroup-manager systemd"),
         word(
             "cgroup-manager",

@@ -127,12 +127,26 @@ impl Lowering<'_> {
         }
     }
 
-    /// What a path of the host's is inside, if it is written as one below the root directory, which isn't the host's own.
-    fn inside(&self, path: &Path) -> Option<PathBuf> {
+    /// The root directory and the rest of a path that is written as one below it; `None` for others, and where it is the host's own.
+    fn below_root(&self, path: &Path) -> Option<(PathBuf, PathBuf)> {
         let root = self.bundle.path(self.bundle.config.root().as_ref()?.path());
-        let below = path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?;
-        let climbs = below.components().any(|part| part == Component::ParentDir);
-        (!climbs).then(|| Path::new("/").join(below))
+        let below = straight(path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?);
+        Some((root, below))
+    }
+
+    /// What such a path is inside.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let (_, below) = self.below_root(path)?;
+        (!below.starts_with("..")).then(|| Path::new("/").join(below))
+    }
+
+    /// Where what is to be bound is. No link of the root directory's leads out of it: neither to what is in there, nor to what is beside.
+    fn source(&self, path: PathBuf) -> BindSource {
+        match (self.inside(&path), self.below_root(&path)) {
+            (Some(inside), _) => BindSource::Inside(inside),
+            (None, Some((root, beside))) => BindSource::Outside(root.join(beside)),
+            (None, None) => BindSource::Outside(path),
+        }
     }
 
     fn add(&mut self, field: &str, operation: Operation) {
@@ -160,8 +174,7 @@ impl Lowering<'_> {
                 return self
                     .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
             };
-            let source = self.bundle.path(source);
-            let source = self.inside(&source).map_or(BindSource::Outside(source), BindSource::Inside);
+            let source = self.source(self.bundle.path(source));
             let owners = owners(mount, options.maps);
             let Options { first: attributes, below, .. } = options;
             let propagation = options.propagation.unwrap_or_default();
@@ -354,6 +367,17 @@ impl Lowering<'_> {
     }
 }
 
+/// A relative path that climbs at its beginning alone, as it is written.
+fn straight(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut straight, part| {
+        match part {
+            Component::ParentDir if straight.file_name().is_some() => drop(straight.pop()),
+            part => straight.push(part),
+        }
+        straight
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,7 +429,9 @@ mod tests {
         for (source, destination, wanted, at) in [
             ("/bundle/rootfs/a", "/bundle/rootfs/b", inside("/a"), "/b"),
             ("rootfs/a/", "/b", inside("/a"), "/b"),
-            ("/bundle/rootfs/../a", "/bundle/rootfs2", outside("/bundle/rootfs/../a"), "/bundle/rootfs2"),
+            ("/bundle/rootfs/a/../b", "/bundle/rootfs/../a", inside("/b"), "/bundle/rootfs/../a"),
+            ("/bundle/rootfs/a/../../b", "/bundle/rootfs2", outside("/bundle/rootfs/../b"), "/bundle/rootfs2"),
+            ("/a/../b", "/b", outside("/a/../b"), "/b"),
             ("/a", "b", outside("/a"), "/b"),
         ] {
             let mount = json!({ "source": source, "destination": destination, "options": ["bind"] });
