@@ -307,7 +307,7 @@ fn identities(spec: &Spec, host: &Host, found: &mut Found) {
             found.add(origin, "cannot map ids: the user namespace is not a new one", "");
         }
         // Whoever enters a user namespace has capabilities there.
-        let enters = spec.entry.is_some() && *spec.namespaces.choice(Namespace::User) != Choice::Share;
+        let enters = matches!(spec.namespaces.choice(Namespace::User), Choice::Join(..));
         if identity::ids(spec, host) != (host.uid, host.gid) && !host.privileged && !enters {
             found.add(spec.origins.of(Wish::User), "cannot change ids: the user namespace is not a new one", "");
         }
