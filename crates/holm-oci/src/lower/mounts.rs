@@ -275,10 +275,8 @@ impl Lowering<'_> {
             .zip(&self.spec.limits.groups)
             .map(|(one, group)| (one.mounted.clone(), one.version, group.directory.clone()))
             .collect();
-        if groups.is_empty() {
-            return;
-        }
-        if groups.iter().all(|(_, version, _)| *version == Version::Two) {
+        // Who has none sees none: a bind of the host's /sys would show others'.
+        if !groups.is_empty() && groups.iter().all(|(_, version, _)| *version == Version::Two) {
             if *self.spec.namespaces.choice(Namespace::Cgroup) == Choice::New {
                 let (kind, source) = ("cgroup2".into(), "cgroup".into());
                 let (options, beneath) = Default::default();
@@ -452,6 +450,28 @@ mod tests {
         let own = mounts(&["cgroup"], options).expect("it can be done");
         let [Operation::Mount { kind, attributes, propagation, .. }] = &own[..] else { panic!("{own:?}") };
         assert!(kind == "cgroup2" && attributes.read_only() && *propagation == Propagation::Shared, "{own:?}");
+    }
+
+    #[test]
+    fn who_has_no_groups_sees_none() {
+        let none = Bundle {
+            directory: "/bundle".into(),
+            config: serde_json::from_value(json!({
+                "ociVersion": "1.2.0", "root": { "path": "rootfs" },
+                "process": { "user": { "uid": 0, "gid": 0 }, "args": ["sh"], "cwd": "/" },
+                "mounts": [{ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro"] }],
+                "linux": { "namespaces": [{ "type": "mount" }] },
+            }))
+            .expect("it is right"),
+            seccomp: None,
+            warnings: Vec::new(),
+        };
+        let lowered =
+            lower(&none, &Surroundings { makes_nodes: true, ..Surroundings::default() }).expect("it can be done");
+        let here = |entry: &&Entry| entry.operation.at() == Path::new("/sys/fs/cgroup");
+        let all: Vec<_> = lowered.spec.filesystem.iter().filter(here).map(|entry| &entry.operation).collect();
+        let [Operation::Mount { kind, .. }, Operation::RemountReadOnly { .. }] = &all[..] else { panic!("{all:?}") };
+        assert_eq!(kind, "tmpfs");
     }
 
     #[test]
