@@ -2,13 +2,12 @@
 
 use crate::group::Origin;
 use crate::{Error, Result, shown};
-use holm::model::resctrl::unfit;
+use holm::model::resctrl::{directory, unfit};
+use holm::run::resctrl::{self, Group, Written, said};
 use holm::spec::limits::{Presence, ResctrlGroup};
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// A group of resctrl. Only its place and names are noted, so that what is removed is never elsewhere.
@@ -21,7 +20,7 @@ pub struct Resctrl {
     pub name: Option<String>,
     /// Whose it is.
     pub origin: Origin,
-    /// The name of the group in it that counts what the container uses, which is the container's.
+    /// The name of the group in it that counts what the container uses, once it was made for that.
     pub monitored: Option<String>,
 }
 
@@ -40,9 +39,7 @@ impl Schemas {
     /// # Errors
     /// The field that is none, and why.
     pub fn lines(&self) -> std::result::Result<Vec<String>, (&'static str, &'static str)> {
-        let l3 = self.l3.iter().flat_map(|text| text.lines());
-        let mut lines: Vec<String> =
-            l3.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("MB:")).map(str::to_owned).collect();
+        let mut lines: Vec<String> = self.of_l3().filter(|line| !line.starts_with("MB:")).map(str::to_owned).collect();
         if let Some(bandwidth) = self.bandwidth.as_deref().filter(|text| !text.is_empty()) {
             match bandwidth.strip_prefix("MB:") {
                 None => return Err(("memBwSchema", "it does not begin with MB:")),
@@ -51,6 +48,17 @@ impl Schemas {
             }
         }
         Ok(lines)
+    }
+
+    /// What is told about lines of bandwidth that no other ones stand for.
+    pub(crate) fn ignored(&self) -> Option<&'static str> {
+        let is_said = self.bandwidth.as_ref().is_some_and(|text| !text.is_empty());
+        let is_lost = !is_said && self.of_l3().any(|line| line.starts_with("MB:"));
+        is_lost.then_some("MB lines of l3CacheSchema are ignored: memBwSchema limits memory bandwidth")
+    }
+
+    fn of_l3(&self) -> impl Iterator<Item = &str> {
+        self.l3.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty())
     }
 }
 
@@ -62,20 +70,33 @@ impl Resctrl {
             mounted: group.mounted.clone(),
             name: group.name.clone(),
             origin: if is_there { Origin::Found } else { Origin::Made },
-            monitored: group.monitored.clone(),
+            monitored: None,
         }
     }
 
-    /// Notes whether it was there before, once that is known.
-    pub(crate) fn note<'a>(&mut self, mut found: impl Iterator<Item = &'a Path>) {
+    /// Notes whether it was there before, and which group in it was made, once it was.
+    pub(crate) fn note<'a>(&mut self, group: &ResctrlGroup, mut found: impl Iterator<Item = &'a Path>) {
         let directory = self.directory();
         if found.any(|path| path == directory) {
             self.origin = Origin::Found;
         }
+        self.monitored = group.monitored.as_ref().map(|(name, _)| name.clone());
+    }
+
+    /// The wish that one more process is in it.
+    pub(crate) fn further(&self) -> ResctrlGroup {
+        ResctrlGroup {
+            mounted: self.mounted.clone(),
+            name: self.name.clone(),
+            presence: Presence::Needed,
+            agreed: Vec::new(),
+            written: Vec::new(),
+            monitored: self.monitored.clone().map(|name| (name, Presence::Needed)),
+        }
     }
 
     fn directory(&self) -> PathBuf {
-        self.name.as_ref().map_or_else(|| self.mounted.clone(), |name| self.mounted.join(name))
+        directory(&self.mounted, self.name.as_deref())
     }
 
     /// The group that counts.
@@ -83,38 +104,27 @@ impl Resctrl {
         self.monitored.as_ref().map(|name| self.directory().join("mon_groups").join(name))
     }
 
-    /// The lists of tasks that a further process is put into, open to be written, and where they are.
-    pub(crate) fn entrances(&self) -> Result<Vec<(PathBuf, OwnedFd)>> {
-        let open = |directory: PathBuf| {
-            let file = directory.join("tasks");
-            let failed = |errno| Error::io(format!("enter resctrl group {}", shown(&directory)), errno);
-            open_to_write(&file).map(|file| (directory.clone(), file)).map_err(failed)
-        };
-        std::iter::once(self.directory()).chain(self.counting()).map(open).collect()
-    }
-
-    /// Writes lines of its schemata, at once: the kernel takes all or none.
-    pub(crate) fn write(&self, lines: &[String]) -> Result<()> {
-        let directory = self.directory();
-        let what = format!("set the schemata of resctrl group {}", shown(&directory));
+    /// Writes lines of its schemata; what is there now can be put back.
+    pub(crate) fn set(&self, lines: &[String]) -> Result<Written> {
+        let what = format!("set the schemata of resctrl group {}", shown(&self.directory()));
         if self.name.is_none() {
             return Err(Error::Failed(format!("cannot {what}: it is everybody's")));
         }
-        let text = format!("{}\n", lines.join("\n"));
-        let written = open_to_write(&directory.join("schemata"))
-            .and_then(|file| rustix::io::retry_on_intr(|| rustix::io::write(&file, text.as_bytes())));
-        let asked = |errno| !matches!(errno, Errno::NOENT | Errno::ACCESS | Errno::ROFS);
-        written.map(drop).map_err(|errno| match self.said().filter(|_| asked(errno)) {
-            Some(words) => Error::Failed(format!("cannot {what}: {words}")),
-            None => Error::io(what, errno),
-        })
+        let set = Group::open(&self.mounted, self.name.as_deref()).and_then(|group| group.set(lines));
+        set.map_err(|errno| self.failed(what, errno))
     }
 
-    /// What the kernel says about what it has refused.
-    fn said(&self) -> Option<String> {
-        let text = text(&self.mounted.join("info/last_cmd_status"))?;
-        let words = text.lines().next()?.escape_debug().to_string();
-        (!words.is_empty() && words != "ok").then_some(words)
+    /// Has its schemata be what they were.
+    pub(crate) fn put_back(&self, written: &Written) {
+        // What can't be put back is told by the error that is returned.
+        let _ = Group::open(&self.mounted, self.name.as_deref()).and_then(|group| group.put_back(written));
+    }
+
+    fn failed(&self, what: String, errno: Errno) -> Error {
+        match said(&self.mounted, errno) {
+            Some(words) => Error::Failed(format!("cannot {what}: {words}")),
+            None => Error::io(what, errno),
+        }
     }
 
     /// Removes what of it was made with a container that has ended. One in which others are by now stays, since they would be in the
@@ -123,18 +133,23 @@ impl Resctrl {
         if [&self.name, &self.monitored].into_iter().flatten().any(|name| unfit(name).is_some()) {
             return Err(Error::Failed(format!("cannot remove resctrl group {}: it is none", shown(&self.directory()))));
         }
-        self.counting().map_or(Ok(()), |path| remove(&path))?;
-        if self.origin == Origin::Found || self.name.is_none() {
-            return Ok(None);
+        let what = |place: &Path| format!("remove resctrl group {}", shown(place));
+        if let Some(place) = self.counting() {
+            match rustix::fs::rmdir(&place) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.failed(what(&place), errno)),
+            }
         }
-        let directory = self.directory();
-        let groups = std::fs::read_dir(directory.join("mon_groups")).into_iter().flatten().flatten();
-        let below = groups.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).count();
-        let tasks = text(&directory.join("tasks")).unwrap_or_default();
-        if below > 0 || tasks.lines().any(|pid| !has_ended(pid)) {
-            return Ok(Some(format!("resctrl group {} stays: others are in it", shown(&directory))));
-        }
-        remove(&directory).map(|()| None)
+        let Some(name) = self.name.as_ref().filter(|_| self.origin == Origin::Made) else { return Ok(None) };
+        let place = self.directory();
+        let is_gone = resctrl::remove(&self.mounted, name).map_err(|errno| self.failed(what(&place), errno))?;
+        let left = || {
+            format!(
+                "resctrl group {} stays: others are in it, and nobody removes it after them but rmdir",
+                shown(&place)
+            )
+        };
+        Ok((!is_gone).then(left))
     }
 
     /// What it shares out and has counted, in the shape that engines know from runc.
@@ -191,23 +206,6 @@ fn text(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// Whoever has ended and waits for its parent is still counted.
-fn has_ended(pid: &str) -> bool {
-    let Some(stat) = text(&Path::new("/proc").join(pid).join("stat")) else { return true };
-    stat.rsplit_once(") ").is_some_and(|(_, after)| after.starts_with(['Z', 'X']))
-}
-
-fn open_to_write(path: &Path) -> rustix::io::Result<OwnedFd> {
-    open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    match rustix::fs::rmdir(directory) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::io(format!("remove resctrl group {}", shown(directory)), errno)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +222,8 @@ mod tests {
             Ok(["L3:0=f", "L3CODE:0=1", "MB:0=20"].map(str::to_owned).into())
         );
         assert_eq!(lines("MB:0=9", ""), Ok(Vec::new()));
+        let ignored = |l3, bandwidth| schemas(l3, bandwidth).ignored().is_some();
+        assert!(ignored("L3:0=f\n MB:0=9", "") && !ignored("L3:0=f\nMB:0=9", "MB:0=20") && !ignored("L3:0=f", ""));
         for wrong in ["L3:0=f", "MB:0=9\nL3:0=f", " MB:0=9"] {
             assert_eq!(lines("", wrong), Err("memBwSchema"));
         }
@@ -243,15 +243,13 @@ mod tests {
         fill();
         assert_eq!(one(Origin::Found, Some("web")).clear().expect("it is removed"), None);
         assert!(group.join("mon_groups").exists() && !group.join("mon_groups/c1").exists());
-        // Another one counts in it, then another process is in it.
+        // Another one counts in it.
         fill();
         std::fs::create_dir(group.join("mon_groups/c2")).expect("scratch is ours");
         let made = one(Origin::Made, Some("web"));
-        assert!(made.clear().expect("it is left").is_some_and(|told| told.ends_with("stays: others are in it")));
+        let told = made.clear().expect("it is left").expect("that is told");
+        assert!(told.ends_with("web stays: others are in it, and nobody removes it after them but rmdir"), "{told}");
         std::fs::remove_dir_all(group.join("mon_groups")).expect("scratch is ours");
-        std::fs::write(group.join("tasks"), format!("{}\n", std::process::id())).expect("scratch is ours");
-        assert!(made.clear().expect("it is left").is_some());
-        std::fs::remove_file(group.join("tasks")).expect("it is there");
         assert_eq!(made.clear().expect("it is removed"), None);
         assert!(!group.exists());
         assert_eq!(made.clear().expect("it is gone already"), None);

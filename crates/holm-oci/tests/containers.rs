@@ -454,7 +454,6 @@ fn hooks_are_told_and_can_refuse() {
     }
 }
 
-/// As of CVE-2019-19921, CVE-2021-30465, CVE-2023-27561: a root that was made to lead a mount elsewhere.
 /// No machine is sure to have resctrl: a directory that looks like it stands for it, with groups that the kernel would fill.
 fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
     let mut site = Site::new("oci-resctrl", "exec sleep 1000");
@@ -474,13 +473,21 @@ fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
     }
     // Where it is already, what is said differently or can't be entered is told, and nothing is left.
     for (rdt, expected) in [
-        (json!({ "closID": "gold", "l3CacheSchema": "L3:0=1" }), "have its schemata be L3:0=1"),
-        (json!({ "closID": "none" }), "use resctrl group none"),
-        (json!({ "closID": "none", "schemata": ["L2:0=1"] }), "set its schemata to L2:0=1"),
+        (
+            json!({ "closID": "gold", "l3CacheSchema": "L3:0=1" }),
+            "use resctrl group gold, made if it is missing, whose schemata say L3:0=1: file exists",
+        ),
+        (json!({ "closID": "none" }), "use resctrl group none: no such file or directory"),
+        (
+            json!({ "closID": "none", "schemata": ["L2:0=1"] }),
+            "use resctrl group none, made if it is missing, and set its schemata to L2:0=1: no such file or directory",
+        ),
+        (json!({ "closID": "../gold" }), "use resctrl group \"../gold\": it has a slash"),
+        (json!({ "closID": "info" }), "use resctrl group \"info\": it is the kernel's own"),
     ] {
         site.config["linux"]["intelRdt"] = rdt;
         let error = create(&wish(&site)).map(drop).expect_err("it can't be").to_string();
-        assert!(error.starts_with(&format!("cannot {expected}: ")), "{error}");
+        assert_eq!(error, format!("cannot {expected}"));
         assert!(!top.join("none").exists() && !site.state().join("c5").exists());
     }
     std::fs::rename(&tasks, group.join("away")).expect("scratch is ours");
@@ -492,8 +499,8 @@ fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
     let steps: Vec<String> = plan.steps().iter().map(|step| step.act.to_string()).collect();
     let place = |text: &str| steps.iter().position(|step| step == text).unwrap_or_else(|| panic!("{text}: {steps:?}"));
     let entered = place("put the process inside into its resctrl group");
-    assert!(place("use resctrl group gold, made if it is missing") < place("have its schemata be L3:0=7ff"));
-    assert!(place("have its schemata be L3:0=7ff") < entered && entered + 1 < steps.len());
+    let found = place("use resctrl group gold, made if it is missing, whose schemata say L3:0=7ff");
+    assert!(found < entered && entered + 1 < steps.len());
     assert_eq!(text(&tasks), "");
 
     let made = create(&wish(&site)).unwrap_or_else(|error| panic!("{error}"));
@@ -505,7 +512,7 @@ fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
     // Another process gets there, too.
     write(&tasks, "");
     let what = What::Changed(Changes { arguments: vec!["true".into()], ..Changes::default() });
-    let more = exec(&Exec {
+    let wished = Exec {
         root: site.state(),
         id: "c5".to_owned(),
         what,
@@ -516,15 +523,37 @@ fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
         preserved: 0,
         paused: Paused::Refused,
         groups: Vec::new(),
-    });
-    let more = more.unwrap_or_else(|error| panic!("{error}"));
+    };
+    let more = exec(&wished).unwrap_or_else(|error| panic!("{error}"));
     assert!(text(&tasks).parse::<u32>().is_ok_and(|pid| pid > 0 && json!(pid) != record["process"]["pid"]));
     end(&more.process);
+    // Where it can't, the words are resctrl's.
+    write(&top.join("info/last_cmd_status"), "Task in use\n");
+    std::fs::rename(&tasks, group.join("away")).expect("scratch is ours");
+    std::fs::create_dir(&tasks).expect("scratch is ours");
+    let Err(holm_oci::Error::Start(holm::Error::Failed(failure))) = exec(&wished).map(drop) else {
+        panic!("it is not refused")
+    };
+    assert_eq!(failure.to_string(), "cannot put the process inside into its resctrl group: is a directory");
+    assert_eq!((failure.hint.as_str(), failure.origin.as_str()), ("resctrl says: Task in use", "exec c5"));
+    std::fs::remove_dir(&tasks).expect("it is empty");
+    std::fs::rename(group.join("away"), &tasks).expect("scratch is ours");
     // Its share is changed as a whole, or not.
     let schemas = |l3: &str, bandwidth: &str| Schemas { l3: Some(l3.into()), bandwidth: Some(bandwidth.into()) };
     let nothing = serde_json::from_value(json!({})).expect("there may be none");
     update(&site.state(), "c5", &nothing, &schemas("L3:0=f", "MB:0=20")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(text(&schemata).lines().take(2).collect::<Vec<_>>(), ["L3:0=f", "MB:0=20"]);
+    if record["groups"].as_array().is_some_and(|groups| !groups.is_empty()) {
+        write(&schemata, "L3:0=f\nMB:0=20\n");
+        let refused = serde_json::from_value(json!({ "cpu": { "cpus": "4095" } })).expect("it is right");
+        let told = update(&site.state(), "c5", &refused, &schemas("L3:0=1", "MB:0=30")).map(drop);
+        let told = told.expect_err("no machine has it").to_string();
+        assert!(told.starts_with("cannot write \"4095\" to "), "{told}");
+        assert_eq!(text(&schemata), "L3:0=f\nMB:0=20\n", "it is put back");
+    }
+    let warnings = update(&site.state(), "c5", &nothing, &schemas("L3:0=f\nMB:0=9", ""));
+    let warnings = warnings.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(warnings, ["MB lines of l3CacheSchema are ignored: memBwSchema limits memory bandwidth"]);
     let told = update(&site.state(), "c5", &nothing, &schemas("", "20")).map(drop).expect_err("it is none").to_string();
     assert_eq!(told, "cannot update container c5: memBwSchema: it does not begin with MB:");
     write(&top.join("info/last_cmd_status"), "Mask out of range\n");
@@ -540,8 +569,26 @@ fn a_group_of_resctrl_is_entered_before_the_program_runs_and_left_as_it_was() {
     delete(&site.state(), "c5", Force::Yes).unwrap_or_else(|error| panic!("{error}"));
     end(&made.process);
     assert!(tasks.exists() && schemata.exists());
+    a_group_that_counts_is_noted_once_it_was_made(&mut site, &top);
 }
 
+fn a_group_that_counts_is_noted_once_it_was_made(site: &mut Site, top: &Path) {
+    let counting = top.join("gold/mon_groups/c6");
+    let wish = |site: &Site| Create { resctrl: Mounted::At(top.to_owned()), ..site.wish("c6") };
+    site.config["linux"]["intelRdt"] = json!({ "closID": "gold", "enableMonitoring": true });
+    // One that is another's is refused, and stays.
+    std::fs::create_dir(&counting).expect("scratch is ours");
+    let error = create(&wish(site)).map(drop).expect_err("it is there").to_string();
+    assert_eq!(error, "cannot make monitoring group c6 in it: file exists");
+    assert!(counting.exists());
+    std::fs::remove_dir(&counting).expect("it is empty");
+    // Nobody can enter it, since no kernel fills it: it is removed. What is run when it is made sees what is noted.
+    let error = create(&wish(site)).map(drop).expect_err("it can't be entered").to_string();
+    assert!(error.starts_with("cannot put the process inside into its resctrl group: "), "{error}");
+    assert!(!counting.exists() && !site.state().join("c6").exists());
+}
+
+/// As of CVE-2019-19921, CVE-2021-30465, CVE-2023-27561: a root that was made to lead a mount elsewhere.
 fn a_link_in_the_root_leads_nowhere_else() {
     let site = Site::new("oci-links", "true");
     let outside = site.scratch.join("outside");

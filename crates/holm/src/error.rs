@@ -105,17 +105,10 @@ pub(crate) fn causes() -> Causes {
     }
 }
 
-/// What resctrl says about what it has refused. It says nothing about what was refused before it was asked.
+/// What resctrl says about what it has refused.
 fn resctrl(act: &Act, errno: Errno) -> Option<String> {
     let Act::Limit(Limit::Resctrl { mounted, .. }) = act else { return None };
-    if matches!(errno, Errno::NOENT | Errno::EXIST | Errno::ACCESS | Errno::ROFS) {
-        return None;
-    }
-    let words = std::fs::read_to_string(mounted.join("info/last_cmd_status")).ok()?;
-    let words = words.trim().lines().next().filter(|words| *words != "ok")?;
-    let mut shown = String::new();
-    crate::model::text::escape(words.as_ref(), &mut shown).ok()?;
-    Some(shown)
+    crate::exec::resctrl::group::said(mounted, errno)
 }
 
 /// Whether a line of /proc/self/mountinfo is for a root directory that is mounted on nothing but itself.

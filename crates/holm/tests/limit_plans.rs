@@ -6,7 +6,7 @@ use holm::host::groups::{Groups, Legacy, Members, Unified};
 use holm::host::limits::LimitFacts;
 use holm::plan::step::Act;
 use holm::plan::{Plan, Refusal};
-use holm::spec::limits::{Disk, DiskLimit, Limits};
+use holm::spec::limits::{Disk, DiskLimit, Limits, Presence, ResctrlGroup};
 use holm::spec::origins::Wish;
 use std::time::Duration;
 
@@ -233,4 +233,35 @@ fn a_hard_limit_goes_up_only_for_who_may() {
 fn nothing_is_limited_by_default() {
     let steps = Plan::new(&Spec::new("true"), &machine(Groups::default())).expect("it can be planned").steps().to_vec();
     assert!(!steps.iter().any(|step| matches!(step.act, Act::Limit(_))), "{steps:#?}");
+}
+
+#[test]
+fn a_group_of_resctrl_has_a_name_right_below_the_top() {
+    let group = |name: &str, counting: &str| ResctrlGroup {
+        mounted: "/sys/fs/resctrl".into(),
+        name: Some(name.to_owned()),
+        presence: Presence::Allowed,
+        agreed: vec!["L3:0=f".to_owned()],
+        written: vec!["L2:0=3".to_owned()],
+        monitored: Some((counting.to_owned(), Presence::Refused)),
+    };
+    let plan = |group| {
+        let mut spec = wish(Limits { resctrl: Some(group), ..Limits::default() });
+        spec.origins.set(Wish::Resctrl, "linux.intelRdt");
+        Plan::new(&spec, &machine(Groups::default()))
+    };
+    let steps = plan(group("web", "c1")).expect("it is planned");
+    let steps: Vec<String> = steps.steps().iter().map(|step| step.act.to_string()).collect();
+    let expected = [
+        "use resctrl group web, made if it is missing, whose schemata say L3:0=f, and set its schemata to L2:0=3",
+        "make monitoring group c1 in it",
+    ];
+    assert_eq!(steps[..2], expected);
+    let refusal = plan(group("../a", "info")).expect_err("they are none");
+    let told: Vec<_> = refusal.reasons.iter().map(|one| (one.message.as_str(), one.origin.as_str())).collect();
+    let expected = [
+        ("cannot use resctrl group \"../a\": it has a slash", "linux.intelRdt"),
+        ("cannot use monitoring group \"info\": it is the kernel's own", "linux.intelRdt"),
+    ];
+    assert_eq!(told, expected);
 }

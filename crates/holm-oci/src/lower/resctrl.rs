@@ -3,7 +3,6 @@
 use super::{Lowering, origin};
 use crate::reason;
 use crate::resctrl::Schemas;
-use holm::model::resctrl::unfit;
 use holm::plan::{Blame, Reason};
 use holm::spec::limits::{Presence, ResctrlGroup};
 use holm::spec::origins::Wish;
@@ -23,18 +22,11 @@ impl Lowering<'_> {
         };
         let mut refused = Vec::new();
         let said = wished.clos_id().as_deref().filter(|name| !name.is_empty());
-        let monitored = wished.enable_monitoring().unwrap_or_default().then(|| own.clone());
+        let monitored = wished.enable_monitoring().unwrap_or_default().then(|| (own.clone(), Presence::Refused));
         // The default group is the top itself, whose name is this slash.
         let is_default = said == Some("/");
-        let named = said.filter(|_| !is_default);
-        if let Some((name, cause)) = named.and_then(|name| Some((name, unfit(name)?))) {
-            refused.push(wrong("closID", name, cause));
-        }
-        if let Some(cause) = unfit(&own).filter(|_| said.is_none() || monitored.is_some()) {
-            let message = format!("cannot name a resctrl group as the container, {own:?}: {cause}");
-            refused.push((FIELD.to_owned(), message));
-        }
         let schemas = Schemas { l3: wished.l3_cache_schema().clone(), bandwidth: wished.mem_bw_schema().clone() };
+        self.warnings.extend(schemas.ignored().map(|warning| format!("{}: {warning}", origin(FIELD))));
         let agreed = schemas.lines().unwrap_or_else(|(field, cause)| {
             refused.push(wrong(field, schemas.bandwidth.as_deref().unwrap_or_default(), cause));
             Vec::new()
@@ -52,7 +44,7 @@ impl Lowering<'_> {
             Some(_) => Presence::Allowed,
         };
         refused.into_iter().for_each(|(field, message)| self.refuse(&field, message));
-        let name = (!is_default).then(|| named.map_or(own, str::to_owned));
+        let name = (!is_default).then(|| said.map_or(own, str::to_owned));
         self.spec.limits.resctrl = Some(ResctrlGroup { mounted, name, presence, agreed, written, monitored });
         self.spec.origins.set(Wish::Resctrl, origin(FIELD));
     }
@@ -66,16 +58,11 @@ mod tests {
     use serde_json::{Value, json};
 
     /// What becomes of such a field of a container named `c1`, where resctrl is mounted at `/rdt`.
-    fn lowered(rdt: Value) -> Result<Lowered, String> {
-        named("c1", rdt)
-    }
-
-    fn named(id: &str, rdt: Value) -> Result<Lowered, String> {
-        lower(&bundle(rdt), &around(id)).map_err(|error| error.to_string())
-    }
-
-    fn around(id: &str) -> Surroundings {
-        Surroundings { resctrl: Some(("/rdt".into(), id.to_owned())), ..Surroundings::default() }
+    fn lowered(rdt: Value) -> crate::Result<Lowered> {
+        lower(
+            &bundle(rdt),
+            &Surroundings { resctrl: Some(("/rdt".into(), "c1".to_owned())), ..Surroundings::default() },
+        )
     }
 
     fn bundle(rdt: Value) -> Bundle {
@@ -108,7 +95,7 @@ mod tests {
         };
         assert_eq!(own, expected);
         let shared = group(json!({ "closID": "gold", "enableMonitoring": true }));
-        let (name, monitored) = (Some("gold".to_owned()), Some("c1".to_owned()));
+        let (name, monitored) = (Some("gold".to_owned()), Some(("c1".to_owned(), Presence::Refused)));
         let expected = ResctrlGroup {
             name,
             monitored,
@@ -125,17 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_group_and_says_no_schema_is_refused_by_its_field() {
+    fn what_says_no_schema_is_refused_by_its_field_or_told() {
         for (rdt, field, cause) in [
-            (json!({ "closID": "../a" }), "closID", "it has a slash"),
-            (json!({ "closID": ".." }), "closID", "it climbs"),
-            (json!({ "closID": "mon_groups" }), "closID", "it is the kernel's own"),
             (json!({ "memBwSchema": "L3:0=f" }), "memBwSchema", "it does not begin with MB:"),
             (json!({ "memBwSchema": "MB:0=1\nL3:0=f" }), "memBwSchema", "it is more than a line"),
             (json!({ "schemata": ["L3:0=f\nL2:0=f"] }), "schemata", "each of them is a line"),
             (json!({ "closID": "/", "schemata": ["L3:0=f"] }), "schemata", "the default group is everybody's"),
         ] {
-            let refused = lower(&bundle(rdt.clone()), &around("c1")).map(drop);
+            let refused = lowered(rdt.clone()).map(drop);
             let Err(crate::Error::Start(holm::Error::Refused(refusal))) = refused else {
                 panic!("{rdt} is not refused")
             };
@@ -143,10 +127,10 @@ mod tests {
             assert_eq!(reason.origin, format!("config.json: linux.intelRdt.{field}"));
             assert!(reason.message.ends_with(cause), "{}", reason.message);
         }
-        for rdt in [json!({}), json!({ "closID": "gold", "enableMonitoring": true })] {
-            let error = named("info", rdt).map(drop).expect_err("it is no name of a group");
-            assert_eq!(error, "cannot name a resctrl group as the container, \"info\": it is the kernel's own");
-        }
+        let ignored = lowered(json!({ "l3CacheSchema": "L3:0=f\nMB:0=9" })).unwrap_or_else(|error| panic!("{error}"));
+        let expected =
+            "config.json: linux.intelRdt: MB lines of l3CacheSchema are ignored: memBwSchema limits memory bandwidth";
+        assert_eq!(ignored.warnings, [expected]);
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub fn create(wish: &Create) -> Result<Created> {
             Door::make(place.directory(), DOOR).map_err(|error| Error::io("make the container's door", error))?;
         let mut stopped = None;
         let held = plan.hold_visited(Some(door), |visited| {
-            visit(&place, &mut record, visited).map_err(|(error, given_up)| {
+            visit(&place, &mut record, &spec, visited).map_err(|(error, given_up)| {
                 stopped = Some(error);
                 given_up
             })
@@ -131,7 +131,7 @@ pub fn create(wish: &Create) -> Result<Created> {
             Some(error) => return Err(error),
             None => held.map_err(|error| unstarted(error, record.program()))?,
         };
-        alone(&mut record, || held.groups_found())?;
+        alone(&mut record, &spec, || held.groups_found())?;
         record.process = Process::of(held.id());
         note_devices(&mut record, held.device_programs());
         let terminal = listeners.tell(&mut held, record.own.console_size(), &record)?;
@@ -168,9 +168,14 @@ pub(super) fn ended(error: Error, record: &Record) -> Error {
 }
 
 /// Runs the hooks whose time has come before the container's root is taken, without its lock.
-fn visit(place: &Place, record: &mut Record, visited: &Visited<'_>) -> std::result::Result<(), (Error, GivenUp)> {
+fn visit(
+    place: &Place,
+    record: &mut Record,
+    spec: &Spec,
+    visited: &Visited<'_>,
+) -> std::result::Result<(), (Error, GivenUp)> {
     let whole = |error| (error, GivenUp::Whole);
-    alone(record, || visited.groups_found()).map_err(whole)?;
+    alone(record, spec, || visited.groups_found()).map_err(whole)?;
     record.process = Process::of(visited.pid);
     place.write(record).and_then(|()| place.give_up()).map_err(whole)?;
     let hooks = record.hooks.clone().unwrap_or_default();
@@ -201,9 +206,12 @@ pub(super) fn usable(record: &Record) -> Result<()> {
 /// resctrl may be shared.
 pub(super) fn alone<'a, Found: Iterator<Item = &'a Path>>(
     record: &mut Record,
+    spec: &Spec,
     found: impl Fn() -> Found,
 ) -> Result<()> {
-    record.resctrl.iter_mut().for_each(|group| group.note(found()));
+    if let Some((noted, group)) = record.resctrl.as_mut().zip(spec.limits.resctrl.as_ref()) {
+        noted.note(group, found());
+    }
     if record.unit.is_some() {
         return Ok(());
     }

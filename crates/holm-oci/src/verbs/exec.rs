@@ -9,6 +9,7 @@ use super::hand_over::Listeners;
 use super::terminal::Console;
 use crate::group::Group;
 use crate::lower::{self, Lowered, Surroundings, further};
+use crate::resctrl::Resctrl;
 use crate::state::{Place, Process, Record, Status};
 use crate::{Error, Result};
 use holm::Spec;
@@ -91,7 +92,7 @@ pub fn exec(wish: &Exec) -> Result<Executed> {
         spec.terminal = wish.terminal;
     }
     let groups = groups(&record, &wish.groups, init.pid)?;
-    put_into(&mut spec, &groups);
+    put_into(&mut spec, &groups, &record);
     spec.personality = record.personality.as_ref().map(lower::personality);
     let first = spec.entry.as_ref().and_then(|entry| entry.first_cpus.as_ref());
     // In runc's words: its log is searched for them.
@@ -124,11 +125,13 @@ pub(super) fn entered(opened: &Opened, origin: &str) -> std::result::Result<Spec
     opened.spec("", &Wish { kinds: None, parts: vec![Part::Root] }, origin)
 }
 
-/// Wishes that it is put into these groups, which stay open for that.
-pub(super) fn put_into(spec: &mut Spec, groups: &[(PathBuf, OwnedFd)]) {
+/// Wishes that it is put into these groups, which stay open for that, and into the container's group of resctrl.
+pub(super) fn put_into(spec: &mut Spec, groups: &[(PathBuf, OwnedFd)], record: &Record) {
     if let Some(entry) = &mut spec.entry {
         entry.groups = groups.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect();
+        spec.origins.set(holm::spec::origins::Wish::Resctrl, entry.origin.clone());
     }
+    spec.limits.resctrl = record.resctrl.as_ref().map(Resctrl::further);
 }
 
 fn refused(id: &str, cause: &str) -> Error {
@@ -149,7 +152,7 @@ fn running(wish: &Exec) -> Result<Record> {
     }
 }
 
-/// The lists of processes of the groups that the process is put into, open to be written, and where they are; that of resctrl with them.
+/// The lists of processes of the groups that the process is put into, open to be written, and where they are.
 pub(super) fn groups(record: &Record, wished: &[String], init: i32) -> Result<Vec<(PathBuf, OwnedFd)>> {
     let groups = &record.groups[..];
     let wrong =
@@ -185,9 +188,5 @@ pub(super) fn groups(record: &Record, wished: &[String], init: i32) -> Result<Ve
             Ok((place, file))
         }
     };
-    let mut all = groups.iter().zip(below).map(open).collect::<Result<Vec<_>>>()?;
-    if let Some(group) = &record.resctrl {
-        all.extend(group.entrances()?);
-    }
-    Ok(all)
+    groups.iter().zip(below).map(open).collect()
 }

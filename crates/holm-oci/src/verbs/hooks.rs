@@ -133,7 +133,7 @@ fn inside(hook: &Hook, state: &[u8], record: &Record, whom: As) -> Result<()> {
         spec.program.zeroth = Some(zeroth.into());
     }
     let groups = groups(record, &[], init.pid)?;
-    put_into(&mut spec, &groups);
+    put_into(&mut spec, &groups, record);
     let input = input(state).map_err(|error| failed(&error))?;
     // There is none but this one, which was opened here.
     spec.inherited_only = false;

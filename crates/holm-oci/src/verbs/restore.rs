@@ -88,7 +88,7 @@ pub fn restore(wish: &Restore) -> Result<Created> {
         let maker = maker(&spec, &program, mounts, descriptors);
         let plan = maker.plan().map_err(|refusal| Error::Start(refusal.into()))?;
         let held = plan.hold(None).map_err(Error::Start)?;
-        alone(&mut record, || held.groups_found())?;
+        alone(&mut record, &spec, || held.groups_found())?;
         note_devices(&mut record, held.device_programs());
         place.write(&record)?;
         let seen = root(held.id())?;

@@ -30,17 +30,17 @@ pub fn update(root: &Path, id: &str, wished: &LinuxResources, schemas: &Schemas)
     let writes: Vec<Write<'_>> =
         files.iter().map(|(place, name, value)| (&record.groups[*place], name.as_str(), value.as_str())).collect();
     writes.iter().filter(|(group, ..)| group.unified).for_each(|(group, name, _)| group.enable(name));
+    let shared = shares.map(|group| Ok::<_, Error>((group, group.set(&lines)?))).transpose()?;
     let before = now(&writes);
-    write(&writes, &before)?;
-    if let Some(unit) = &record.unit {
+    let done = write(&writes, &before).and_then(|()| {
+        let Some(unit) = &record.unit else { return Ok(()) };
         // Later it sets by itself what it knows of, and now it sets that roughly.
         crate::systemd::update(unit, &wished).inspect_err(|_| restore(&writes, &before))?;
-        write(&writes, &before)?;
-    }
-    // Last: the kernel takes all of them or none.
-    shares.map_or(Ok(()), |group| group.write(&lines)).inspect_err(|_| restore(&writes, &before))?;
-    let devices = wished.devices().iter().flatten().next();
-    Ok(devices.map(|_| "which devices it may use stays as it is".to_owned()).into_iter().collect())
+        write(&writes, &before)
+    });
+    done.inspect_err(|_| shared.iter().for_each(|(group, written)| group.put_back(written)))?;
+    let devices = wished.devices().iter().flatten().next().map(|_| "which devices it may use stays as it is");
+    Ok(devices.into_iter().chain(schemas.ignored()).map(str::to_owned).collect())
 }
 
 /// A group, a file of it, and what is written there.

@@ -83,11 +83,13 @@ impl Groups {
             Limit::MakeNamed { directory, version, controllers } => self.make_named(directory, *version, controllers),
             Limit::Write { group, files, .. } => self.limit(*group, files),
             Limit::Devices { group, rules } => self.restrict_devices(*group, rules),
-            Limit::Resctrl { mounted, act: Act::Make { name, presence } } => {
-                self.resctrl = Some(Resctrl::new(mounted, name.as_deref(), *presence)?);
+            Limit::Resctrl { act: Act::Monitor(name, presence), .. } => {
+                self.resctrl.as_mut().ok_or(Errno::NOENT)?.count(name, *presence)
+            }
+            Limit::Resctrl { mounted, act } => {
+                self.resctrl = Some(Resctrl::new(mounted, act)?);
                 Ok(())
             }
-            Limit::Resctrl { act, .. } => self.resctrl.as_mut().ok_or(Errno::NOENT)?.prepare(act),
             _ => Err(Errno::NOSYS),
         }
     }

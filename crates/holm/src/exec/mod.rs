@@ -25,7 +25,7 @@ pub(crate) mod parent;
 mod place;
 mod privileges;
 pub(crate) mod program;
-mod resctrl;
+pub(crate) mod resctrl;
 mod schedule;
 mod wall;
 pub(crate) mod watch;

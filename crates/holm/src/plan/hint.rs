@@ -309,10 +309,15 @@ mod tests {
     fn what_resctrl_says_stands_before_what_helps() {
         let step = |act| Act::Limit(Limit::Resctrl { mounted: "/sys/fs/resctrl".into(), act });
         let said = |words: &str| Causes { resctrl: Some(words.to_owned()), ..Causes::default() };
-        let make = Resctrl::Make { name: Some("web".to_owned()), presence: Presence::Refused };
-        let text = hint(&step(make), Errno::NOSPC, &said("Out of CLOSIDs")).text;
+        let make = |written: &[&str]| Resctrl::Make {
+            name: Some("web".to_owned()),
+            presence: Presence::Refused,
+            agreed: Vec::new(),
+            written: written.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        let text = hint(&step(make(&[])), Errno::NOSPC, &said("Out of CLOSIDs")).text;
         assert!(text.starts_with("resctrl says: Out of CLOSIDs; the processor has no more"), "{text}");
-        let write = step(Resctrl::Write(vec!["L3:0=5".to_owned()]));
+        let write = step(make(&["L3:0=5"]));
         let text = hint(&write, Errno::INVAL, &said("Mask has non-consecutive 1-bits")).text;
         assert_eq!(text, "resctrl says: Mask has non-consecutive 1-bits");
     }

@@ -84,8 +84,8 @@ pub struct ResctrlGroup {
     pub agreed: Vec<String>,
     /// Lines that are written there in any case, after those.
     pub written: Vec<String>,
-    /// The name of a group below it that is made to count what the sandbox uses by itself.
-    pub monitored: Option<String>,
+    /// The name of a group below it that counts what the sandbox uses by itself, and whether that is there before.
+    pub monitored: Option<(String, Presence)>,
 }
 
 /// Whether a group is there before.
@@ -102,7 +102,7 @@ pub enum Presence {
 impl ResctrlGroup {
     /// Its directory.
     pub fn directory(&self) -> PathBuf {
-        self.name.as_ref().map_or_else(|| self.mounted.clone(), |name| self.mounted.join(name))
+        crate::model::resctrl::directory(&self.mounted, self.name.as_deref())
     }
 }
 

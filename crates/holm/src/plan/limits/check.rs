@@ -1,6 +1,6 @@
 //! Limits that make no sense, that the machine can't bear, or that the caller may not set.
 
-use super::groups;
+use super::{groups, resctrl};
 use crate::host::Host;
 use crate::model::limit::{Bytes, Resource, ResourceLimit};
 use crate::plan::check::Found;
@@ -19,6 +19,7 @@ pub(in crate::plan) fn check(spec: &Spec, host: &Host, found: &mut Found) {
     disks(spec, host, found);
     resources(spec, host, found);
     schedule(spec, host, found);
+    resctrl::check(spec, found);
     found.0.extend(groups::places(spec, host).err().unwrap_or_default());
 }
 

@@ -1,7 +1,9 @@
 //! Steps for a group of resctrl: it is made or found before there is a child, and says what is wished; the process inside is put into
-//! it before it runs anything.
+//! it before it runs anything. A name is that of a directory right below where resctrl is mounted, or no name.
 
 use super::Limit;
+use crate::model::resctrl::unfit;
+use crate::plan::check::Found;
 use crate::plan::push;
 use crate::plan::step::{Act, Actor, Step};
 use crate::spec::Spec;
@@ -13,19 +15,19 @@ use std::fmt;
 /// What a step does about a group of resctrl.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resctrl {
-    /// Makes it, or opens it.
+    /// Makes it, or opens it, and has it say what is wished. All that is one step: others are to find it whole.
     Make {
         /// Its name; `None` is the default group.
         name: Option<String>,
         /// Whether it is there before.
         presence: Presence,
+        /// Lines that are written into `schemata` of a group that was made; one that was there has to say the same.
+        agreed: Vec<String>,
+        /// Lines that are written there in any case.
+        written: Vec<String>,
     },
-    /// Writes lines into `schemata` of a group that was made; one that was there has to say the same.
-    Agree(Vec<String>),
-    /// Writes lines there.
-    Write(Vec<String>),
-    /// Makes a group of this name below it, which counts.
-    Monitor(String),
+    /// Makes or opens a group of this name below it, which counts.
+    Monitor(String, Presence),
     /// Puts the process inside into it, and into the one that counts.
     Enter,
 }
@@ -33,16 +35,38 @@ pub enum Resctrl {
 impl fmt::Display for Resctrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Resctrl::Make { name: None, .. } => f.write_str("use the default group of resctrl"),
-            Resctrl::Make { name: Some(name), presence } => match presence {
-                Presence::Needed => write!(f, "use resctrl group {name}"),
-                Presence::Allowed => write!(f, "use resctrl group {name}, made if it is missing"),
-                Presence::Refused => write!(f, "make resctrl group {name}"),
-            },
-            Resctrl::Agree(lines) => write!(f, "have its schemata be {}", lines.join(" ")),
-            Resctrl::Write(lines) => write!(f, "set its schemata to {}", lines.join(" ")),
-            Resctrl::Monitor(name) => write!(f, "make monitoring group {name} in it"),
+            Resctrl::Make { name, presence, agreed, written } => {
+                match (name, presence) {
+                    (None, _) => f.write_str("use the default group of resctrl")?,
+                    (Some(name), Presence::Refused) => write!(f, "make resctrl group {name}")?,
+                    (Some(name), _) => write!(f, "use resctrl group {name}")?,
+                }
+                if *presence == Presence::Allowed {
+                    f.write_str(", made if it is missing")?;
+                }
+                if !agreed.is_empty() {
+                    write!(f, ", whose schemata say {}", agreed.join(" "))?;
+                }
+                if !written.is_empty() {
+                    write!(f, ", and set its schemata to {}", written.join(" "))?;
+                }
+                Ok(())
+            }
+            Resctrl::Monitor(name, Presence::Needed) => write!(f, "use monitoring group {name} in it"),
+            Resctrl::Monitor(name, _) => write!(f, "make monitoring group {name} in it"),
             Resctrl::Enter => f.write_str("put the process inside into its resctrl group"),
+        }
+    }
+}
+
+/// Every reason against its names.
+pub(super) fn check(spec: &Spec, found: &mut Found) {
+    let Some(group) = &spec.limits.resctrl else { return };
+    let counting = group.monitored.as_ref().map(|(name, _)| name);
+    for (what, name) in [("resctrl group", group.name.as_ref()), ("monitoring group", counting)] {
+        if let Some((name, cause)) = name.and_then(|name| Some((name, unfit(name)?))) {
+            let hint = "a group has the name of its closID, or else the container's, which one that counts has, too";
+            found.add(spec.origins.of(Wish::Resctrl), format!("cannot use {what} {name:?}: {cause}"), hint);
         }
     }
 }
@@ -54,19 +78,15 @@ pub(super) fn prepare(spec: &Spec, steps: &mut Vec<Step>) {
         let act = Limit::Resctrl { mounted: group.mounted.clone(), act };
         push(steps, Actor::Parent, Act::Limit(act), why, spec.origins.of(Wish::Resctrl));
     };
-    let make = Resctrl::Make { name: group.name.clone(), presence: group.presence };
+    let make = Resctrl::Make {
+        name: group.name.clone(),
+        presence: group.presence,
+        agreed: group.agreed.clone(),
+        written: group.written.clone(),
+    };
     add(make, "the kernel shares out caches and memory bandwidth by group");
-    if !group.agreed.is_empty() {
-        add(
-            Resctrl::Agree(group.agreed.clone()),
-            "in a group that is there before others would get another share, too",
-        );
-    }
-    if !group.written.is_empty() {
-        add(Resctrl::Write(group.written.clone()), "the kernel's own word for it");
-    }
-    if let Some(name) = &group.monitored {
-        add(Resctrl::Monitor(name.clone()), "what is used is counted by group");
+    if let Some((name, presence)) = &group.monitored {
+        add(Resctrl::Monitor(name.clone(), *presence), "what is used is counted by group");
     }
 }
 
@@ -80,24 +100,28 @@ pub(super) fn enter(spec: &Spec, actor: Actor, steps: &mut Vec<Step>) {
 /// What would help when such a step fails.
 pub(super) fn hint(act: &Resctrl, errno: Errno) -> &'static str {
     match (act, errno) {
-        (Resctrl::Make { .. } | Resctrl::Monitor(_), Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+        (_, Errno::AGAIN) => {
+            "another program keeps the lock of the file system's directory (flock(2)): lslocks names it"
+        }
+        (Resctrl::Make { .. } | Resctrl::Monitor(..), Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
             "only root makes such groups, where resctrl is mounted writable"
         }
-        (Resctrl::Make { .. } | Resctrl::Monitor(_), Errno::NOSPC) => {
+        (Resctrl::Make { .. } | Resctrl::Monitor(..), Errno::NOSPC) => {
             "the processor has no more of them: see info/*/num_closids and num_rmids, and share one by closID"
         }
-        (Resctrl::Make { presence: Presence::Needed, .. }, Errno::NOENT) => {
+        (Resctrl::Make { name: Some(_), presence: Presence::Needed, .. }, Errno::NOENT) => {
             "without l3CacheSchema, memBwSchema or schemata it has to be there before: make it, or say one of them"
         }
-        (Resctrl::Make { .. }, Errno::EXIST) => {
+        (Resctrl::Make { .. }, Errno::NOENT) => "this machine shares nothing out by resctrl",
+        (Resctrl::Make { presence: Presence::Refused, .. }, Errno::EXIST) => {
             "it was there before, and may be another one's: closID names one that is shared, rmdir removes it"
         }
-        (Resctrl::Monitor(_), Errno::EXIST) => "it was there before, and may be another one's: rmdir removes it",
-        (Resctrl::Monitor(_), Errno::NOENT) => "this machine counts nothing: leave enableMonitoring out",
-        (Resctrl::Agree(_), Errno::EXIST) => {
+        (Resctrl::Make { .. }, Errno::EXIST) => {
             "it was there before and says something else: leave the schema out, or name another closID"
         }
-        (Resctrl::Agree(_) | Resctrl::Write(_), Errno::NOENT) => "this machine shares nothing out by resctrl",
+        (Resctrl::Monitor(..), Errno::EXIST) => "it was there before, and may be another one's: rmdir removes it",
+        (Resctrl::Monitor(..), Errno::NOENT) => "this machine counts nothing: leave enableMonitoring out",
+        (Resctrl::Enter, Errno::NOENT) => "somebody has removed it: mkdir makes it",
         _ => "",
     }
 }
