@@ -7,6 +7,7 @@ mod usage;
 
 pub use crate::exec::parent::{GivenUp, Visited, reap};
 pub use crate::exec::resctrl::group as resctrl;
+pub use crate::sys::inside;
 pub use held::{Door, Held, NotStarted, free_devices, remove_group};
 pub use keeper::Keeper;
 pub use ranges::enter_ranges;

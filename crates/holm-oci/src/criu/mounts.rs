@@ -3,6 +3,8 @@
 
 use crate::state::Attached;
 use crate::{Error, Result, shown};
+use holm::model::text::unescape;
+use holm::run::inside;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, fstat, openat2, stat, statx};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -69,15 +71,9 @@ fn line(text: &str) -> Option<Line> {
     })
 }
 
-/// A path as it is: spaces and the like are three octal digits there.
+/// A path as it is, if it is text, as records and criu's options are.
 fn plain(text: &str) -> Option<PathBuf> {
-    let mut parts = text.split('\\');
-    let mut all = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        all.push(u8::from_str_radix(part.get(..3)?, 8).ok()?);
-        all.extend(&part.as_bytes()[3..]);
-    }
-    Some(String::from_utf8(all).ok()?.into())
+    Some(unescape(text.as_bytes()).into_string().ok()?.into())
 }
 
 /// What of the host's is mounted in a container in which nobody has run yet. `places` are where its configuration brings something
@@ -103,10 +99,7 @@ pub(crate) fn attached(pid: i32, root: BorrowedFd<'_>, places: &[(PathBuf, PathB
 
 /// The number of the mount at `of` if it shows what `source` is.
 fn number(root: BorrowedFd<'_>, of: &Path, source: &Path) -> Option<u64> {
-    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let look = || openat2(root, of, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within);
-    // Any rename on the machine spoils one that climbs meanwhile.
-    let file = std::iter::repeat_with(look).take(1000).find(|found| !matches!(found, Err(Errno::AGAIN)))?.ok()?;
+    let file = inside::look(root, of, OFlags::empty()).ok()?;
     let (found, wished) = (fstat(&file).ok()?, stat(source).ok()?);
     let is_same = (found.st_dev, found.st_ino) == (wished.st_dev, wished.st_ino);
     let about = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
@@ -184,9 +177,7 @@ pub(crate) fn submount(source: &Path, below: &Path) -> rustix::io::Result<OwnedF
 
 /// Whether what is at a path below `root` is what `wished` is open on.
 pub(crate) fn is_there(root: BorrowedFd<'_>, path: &Path, wished: &OwnedFd) -> bool {
-    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within);
-    let both = file.and_then(fstat).and_then(|found| Ok((found, fstat(wished)?)));
+    let both = inside::look_without_links(root, path).and_then(fstat).and_then(|found| Ok((found, fstat(wished)?)));
     both.is_ok_and(|(found, wished)| (found.st_dev, found.st_ino) == (wished.st_dev, wished.st_ino))
 }
 

@@ -127,25 +127,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// The root directory and the rest of a path that is written as one below it; `None` for others, and where it is the host's own.
-    fn below_root(&self, path: &Path) -> Option<(PathBuf, PathBuf)> {
-        let root = self.bundle.path(self.bundle.config.root().as_ref()?.path());
-        let below = straight(path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?);
-        Some((root, below))
-    }
-
-    /// What such a path is inside.
-    fn inside(&self, path: &Path) -> Option<PathBuf> {
-        let (_, below) = self.below_root(path)?;
-        (!below.starts_with("..")).then(|| Path::new("/").join(below))
-    }
-
-    /// Where what is to be bound is. No link of the root directory's leads out of it: neither to what is in there, nor to what is beside.
-    fn source(&self, path: PathBuf) -> BindSource {
-        match (self.inside(&path), self.below_root(&path)) {
-            (Some(inside), _) => BindSource::Inside(inside),
-            (None, Some((root, beside))) => BindSource::Outside(root.join(beside)),
-            (None, None) => BindSource::Outside(path),
+    /// Where a path of the host's is: inside, if it is written as one below the root directory, which isn't the host's own. No link in
+    /// there leads out of it, neither to what is in there, nor to what is beside.
+    fn place(&self, path: PathBuf) -> BindSource {
+        let root = self.bundle.config.root().as_ref().map(|root| self.bundle.path(root.path()));
+        let Some(root) = root.filter(|root| root.parent().is_some()) else { return BindSource::Outside(path) };
+        let Ok(below) = path.strip_prefix(&root) else { return BindSource::Outside(path) };
+        match straight(below) {
+            beside if beside.starts_with("..") => BindSource::Outside(root.join(beside)),
+            below => BindSource::Inside(Path::new("/").join(below)),
         }
     }
 
@@ -157,7 +147,10 @@ impl Lowering<'_> {
         let field = format!("mounts[{place}]");
         // Relative ones were once allowed, and count from the root.
         let at = Path::new("/").join(mount.destination());
-        let at = self.inside(&at).unwrap_or(at);
+        let at = match self.place(at.clone()) {
+            BindSource::Inside(inside) => inside,
+            BindSource::Outside(_) => at,
+        };
         let Some(mut options) = self.options(&field, mount) else { return };
         let kind = mount.typ().as_deref().unwrap_or("");
         if options.remount {
@@ -174,7 +167,7 @@ impl Lowering<'_> {
                 return self
                     .refuse(&field, format!("cannot bind nothing on {}: there is no source", crate::shown(&at)));
             };
-            let source = self.source(self.bundle.path(source));
+            let source = self.place(self.bundle.path(source));
             let owners = owners(mount, options.maps);
             let Options { first: attributes, below, .. } = options;
             let propagation = options.propagation.unwrap_or_default();

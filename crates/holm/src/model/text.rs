@@ -63,7 +63,7 @@ pub fn quote(text: &OsStr) -> std::ffi::OsString {
 }
 
 /// A path with spaces, tabs, lines and backslashes as three octal digits (proc_pid_mountinfo(5)), as it is.
-pub(crate) fn unescape(text: &[u8]) -> std::ffi::OsString {
+pub fn unescape(text: &[u8]) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt;
     let (mut plain, mut rest) = (Vec::new(), text);
     while let Some((&first, after)) = rest.split_first() {

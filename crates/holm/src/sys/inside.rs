@@ -11,12 +11,18 @@ const MOST: usize = 1000;
 ///
 /// Any rename or mount on the machine spoils a look-up that climbs meanwhile (EAGAIN), so it is done again. Whoever renames
 /// without end gets a refusal, not a start that hangs.
-pub(crate) fn look(root: BorrowedFd<'_>, path: impl rustix::path::Arg + Copy, flags: OFlags) -> Result<OwnedFd> {
+///
+/// # Errors
+/// Those of openat2(2); EAGAIN if the tree is too busy.
+pub fn look(root: BorrowedFd<'_>, path: impl rustix::path::Arg + Copy, flags: OFlags) -> Result<OwnedFd> {
     look_by(root, path, flags, ResolveFlags::NO_MAGICLINKS)
 }
 
-/// The same, but a symbolic link anywhere in `path` is refused (ELOOP).
-pub(crate) fn look_without_links(root: BorrowedFd<'_>, path: impl rustix::path::Arg + Copy) -> Result<OwnedFd> {
+/// The same, but a symbolic link anywhere in `path` is refused.
+///
+/// # Errors
+/// As [`look`]; ELOOP for a link.
+pub fn look_without_links(root: BorrowedFd<'_>, path: impl rustix::path::Arg + Copy) -> Result<OwnedFd> {
     // With O_NOFOLLOW the last part could be one (openat2(2)).
     look_by(root, path, OFlags::empty(), ResolveFlags::NO_SYMLINKS)
 }

@@ -7,7 +7,7 @@
 pub(crate) mod clone;
 pub(crate) mod device;
 pub(crate) mod init;
-pub(crate) mod inside;
+pub mod inside;
 pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod mount;
